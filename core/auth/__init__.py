@@ -1,0 +1,1 @@
+"""Who is calling: platforms, users, API keys, sessions, room tokens."""

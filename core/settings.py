@@ -1,0 +1,89 @@
+"""Every setting, from the environment (`ENCORE_...`) or `.env`; secrets are masked when shown."""
+
+import functools
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="ENCORE_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    data_dir: Path = Field(Path(".encore"), description="all state on this disk")
+    secret_key: SecretStr | None = Field(
+        None, description="signs tokens and capabilities; made once in data_dir when absent"
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("ENCORE_DATABASE_URL", "DATABASE_URL"),
+        description="PostgreSQL 15 or newer; embedded when absent",
+    )
+
+    web_host: str = "127.0.0.1"
+    web_port: Port = 8000
+    web_url: str | None = Field(None, description="public base URL of API and pages")
+
+    edge_host: str = "127.0.0.1"
+    edge_port: Port = 8001
+    edge_url: str | None = Field(None, description="public base URL of HLS (a CDN in production)")
+
+    ingest_host: str = "127.0.0.1"
+    ingest_port: Port = 8002
+    ingest_url: str | None = Field(None, description="public URL of this worker")
+    ingest_udp_host: str = "127.0.0.1"
+    ingest_udp_port: Port = 8003
+    ingest_public_address: str | None = Field(
+        None, description="address that speakers reach the UDP port at; ingest_udp_host when absent"
+    )
+
+    storage_url: str | None = Field(
+        None, description="file:///folder or s3://bucket/prefix; data_dir/objects when absent"
+    )
+    s3_endpoint_url: str | None = None
+    s3_region: str = "us-east-1"
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
+
+    mail_url: SecretStr | None = Field(
+        None, description="smtp://user:password@host:port; a folder of .eml files when absent"
+    )
+    mail_from: str = "Encore <no-reply@localhost>"
+
+    log_format: str = Field("text", pattern="^(text|json)$")
+    log_level: str = "INFO"
+
+    @property
+    def public_web_url(self) -> str:
+        return (self.web_url or f"http://{self.web_host}:{self.web_port}").rstrip("/")
+
+    @property
+    def public_edge_url(self) -> str:
+        return (self.edge_url or f"http://{self.edge_host}:{self.edge_port}").rstrip("/")
+
+    @property
+    def public_ingest_url(self) -> str:
+        return (self.ingest_url or f"http://{self.ingest_host}:{self.ingest_port}").rstrip("/")
+
+    @property
+    def object_store_url(self) -> str:
+        return self.storage_url or f"file://{(self.data_dir / 'objects').absolute()}"
+
+
+@functools.cache
+def get_settings() -> Settings:
+    return Settings()

@@ -1,0 +1,1 @@
+"""The scripted room: three WebRTC speakers who talk to a real Encore."""

@@ -1,0 +1,157 @@
+"""The journal: every packet that is kept and every change of what is kept, in arrival order.
+
+The receiving process appends; the packager tails, and recovery reads the same bytes again.
+One folder per recording, one file per run of the receiving process (`00000001.journal`, ...).
+
+    file   = b"ENCJRNL1" batch*
+    batch  = length:u32 crc32:u32 room_us:i64 record*      (one write() per drain and room)
+    packet = 1:u8 level:u8 stream:u16 seq:u16 size:u16 timestamp:u32 payload
+    event  = 2:u8 size:u32 JSON
+
+All integers are little-endian. `room_us` is the arrival on the room's clock in microseconds;
+`length` counts the records' bytes and the CRC covers `room_us` and them. A torn tail (power
+loss, disk full) ends the file's readable part: everything before it stands.
+"""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+MAGIC: Final = b"ENCJRNL1"
+NO_LEVEL: Final = 255
+"""`Packet.level` where the sender negotiated no RFC 6464 level; else 0 (loud) to 127 dB below."""
+
+_BATCH = struct.Struct("<IIq")
+_PACKET = struct.Struct("<BBHHHI")
+_EVENT = struct.Struct("<BI")
+_PACKET_TAG = 1
+_EVENT_TAG = 2
+MAX_BATCH: Final = 16 << 20
+"""A length above this is no batch: the reader stops there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One RTP packet of one stream, without its header (RFC 3550, 5.1)."""
+
+    stream: int
+    seq: int
+    timestamp: int
+    level: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of what follows; `kind` and its members are listed in ingest/marks.py."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    room_us: int
+    records: list[Packet | Event]
+
+
+def pack_packet(packet: Packet) -> bytes:
+    return (
+        _PACKET.pack(
+            _PACKET_TAG,
+            packet.level,
+            packet.stream,
+            packet.seq,
+            len(packet.payload),
+            packet.timestamp,
+        )
+        + packet.payload
+    )
+
+
+def pack_event(event: Event) -> bytes:
+    body = json.dumps({"kind": event.kind, **event.data}, separators=(",", ":")).encode()
+    return _EVENT.pack(_EVENT_TAG, len(body)) + body
+
+
+def pack_batch(room_us: int, records: list[bytes]) -> bytes:
+    body = b"".join(records)
+    crc = zlib.crc32(body, zlib.crc32(room_us.to_bytes(8, "little", signed=True)))
+    return _BATCH.pack(len(body), crc, room_us) + body
+
+
+def _unpack_records(body: bytes) -> Iterator[Packet | Event]:
+    at = 0
+    while at < len(body):
+        if body[at] == _PACKET_TAG:
+            _, level, stream, seq, size, timestamp = _PACKET.unpack_from(body, at)
+            at += _PACKET.size
+            yield Packet(stream, seq, timestamp, level, body[at : at + size])
+        else:
+            _, size = _EVENT.unpack_from(body, at)
+            at += _EVENT.size
+            data = json.loads(body[at : at + size])
+            yield Event(data.pop("kind"), data)
+        at += size
+
+
+class JournalReader:
+    """Reads one file as far as it is whole; `read` may be called again when it has grown."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self._file: BinaryIO | None = None
+
+    def read(self, limit: int = 8 << 20) -> list[Batch]:
+        """The batches after the last call, at most about `limit` bytes of them."""
+        if self._file is None:
+            self._file = self.path.open("rb")
+        self._file.seek(self.offset)
+        data = self._file.read(limit)
+        at = 0
+        if self.offset == 0:
+            if len(data) < len(MAGIC) or not data.startswith(MAGIC):
+                return []
+            at = len(MAGIC)
+        batches: list[Batch] = []
+        while at + _BATCH.size <= len(data):
+            length, crc, room_us = _BATCH.unpack_from(data, at)
+            end = at + _BATCH.size + length
+            if length > MAX_BATCH or end > len(data):
+                break
+            body = data[at + _BATCH.size : end]
+            if zlib.crc32(body, zlib.crc32(data[at + 8 : at + 16])) != crc:
+                break
+            batches.append(Batch(room_us, list(_unpack_records(body))))
+            at = end
+        self.offset += at
+        if not batches and len(data) == limit and limit <= MAX_BATCH:
+            return self.read(MAX_BATCH + _BATCH.size + len(MAGIC))
+        return batches
+
+    def fsync(self) -> None:
+        """Makes what has been written to the file so far survive power loss."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def journal_files(folder: Path) -> list[Path]:
+    """The files of one recording, oldest first."""
+    return sorted(folder.glob("*.journal"))
+
+
+def next_journal_file(folder: Path) -> Path:
+    files = journal_files(folder)
+    number = int(files[-1].stem) + 1 if files else 1
+    return folder / f"{number:08d}.journal"

@@ -1,0 +1,122 @@
+"""The manifest: what the packager has made durable on this disk, one JSON object a line.
+
+The packager appends a line after the file that it names is fsynced. The live edge tails it
+and serves from it; the uploader tails it, puts the objects and writes the rows; a restarted
+packager reads where it had come to. Lines are never changed. `recording/<id>/manifest.jsonl`
+lies in the spool folder beside the files it names.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """First line. `live_at_us`: Unix time of the room's zero, microseconds."""
+
+    kind: ClassVar[str] = "opened"
+    recording_id: str
+    room_id: str
+    platform_id: str
+    epoch: int
+    revision: int
+    live_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionOpened:
+    """`rendition` is `mix` or `track-<participant_id>`; `file` its init segment."""
+
+    kind: ClassVar[str] = "rendition"
+    rendition: str
+    participant_id: str | None
+    codec: str
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWritten:
+    """A media segment: mix about 2 s, track about 30 s (fragments of 2 s inside).
+
+    `sequence` counts from 0 per rendition; `media_start` and `samples` are at 48 kHz;
+    `room_start_ms` is the room's clock at its first sample; `discontinuity` is true for the
+    first segment after a pause. `previous` chains to the `sha256` before it in this rendition.
+    """
+
+    kind: ClassVar[str] = "segment"
+    rendition: str
+    sequence: int
+    file: str
+    bytes: int
+    sha256: str
+    previous: str
+    media_start: int
+    samples: int
+    room_start_ms: float
+    discontinuity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """A stretch without sound that nobody wished, or a pause; `cause` is a `GapCause`."""
+
+    kind: ClassVar[str] = "gap"
+    number: int
+    participant_id: str | None
+    cause: str
+    room_start_ms: float
+    room_end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Last line: all segments are above."""
+
+    kind: ClassVar[str] = "ended"
+    room_end_ms: float
+    media_samples: int
+    packets_received: int
+    packets_lost: int
+
+
+Line = Opened | RenditionOpened | SegmentWritten | GapFound | Ended
+_KINDS: dict[str, type[Line]] = {
+    line.kind: line for line in (Opened, RenditionOpened, SegmentWritten, GapFound, Ended)
+}
+
+
+def dump(line: Line) -> bytes:
+    return json.dumps({"kind": line.kind, **asdict(line)}, separators=(",", ":")).encode() + b"\n"
+
+
+def load(raw: bytes) -> Line | None:
+    """The line, or None for a kind that a newer version wrote."""
+    data: dict[str, Any] = json.loads(raw)
+    cls = _KINDS.get(data.pop("kind", ""))
+    if cls is None:
+        return None
+    names = {f.name for f in fields(cls)}
+    return cls(**{k: v for k, v in data.items() if k in names})
+
+
+class ManifestReader:
+    """Tails one manifest; a last line without its newline is not there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+
+    def read(self) -> list[Line]:
+        """The whole lines after the last call; none while the file does not exist."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        return [line for raw in data[:end].splitlines() if (line := load(raw)) is not None]

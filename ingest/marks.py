@@ -1,0 +1,89 @@
+"""The events of a journal: what the packager must know besides packets.
+
+Each is written by the receiving process as soon as it learns of it; `room_ms` says when it
+took effect, which may be some milliseconds before its batch. Streams are numbered from 1
+through all files of a recording.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from ingest.journal import Event
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOpened:
+    """First event of every file. `restart` is true for all files but the first.
+
+    `live_at_us` is Unix time in microseconds of the room's zero. `last_room_us` is, after a
+    restart, the last arrival that the previous file holds: from there to this batch nobody
+    was heard.
+    """
+
+    kind: ClassVar[str] = "recording.opened"
+    recording_id: str
+    room_id: str
+    platform_id: str
+    epoch: int
+    revision: int
+    live_at_us: int
+    restart: bool
+    last_room_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A new SSRC of one participant: later packets with `stream` belong to their track."""
+
+    kind: ClassVar[str] = "stream.opened"
+    stream: int
+    participant_id: str
+    ssrc: int
+    has_level: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The peer left or timed out; the last RTP statistics of the stream."""
+
+    kind: ClassVar[str] = "stream.closed"
+    stream: int
+    received: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMark:
+    """From `room_ms` on sound is kept (`on`) or the room is off the record (not `on`)."""
+
+    kind: ClassVar[str] = "record.mark"
+    room_ms: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEnded:
+    """Nothing at or after `room_ms` is kept. The last event of a recording."""
+
+    kind: ClassVar[str] = "room.ended"
+    room_ms: int
+
+
+Mark = RecordingOpened | StreamOpened | StreamClosed | RecordMark | RoomEnded
+_KINDS: dict[str, type[Mark]] = {
+    m.kind: m for m in (RecordingOpened, StreamOpened, StreamClosed, RecordMark, RoomEnded)
+}
+
+
+def to_event(mark: Mark) -> Event:
+    data: dict[str, Any] = asdict(mark)
+    return Event(mark.kind, data)
+
+
+def from_event(event: Event) -> Mark | None:
+    """The mark, or None for a kind that a newer version wrote."""
+    cls = _KINDS.get(event.kind)
+    if cls is None:
+        return None
+    names = {f.name for f in fields(cls)}
+    return cls(**{k: v for k, v in event.data.items() if k in names})

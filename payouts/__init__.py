@@ -1,0 +1,1 @@
+"""Stars and money: ledger, tips, payouts. Empty until its first issue lands."""

@@ -1,0 +1,53 @@
+"""One embedded PostgreSQL per test run; a database of its own, made from a template, per worker."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import rooms.models  # noqa: F401
+from core.db import Base, Database, dsn
+from core.postgres import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that lives as long as this test worker; `ENCORE_TEST_DATABASE_URL` overrides it."""
+    if url := os.environ.get("ENCORE_TEST_DATABASE_URL"):
+        yield url
+        return
+    server = EmbeddedPostgres(Path("/tmp") / f"encore-test-{os.getpid()}")  # noqa: S108
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    """All tables, empty; for tests that must commit. Such a test makes its own platform."""
+    database = Database(postgres_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
+    """One transaction that is rolled back: what a service test runs in."""
+    async with database.engine.connect() as connection:
+        transaction = await connection.begin()
+        async with AsyncSession(bind=connection, expire_on_commit=False) as session:
+            yield session
+        await transaction.rollback()
+
+
+@pytest.fixture
+async def raw(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn(postgres_url))
+    yield connection
+    await connection.close()

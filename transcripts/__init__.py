@@ -1,0 +1,1 @@
+"""What was said: transcriber, captions, search. Empty until its first issue lands."""

@@ -1,0 +1,1 @@
+"""Assembly: the API application, the pages and the `encore` command."""

@@ -1,0 +1,1 @@
+"""Queue, retry and schedule policy; job bodies of a few lines."""
