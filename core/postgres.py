@@ -53,6 +53,7 @@ class EmbeddedPostgres:
         self.folder = folder.absolute()
         self.cluster = self.folder / "cluster"
         self._password_file = self.folder / "password"
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def log_file(self) -> Path:
@@ -80,8 +81,8 @@ class EmbeddedPostgres:
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
         while self._pid() is not None and time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+            if self._process is not None:
+                self._process.poll()
             time.sleep(0.02)
 
     def url(self, port: int) -> str:
@@ -143,7 +144,7 @@ class EmbeddedPostgres:
         command: list[str | Path] = [binaries() / "postgres", "-D", self.cluster]
         command += ["-h", "127.0.0.1", "-p", str(port), "-k", ""]
         with self.log_file.open("ab") as log:
-            subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
                 command,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
