@@ -84,6 +84,8 @@ class EmbeddedPostgres:
             if self._process is not None:
                 self._process.poll()
             time.sleep(0.02)
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
 
     def url(self, port: int) -> str:
         password = self._password_file.read_text().strip()

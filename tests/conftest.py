@@ -1,6 +1,7 @@
 """One embedded PostgreSQL per test run; a database of its own, made from a template, per worker."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.start()
     finally:
         server.stop()
+        shutil.rmtree(server.folder)
 
 
 @pytest.fixture(scope="session")
