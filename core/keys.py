@@ -1,0 +1,41 @@
+"""The installation's secret and the keys derived from it, one per purpose."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.settings import Settings
+
+MIN_SECRET_BYTES = 32
+
+
+def load_secret(settings: Settings) -> bytes:
+    """`ENCORE_SECRET_KEY`, or the one made at first start in `data_dir` (mode 0600).
+
+    Several processes may start at once: the first to link its file wins, all read that one.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value().encode()
+    path = settings.data_dir / "secret_key"
+    if not path.exists():
+        _create_once(path, secrets.token_urlsafe(MIN_SECRET_BYTES))
+    return path.read_text().strip().encode()
+
+
+def _create_once(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+def derive_key(secret: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose (`room-token`, `capability`, ...): HKDF-SHA256 (RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
