@@ -12,6 +12,18 @@ class Kind(StrEnum):
     ROOM_TOKEN = "room_token"  # noqa: S105 - a kind, not a secret
 
 
+class Scope(StrEnum):
+    """What an API key may be allowed to do."""
+
+    ROOMS_READ = "rooms:read"
+    ROOMS_WRITE = "rooms:write"
+    USERS_WRITE = "users:write"
+    TOKENS_WRITE = "tokens:write"
+    WEBHOOKS_WRITE = "webhooks:write"
+    KEYS_WRITE = "keys:write"
+    RECORDINGS_READ = "recordings:read"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who calls, in which tenant, with what rights.
