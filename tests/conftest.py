@@ -9,9 +9,12 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import core.auth.models  # noqa: F401 - so that `database` makes all tables
+import ingest.models  # noqa: F401
 import rooms.models  # noqa: F401
 from core.db import Base, Database, dsn
 from core.postgres import EmbeddedPostgres
+from core.queue import install_queue
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +37,9 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     database = Database(postgres_url)
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
+    queue = await asyncpg.connect(dsn(postgres_url))
+    await install_queue(queue)
+    await queue.close()
     yield database
     await database.close()
 

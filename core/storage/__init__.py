@@ -1,16 +1,31 @@
 """Objects by key: a folder by default, S3 in production, one contract for both."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from core.errors import NotFound, Problem
+from core.settings import Settings
+
+CHUNK_BYTES = 1 << 20
+MAX_KEY_LENGTH = 900
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 class ObjectMissing(NotFound):
     code = "object_missing"
     title = "No such object"
+
+
+class InvalidKey(ObjectMissing):
+    """No object can have this name; to a reader it is simply not there."""
+
+    code = "object_key_invalid"
+    title = "This is not a valid object key"
 
 
 class ObjectExists(Problem):
@@ -25,6 +40,11 @@ class StoreUnavailable(Problem):
     title = "The object store does not answer"
 
 
+class StorageUrlInvalid(Problem):
+    code = "storage_url_invalid"
+    title = "ENCORE_STORAGE_URL is neither file:///folder nor s3://bucket/prefix"
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     key: str
@@ -32,7 +52,11 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """Keys are relative paths of `[A-Za-z0-9._-]` segments; objects are never overwritten."""
+    """Objects are never overwritten.
+
+    Keys are relative paths of segments of `[A-Za-z0-9._-]` that don't begin with a dot; a key
+    that breaks this raises InvalidKey. A range that begins past the end is empty.
+    """
 
     async def put(self, key: str, data: bytes, *, content_type: str) -> None:
         """Creates the object. Raises ObjectExists, StoreUnavailable."""
@@ -55,9 +79,32 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
-        """All objects below a prefix, in key order."""
+        """All objects below the folder `prefix` (all there are below ""), in key order."""
         ...
 
     async def delete(self, key: str) -> None:
         """Idempotent."""
         ...
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises InvalidKey for anything that could leave the store's root."""
+    if len(key) > MAX_KEY_LENGTH or not all(_SEGMENT.fullmatch(part) for part in key.split("/")):
+        raise InvalidKey
+    return key
+
+
+def folder_prefix(prefix: str) -> str:
+    """`a/b` and `a/b/` both as `a/b/`; "" stays. Raises InvalidKey."""
+    trimmed = prefix.removesuffix("/")
+    return f"{check_key(trimmed)}/" if trimmed else ""
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """The store that the settings name; nothing is contacted yet. Raises StorageUrlInvalid."""
+    parts = urlsplit(settings.object_store_url)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        from core.storage.folder import FolderStore
+
+        return FolderStore(Path(unquote(parts.path)))
+    raise StorageUrlInvalid

@@ -1,0 +1,55 @@
+"""Jobs are rows of pgqueuer, written in the caller's transaction: no commit, no job."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.queries import Queries
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def enqueue(
+    session: AsyncSession,
+    entrypoint: str,
+    payload: dict[str, Any],
+    *,
+    dedupe_key: str | None = None,
+    delay: timedelta | None = None,
+) -> None:
+    """Adds a job of workers/run.py to the session's transaction; `payload` must be JSON.
+
+    While a job of the entrypoint with this `dedupe_key` waits or runs, another is not added.
+    That does not make effects happen once: the job's guarded update does.
+    """
+    queries = Queries(AsyncpgDriver(await _raw_connection(session)))
+    await queries.enqueue(
+        entrypoint,
+        json.dumps(payload).encode(),
+        execute_after=delay,
+        dedupe_key=None if dedupe_key is None else f"{entrypoint}:{dedupe_key}",
+        on_conflict="skip",
+    )
+
+
+async def _raw_connection(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection that the session's transaction runs on.
+
+    SQLAlchemy sends BEGIN with the first statement of its own, so one goes ahead.
+    """
+    connection = await session.connection()
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None  # noqa: S101 - the asyncpg dialect always has one
+    if not raw.is_in_transaction():
+        await session.execute(sa.text("select 1"))
+    return raw
+
+
+async def install_queue(connection: asyncpg.Connection) -> None:
+    """Brings pgqueuer's tables, types and triggers up to the installed release; idempotent.
+
+    `connection` must not be inside a transaction (`alter type ... add value` forbids it).
+    """
+    await Queries(AsyncpgDriver(connection)).apply_upgrade()
