@@ -1,0 +1,58 @@
+# `make demo` and `make test` set up everything they need; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-fast check format assets browser lock clean
+
+VENV := .venv/bin
+APP := .venv/.app-ready
+DEV := .venv/.dev-ready
+ASSETS := web/static/vendor/hls.min.js
+PYTEST := $(VENV)/pytest -n auto --dist loadgroup
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+
+demo: $(APP) $(ASSETS) ## Run the scripted room and keep serving (ONCE=1: leave after it)
+	@$(VENV)/python -m demo $(if $(ONCE),--once)
+
+up: $(APP) $(ASSETS) ## Run everything on this machine
+	@$(VENV)/encore up
+
+test: check browser ## Checks and the whole suite
+	$(PYTEST) tests
+
+test-fast: check ## Checks and the tests that need neither a browser nor seconds
+	$(PYTEST) -m 'not slow' tests
+
+check: $(DEV) $(ASSETS) ## Format, lint, types, import law
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+format: $(DEV) ## Write what `check` wants
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+
+assets: $(ASSETS) ## Fetch the browser's libraries
+
+browser:
+	@scripts/browser
+
+lock: $(DEV) ## Resolve the locks again (needs uv on the PATH)
+	uv lock --upgrade
+	uv export -q --frozen --no-emit-project --no-dev --format requirements-txt --no-header --no-annotate > requirements.lock
+	uv export -q --frozen --no-emit-project --format requirements-txt --no-header --no-annotate > requirements-dev.lock
+
+clean: ## Remove what was set up (data in .encore stays)
+	rm -rf .venv node_modules web/static/vendor
+
+$(APP): requirements.lock
+	@test -e $(DEV) || scripts/venv requirements.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock
+	@scripts/venv requirements-dev.lock
+	@touch $@
+
+$(ASSETS): package-lock.json
+	@scripts/assets

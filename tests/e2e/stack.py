@@ -1,0 +1,128 @@
+"""A whole Encore over a folder of its own, started as a user would: `encore up`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+def free_ports(kinds: list[socket.SocketKind]) -> list[int]:
+    """Ports that are free now, all different; held together so that none is given twice."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+class Stack:
+    """`start` and `stop` may be called again and again over the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+        self.web_port, self.edge_port, self.ingest_port, self.udp_port = free_ports(
+            [tcp, tcp, tcp, udp]
+        )
+        self.web_url = f"http://127.0.0.1:{self.web_port}"
+        self.edge_url = f"http://127.0.0.1:{self.edge_port}"
+        self.ingest_url = f"http://127.0.0.1:{self.ingest_port}"
+        self.log_file = folder / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
+        return {
+            **unset,
+            "ENCORE_DATA_DIR": str(self.data_dir),
+            "ENCORE_WEB_PORT": str(self.web_port),
+            "ENCORE_EDGE_PORT": str(self.edge_port),
+            "ENCORE_INGEST_PORT": str(self.ingest_port),
+            "ENCORE_INGEST_UDP_PORT": str(self.udp_port),
+        }
+
+    def start(self) -> None:
+        """Returns when pages, API, edge and WHIP answer."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "web.cli", "up"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        for url in (self.web_url, self.edge_url, self.ingest_url):
+            while not _answers(f"{url}/healthz"):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"encore up did not start: {self.log()[-3000:]}")
+                time.sleep(0.05)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def pid_of(self, name: str) -> int:
+        """The process id of a running part (`receive`, `package`, ...)."""
+        assert self.process is not None
+        found = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for line in found.stdout.splitlines():
+            pid, _, arguments = line.strip().partition(" ")
+            if arguments.endswith(f"process {name}"):
+                return int(pid)
+        raise LookupError(f"no process {name}: {found.stdout}")
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - loopback
+            return int(response.status) == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[Stack]:
+    stack = Stack(folder)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()

@@ -1,0 +1,91 @@
+"""Assembles the web process: API, event streams, pages, documentation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import core.auth.api
+import core.health
+import core.metrics
+import core.webhooks.api
+import ingest.api
+import replay.api
+import rooms.api
+import rooms.sse
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+import core
+import web.pages
+from core.auth.platforms import ensure_default_platform
+from core.db import Database
+from core.http import Services, install_problem_handlers
+from core.keys import load_secret
+from core.listen import Listener
+from core.settings import Settings
+from core.storage import open_store
+from web.limits import BodyLimit
+
+STATIC = Path(__file__).parent / "static"
+CHANNELS = ("encore_room", "encore_live")
+
+DESCRIPTION = """
+Live audio rooms that don't vanish: recorded on the server while people talk, replayed the
+second they end.
+
+Authenticate with `Authorization: Bearer ...`: a session token (`es_`), a platform's API key
+(`ek_`) or a room token. Errors are problem details (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its services live from start-up to shutdown of the process."""
+    app = FastAPI(
+        title="Encore",
+        version=core.VERSION,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.services = _services(settings)
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit)
+    core.metrics.instrument(app, process="web")
+    for router in (
+        core.health.router,
+        core.auth.api.router,
+        core.webhooks.api.router,
+        rooms.api.router,
+        rooms.sse.router,
+        ingest.api.router,
+        replay.api.router,
+        web.pages.router,
+    ):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def _services(settings: Settings) -> Services:
+    if settings.database_url is None:
+        raise ValueError("settings.database_url must be set")
+    url = settings.database_url.get_secret_value()
+    return Services(
+        settings=settings,
+        database=Database(url),
+        secret=load_secret(settings),
+        store=open_store(settings),
+        listener=Listener(url, CHANNELS),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    async with services.database.transaction() as session:
+        await ensure_default_platform(session)
+    services.listener.start()
+    yield
+    await services.listener.stop()
+    await services.database.close()

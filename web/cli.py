@@ -1,0 +1,151 @@
+"""The `encore` command."""
+
+import asyncio
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from core.logging import configure_logging
+from core.migrate import upgrade
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import Problem
+from core.settings import Settings
+from web import doctor
+from web.processes import PROCESSES, run_process
+from web.supervise import Supervisor, running, with_database
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Encore: live audio rooms that don't vanish.",
+)
+db = typer.Typer(no_args_is_help=True, help="The database schema.")
+app.add_typer(db, name="db")
+
+console = Console()
+errors = Console(stderr=True)
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine, with its own PostgreSQL, until Ctrl-C. Data is kept."""
+    _supervise(tuple(PROCESSES), embed_database=True)
+
+
+@app.command()
+def serve() -> None:
+    """Run API, pages and the edge that serves HLS. Needs DATABASE_URL."""
+    _supervise(("web", "edge"), embed_database=False)
+
+
+@app.command()
+def ingest() -> None:
+    """Run the media plane: receive and package, with an edge for live. Needs DATABASE_URL."""
+    _supervise(("receive", "package", "edge"), embed_database=False)
+
+
+@app.command()
+def work() -> None:
+    """Run background jobs: mail, webhooks, what follows a recording. Needs DATABASE_URL."""
+    _supervise(("work",), embed_database=False)
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the schema of DATABASE_URL (or of the embedded database) up to date."""
+
+    async def run() -> None:
+        settings = Settings()
+        if settings.database_url is not None:
+            await upgrade(settings.database_url.get_secret_value())
+        else:
+            async with with_database(settings, embed=True):
+                pass
+
+    asyncio.run(run())
+    console.print("The schema is up to date.")
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Print every setting, its value and its environment variable; secrets are masked."""
+    table = Table("variable", "value", "meaning", box=None, pad_edge=False)
+    settings = Settings()
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        shown = "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+        table.add_row(f"ENCORE_{name.upper()}", shown, field.description or "")
+    console.print(table)
+
+
+@app.command("doctor")
+def run_doctor() -> None:
+    """Check this machine; each line is OK or says what to do. Exit code 1 when there is any."""
+    healthy = True
+    for finding in doctor.examine(Settings()):
+        healthy &= finding.ok
+        mark = "[green]OK [/green]" if finding.ok else "[red]FIX[/red]"
+        console.print(f"{mark}  {finding.subject:<10} {finding.text}", highlight=False)
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command("process", hidden=True)
+def process(
+    name: Annotated[str, typer.Argument(help="One of: " + ", ".join(PROCESSES))],
+    unsupervised: Annotated[bool, typer.Option(help="Do not stop when stdin ends.")] = False,
+) -> None:
+    """Run one process alone (what the supervisor starts)."""
+    if name not in PROCESSES:
+        raise typer.BadParameter(f"no process {name!r}; one of {', '.join(PROCESSES)}")
+    raise typer.Exit(run_process(name, Settings(), supervised=not unsupervised))
+
+
+def _supervise(names: tuple[str, ...], *, embed_database: bool) -> None:
+    settings = Settings()
+    configure_logging(settings, process="encore")
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with running(settings, names, embed_database=embed_database) as supervisor:
+            _say_where(supervisor)
+            await stop.wait()
+            console.print("\nEnding; what was said is kept in", settings.data_dir)
+
+    asyncio.run(run())
+
+
+def _say_where(supervisor: Supervisor) -> None:
+    settings = supervisor.settings
+    if "web" in supervisor.names:
+        console.print(f"\n  Rooms     {settings.public_web_url}/")
+        console.print(f"  API docs  {settings.public_web_url}/docs")
+    console.print("  Ctrl-C ends it; rooms and recordings stay.\n")
+
+
+def main() -> None:
+    """Every refusal is one line and exit code 2; a bug alone shows a trace."""
+    try:
+        app()
+    except Problem as problem:
+        errors.print(f"encore: {problem.detail}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"ENCORE_{'.'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
+            for e in error.errors()
+        )
+        errors.print(f"encore: bad settings: {wrong}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""`encore doctor`: is this machine fit to run Encore, and if not, what to do."""
+
+import asyncio
+import resource
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import av
+import av.codec
+
+from core.db import dsn
+from core.errors import Problem
+from core.keys import MIN_SECRET_BYTES
+from core.postgres import EmbeddedPostgres, binaries
+from core.settings import Environment, Settings
+from core.storage import open_store
+from web.supervise import PortTaken, check_ports
+
+UDP_BUFFER = 4 << 20
+FREE_BYTES = 2 << 30
+OPEN_FILES = 1024
+MIN_POSTGRES = 150000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, whether it is fit, and what is so or what to do."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Runs every check; one that fails unexpectedly is a finding, never a trace."""
+    for subject, check in CHECKS.items():
+        try:
+            ok, text = check(settings)
+        except Problem as problem:
+            ok, text = False, problem.detail
+        except (OSError, ValueError, asyncpg.PostgresError) as error:
+            ok, text = False, f"{type(error).__name__}: {error}"
+        yield Finding(subject, ok, text)
+
+
+def _python(_: Settings) -> tuple[bool, str]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return ok, version if ok else f"{version}; use Python 3.11, 3.12 or 3.13"
+
+
+def _disk(settings: Settings) -> tuple[bool, str]:
+    folder = settings.data_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".doctor-{secrets.token_hex(4)}"
+    probe.write_bytes(b"encore")
+    probe.unlink()
+    free = shutil.disk_usage(folder).free
+    text = f"{folder} is writable, {free / (1 << 30):.1f} GiB free"
+    return free >= FREE_BYTES, text if free >= FREE_BYTES else f"{text}; free at least 2 GiB"
+
+
+def _database(settings: Settings) -> tuple[bool, str]:
+    if settings.database_url is None:
+        return _embedded_database(settings)
+    return asyncio.run(_server_version(settings.database_url.get_secret_value(), "DATABASE_URL"))
+
+
+def _embedded_database(settings: Settings) -> tuple[bool, str]:
+    server = EmbeddedPostgres(settings.data_dir / "postgres")
+    runs_already = server.running_port() is not None
+    url = server.start()
+    try:
+        return asyncio.run(_server_version(url, f"embedded, {binaries().name}"))
+    finally:
+        if not runs_already:
+            server.stop()
+
+
+async def _server_version(url: str, where: str) -> tuple[bool, str]:
+    connection = await asyncpg.connect(dsn(url), timeout=5)
+    try:
+        number = int(await connection.fetchval("show server_version_num"))
+    finally:
+        await connection.close()
+    text = f"PostgreSQL {number // 10000}.{number % 10000} answers ({where})"
+    return number >= MIN_POSTGRES, text if number >= MIN_POSTGRES else f"{text}; 15 is the oldest"
+
+
+def _storage(settings: Settings) -> tuple[bool, str]:
+    async def probe() -> None:
+        store = open_store(settings)
+        key = f"doctor/{secrets.token_hex(8)}"
+        await store.put(key, b"encore", content_type="application/octet-stream")
+        if await store.get(key, start=1, end=3) != b"nc":
+            raise ValueError("a range read gave other bytes than were written")
+        await store.delete(key)
+
+    asyncio.run(probe())
+    return True, f"{settings.object_store_url} keeps, reads ranges and deletes"
+
+
+def _codecs(_: Settings) -> tuple[bool, str]:
+    missing = [
+        f"{name} ({mode})"
+        for name, mode in (("libopus", "w"), ("libopus", "r"), ("aac", "w"), ("aac", "r"))
+        if not _has_codec(name, mode)
+    ]
+    text = f"Opus and AAC through PyAV {av.__version__}"
+    return not missing, text if not missing else f"PyAV lacks {', '.join(missing)}; reinstall av"
+
+
+def _has_codec(name: str, mode: str) -> bool:
+    try:
+        av.codec.Codec(name, mode)  # type: ignore[arg-type]
+    except ValueError:
+        return False
+    return True
+
+
+def _udp(_: Settings) -> tuple[bool, str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+        granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    # Linux reports twice what it grants.
+    kib = granted // (2048 if sys.platform == "linux" else 1024)
+    if kib * 1024 >= UDP_BUFFER:
+        return True, f"receive buffer {kib} KiB"
+    return False, f"receive buffer only {kib} KiB; run: sysctl -w net.core.rmem_max={UDP_BUFFER}"
+
+
+def _ports(settings: Settings) -> tuple[bool, str]:
+    try:
+        check_ports(settings, ("web", "edge", "receive"))
+    except PortTaken as taken:
+        return False, f"{taken.detail} (or Encore runs already)"
+    tcp = f"{settings.web_port}, {settings.edge_port}, {settings.ingest_port}"
+    return True, f"TCP {tcp} and UDP {settings.ingest_udp_port} are free"
+
+
+def _files(_: Settings) -> tuple[bool, str]:
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ok = soft >= OPEN_FILES
+    return ok, f"{soft} open files" if ok else f"{soft} open files; run: ulimit -n 65536"
+
+
+def _model(_: Settings) -> tuple[bool, str]:
+    return True, "none needed: this version does not transcribe yet"
+
+
+def _keys(settings: Settings) -> tuple[bool, str]:
+    secret = settings.secret_key
+    if secret is not None:
+        ok = len(secret.get_secret_value()) >= MIN_SECRET_BYTES
+        return (
+            ok,
+            "ENCORE_SECRET_KEY is set" if ok else "ENCORE_SECRET_KEY: use 32 characters or more",
+        )
+    if settings.environment is Environment.PRODUCTION:
+        return False, "set ENCORE_SECRET_KEY: machines that share a database share it"
+    path: Path = settings.data_dir / "secret_key"
+    return True, f"{path} {'is there' if path.exists() else 'is made at the first start'}"
+
+
+CHECKS: dict[str, Callable[[Settings], tuple[bool, str]]] = {
+    "python": _python,
+    "disk": _disk,
+    "database": _database,
+    "storage": _storage,
+    "codecs": _codecs,
+    "udp": _udp,
+    "ports": _ports,
+    "files": _files,
+    "model": _model,
+    "keys": _keys,
+}

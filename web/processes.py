@@ -1,0 +1,95 @@
+"""The processes that Encore is made of, and how each is run (decisions.md, Processes)."""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvicorn
+from core.logging import configure_logging
+
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PROCESSES: Final = {
+    "receive": "ingest.receive",
+    "package": "ingest.package",
+    "edge": "replay.edge",
+    "work": "workers.run",
+    "web": "web.processes",
+}
+"""Name of each process and the module whose `run(settings, stop)` is it."""
+
+Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """The web process: API, event streams, pages."""
+    from web.app import create_app
+
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.web_host,
+        port=settings.web_port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    # The stop event is ours: uvicorn must not take the signals.
+    with contextlib.suppress(AttributeError):
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+def run_process(name: str, settings: Settings, *, supervised: bool) -> int:
+    """Runs one process until SIGTERM, SIGINT or, when supervised, the end of stdin.
+
+    The pipe on stdin is held by the supervisor: however that dies, its children stop.
+    """
+    configure_logging(settings, process=name)
+    entry: Run = importlib.import_module(PROCESSES[name]).run
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_stopped(entry, settings, supervised=supervised))
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _until_stopped(entry: Run, settings: Settings, *, supervised: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if supervised:
+        _stop_at_end_of_stdin(loop, stop)
+    await entry(settings, stop)
+
+
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, name="supervisor-watch", daemon=True).start()

@@ -1,0 +1,260 @@
+"""Runs the processes of one machine: starts, restarts what dies, ends them in order."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+
+from core.migrate import upgrade
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
+
+from core.errors import Problem
+from core.keys import load_secret
+from core.postgres import EmbeddedPostgres
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STOP_ORDER = ("receive", "package", "work", "web", "edge")
+"""Nothing new comes in first; what listeners fetch goes last."""
+
+STOP_SECONDS = 10.0
+READY_SECONDS = 60.0
+FIRST_RESTART_SECONDS = 0.05
+LONGEST_RESTART_SECONDS = 5.0
+STABLE_SECONDS = 10.0
+
+
+class AlreadyRunning(Problem):
+    status = 409
+    code = "already_running"
+    title = "Encore already runs over this data folder"
+
+
+class PortTaken(Problem):
+    status = 409
+    code = "port_taken"
+    title = "A port that Encore needs is in use"
+
+
+class DatabaseUrlMissing(Problem):
+    status = 503
+    code = "database_url_missing"
+    title = "Set DATABASE_URL; only `encore up` brings its own PostgreSQL"
+
+
+class NotReady(Problem):
+    status = 503
+    code = "not_ready"
+    title = "A process did not come up"
+
+
+@dataclass(slots=True)
+class Child:
+    """One process and the task that keeps it running."""
+
+    name: str
+    process: asyncio.subprocess.Process | None = None
+    keeper: asyncio.Task[None] | None = None
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The processes `names` over one `settings`; its database URL must be set."""
+
+    settings: Settings
+    names: tuple[str, ...]
+    stopping: bool = False
+    children: dict[str, Child] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        for name in self.names:
+            child = self.children[name] = Child(name)
+            await self._spawn(child)
+            child.keeper = asyncio.create_task(self._keep(child), name=f"keep-{name}")
+
+    async def ready(self) -> None:
+        """Returns when every process that listens does; raises NotReady after a minute."""
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        for name, (host, port) in listening(self.settings).items():
+            if name not in self.names:
+                continue
+            while not await _accepts(host, port):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise NotReady(f"{name} does not listen on {host}:{port}; see the log above")
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        self.stopping = True
+        for name in STOP_ORDER:
+            if name in self.children:
+                await self._stop(self.children[name])
+
+    async def _spawn(self, child: Child) -> None:
+        child.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "web.cli",
+            "process",
+            child.name,
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, **environment(self.settings)},
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone: it ends them in order
+        )
+
+    async def _keep(self, child: Child) -> None:
+        delay = FIRST_RESTART_SECONDS
+        while True:
+            assert child.process is not None  # noqa: S101 - _spawn ran
+            started = asyncio.get_running_loop().time()
+            code = await child.process.wait()
+            if self.stopping:
+                return
+            if asyncio.get_running_loop().time() - started > STABLE_SECONDS:
+                delay = FIRST_RESTART_SECONDS
+            log.error("%s ended with code %s; starting it again", child.name, code)
+            await asyncio.sleep(delay)
+            delay = min(delay * 4, LONGEST_RESTART_SECONDS)
+            child.restarts += 1
+            await self._spawn(child)
+
+    async def _stop(self, child: Child) -> None:
+        if child.process is None or child.process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            child.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(child.process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            log.warning("%s did not end in %.0f s; killed", child.name, STOP_SECONDS)
+            child.process.kill()
+            await child.process.wait()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a child's environment lacks to see these settings: it inherits ours and `.env`."""
+    inherited = Settings()
+    return {
+        f"ENCORE_{name.upper()}": _as_text(value)
+        for name, value in settings
+        if value is not None and value != getattr(inherited, name)
+    }
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return value if isinstance(value, str) else json.dumps(to_jsonable_python(value)).strip('"')
+
+
+def listening(settings: Settings) -> dict[str, tuple[str, int]]:
+    """The TCP address of each process that has one."""
+    return {
+        "web": (settings.web_host, settings.web_port),
+        "edge": (settings.edge_host, settings.edge_port),
+        "receive": (settings.ingest_host, settings.ingest_port),
+    }
+
+
+async def _accepts(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def check_ports(settings: Settings, names: tuple[str, ...]) -> None:
+    """Raises PortTaken, naming the setting, before anything is started."""
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    wanted = [
+        ("web", tcp, settings.web_host, settings.web_port, "ENCORE_WEB_PORT"),
+        ("edge", tcp, settings.edge_host, settings.edge_port, "ENCORE_EDGE_PORT"),
+        ("receive", tcp, settings.ingest_host, settings.ingest_port, "ENCORE_INGEST_PORT"),
+        (
+            "receive",
+            udp,
+            settings.ingest_udp_host,
+            settings.ingest_udp_port,
+            "ENCORE_INGEST_UDP_PORT",
+        ),
+    ]
+    for name, kind, host, port, variable in wanted:
+        if name in names and (reason := _cannot_bind(kind, host, port)):
+            raise PortTaken(f"{host}:{port} for {name}: {reason}; set {variable} to another port")
+
+
+def _cannot_bind(kind: int, host: str, port: int) -> str | None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+@contextlib.contextmanager
+def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
+    """Makes the data folder and holds it: each process runs once over one folder."""
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((settings.data_dir / f"supervisor-{name}.lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise AlreadyRunning(
+                    f"{name} runs over {settings.data_dir}; end it, or set ENCORE_DATA_DIR"
+                ) from error
+        yield
+
+
+@contextlib.asynccontextmanager
+async def with_database(settings: Settings, *, embed: bool) -> AsyncIterator[Settings]:
+    """Settings with a database that answers and has today's schema."""
+    server: EmbeddedPostgres | None = None
+    if settings.database_url is None and embed:
+        server = EmbeddedPostgres(settings.data_dir / "postgres")
+        url = await asyncio.to_thread(server.start)
+        settings = settings.model_copy(update={"database_url": SecretStr(url)})
+    if settings.database_url is None:
+        raise DatabaseUrlMissing
+    try:
+        await upgrade(settings.database_url.get_secret_value())
+        yield settings
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, names: tuple[str, ...], *, embed_database: bool
+) -> AsyncIterator[Supervisor]:
+    """The processes, ready; ended in order when the block is left."""
+    settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    with data_folder(settings, names):
+        check_ports(settings, names)
+        load_secret(settings)
+        async with with_database(settings, embed=embed_database) as settings:
+            supervisor = Supervisor(settings, names)
+            try:
+                await supervisor.start()
+                await supervisor.ready()
+                yield supervisor
+            finally:
+                await supervisor.stop()
