@@ -1,0 +1,32 @@
+"""Tenants: Encore's own site is the platform `encore`; every embedding application is another."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import Platform
+from core.ids import uuid7
+
+DEFAULT_SLUG = "encore"
+DEFAULT_NAME = "Encore"
+
+
+async def ensure_default_platform(session: AsyncSession) -> UUID:
+    """The id of Encore's own platform, made at the first start; safe on many machines at once."""
+    row = {"id": uuid7(), "slug": DEFAULT_SLUG, "name": DEFAULT_NAME}
+    await session.execute(insert(Platform).values(row).on_conflict_do_nothing())
+    return (await session.scalars(_default_id())).one()
+
+
+async def stranger_platform(session: AsyncSession) -> UUID | None:
+    """The platform whose public rooms somebody sees who has not signed in; None before first start.
+
+    Always the default one for now; the request's host will choose among several sites here.
+    """
+    return await session.scalar(_default_id())
+
+
+def _default_id() -> sa.Select[UUID]:
+    return sa.select(Platform.id).where(Platform.slug == DEFAULT_SLUG)
