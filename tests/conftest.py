@@ -9,7 +9,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import core.auth.models  # noqa: F401 - so that `database` makes all tables
+import core.auth.models
+import core.progress
+import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import rooms.models  # noqa: F401
 from core.db import Base, Database, dsn

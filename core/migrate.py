@@ -1,0 +1,139 @@
+"""The schema's way to the newest migration, and the command that writes a new one.
+
+`python -m core.migrate revision "Add chapters"` compares the models with the migrations in a
+server of its own and writes `migrations/versions/*.py`; `check` says whether one is missing.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from core.db import asyncpg_url, dsn
+from core.postgres import EmbeddedPostgres
+from core.queue import install_queue
+
+ROOT = Path(__file__).resolve().parent.parent
+CONNECTION = "connection"
+"""The key under which `migrations/env.py` finds the connection to use."""
+
+LOCK = int.from_bytes(b"encore")
+QUEUE_TABLES = "pgqueuer"
+
+USAGE = 'usage: python -m core.migrate check | revision "Subject of the change"'
+
+
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether alembic compares this object; pgqueuer's tables are upgraded by pgqueuer."""
+    return not (kind == "table" and (name or "").startswith(QUEUE_TABLES))
+
+
+def alembic_config() -> Config:
+    config = Config(ROOT / "alembic.ini")
+    config.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
+    return config
+
+
+async def upgrade(url: str) -> None:
+    """Brings the database to the newest migration, and pgqueuer's tables to its release.
+
+    Processes that start at once wait for the first one, then find nothing left to do.
+    """
+    async with _locked(url) as connection:
+        await _with_alembic(url, lambda config: command.upgrade(config, "head"))
+        await install_queue(connection)
+
+
+async def is_current(url: str) -> bool:
+    """Whether the newest migration has run."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    connection = await asyncpg.connect(dsn(url))
+    try:
+        found: str | None = await connection.fetchval("select version_num from alembic_version")
+    except asyncpg.UndefinedTableError:
+        found = None
+    finally:
+        await connection.close()
+    return found == head
+
+
+async def revision(url: str, message: str) -> None:
+    """Writes the migration that brings `url` (at the newest one) to what the models say."""
+    await _with_alembic(
+        url, lambda config: command.revision(config, message=message, autogenerate=True)
+    )
+
+
+async def check(url: str) -> None:
+    """Raises alembic's CommandError, which lists the differences."""
+    await _with_alembic(url, command.check)
+
+
+@contextlib.asynccontextmanager
+async def _locked(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Ends with the connection, so a killed process frees it."""
+    connection = await asyncpg.connect(dsn(url))
+    try:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _with_alembic(url: str, run: Callable[[Config], object]) -> None:
+    config = alembic_config()
+
+    def on(connection: Connection) -> None:
+        config.attributes[CONNECTION] = connection
+        run(config)
+
+    engine = create_async_engine(asyncpg_url(url))
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(on)
+            await connection.rollback()
+    finally:
+        await engine.dispose()
+
+
+@contextlib.contextmanager
+def _scratch_server() -> Iterator[str]:
+    server = EmbeddedPostgres(Path(tempfile.gettempdir()) / f"encore-migrate-{os.getpid()}")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder)
+
+
+async def _against_scratch(act: Callable[[str], Awaitable[None]]) -> None:
+    with _scratch_server() as url:
+        await upgrade(url)
+        await act(url)
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["check"]:
+            asyncio.run(_against_scratch(check))
+        case ["revision", message]:
+            asyncio.run(_against_scratch(lambda url: revision(url, message)))
+        case _:
+            sys.stderr.write(f"{USAGE}\n")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Signed notifications to the servers of the platforms (Standard Webhooks)."""
