@@ -28,7 +28,7 @@ def load_secret(settings: Settings) -> bytes:
 
 def _create_once(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     draft.touch(mode=0o600)
     draft.write_text(text)
     with contextlib.suppress(FileExistsError):
