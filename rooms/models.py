@@ -79,6 +79,11 @@ class Room(Base):
         sa.CheckConstraint("(visibility = 'group') = (group_id is not null)", name="group_room"),
         sa.CheckConstraint("(state = 'scheduled') = (live_at is null)", name="live_at"),
         sa.Index("ix_room_platform_id_state_id", "platform_id", "state", "id"),
+        sa.Index(
+            "ix_room_recording_open",
+            "id",
+            postgresql_where=sa.text("recording_id is not null and recording_closed_at is null"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -106,10 +111,16 @@ class Room(Base):
     recording_id: Mapped[UUID | None] = mapped_column(unique=True)
     """Made at go-live; ingest's `recording` row has this id."""
 
+    recording_closed_at: Mapped[datetime | None]
+    """Ingest has written the end of the recording: nothing more is to be received."""
+
     epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     """Rises with every placement on a receiving worker; fences writes of earlier ones."""
 
     event_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    event_ms: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    """Highest `room_ms` recorded so far: a clock that is set back moves no event back."""
+
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
@@ -132,6 +143,14 @@ class Participant(Base):
     left_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     """Removed by the host: may not come back."""
+
+    @property
+    def present(self) -> bool:
+        return self.joined_at is not None and self.left_at is None and self.removed_at is None
+
+    @property
+    def on_stage(self) -> bool:
+        return self.present and self.role in ON_STAGE
 
 
 class RoomEvent(Base):

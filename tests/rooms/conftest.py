@@ -1,0 +1,62 @@
+"""Rooms and people for the tests of this package."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import Platform, User
+from core.auth.principal import Kind, Principal, Scope
+from rooms.models import Room, RoomState, Visibility
+from tests.factories import as_user, make_platform, make_user
+
+
+@dataclass
+class House:
+    """One platform with a host."""
+
+    session: AsyncSession
+    platform: Platform
+    host: User
+
+    async def user(self, name: str = "Guest", **values: Any) -> Principal:
+        return as_user(await make_user(self.session, self.platform, display_name=name, **values))
+
+    @property
+    def hosting(self) -> Principal:
+        return as_user(self.host)
+
+    @property
+    def key(self) -> Principal:
+        scopes = frozenset({Scope.ROOMS_READ, Scope.ROOMS_WRITE})
+        return Principal(kind=Kind.API_KEY, platform_id=self.platform.id, scopes=scopes)
+
+    @property
+    def stranger(self) -> Principal:
+        return Principal(platform_id=self.platform.id)
+
+    async def bare_room(self, **values: Any) -> Room:
+        """A row, without what `create_room` does besides."""
+        defaults = {
+            "platform_id": self.platform.id,
+            "host_id": self.host.id,
+            "title": "A room",
+            "visibility": Visibility.PUBLIC,
+            "state": RoomState.SCHEDULED,
+        }
+        room = Room(**defaults | values)
+        self.session.add(room)
+        await self.session.flush()
+        return room
+
+
+async def make_house(session: AsyncSession) -> House:
+    platform = await make_platform(session)
+    host = await make_user(session, platform, display_name="Host")
+    return House(session, platform, host)
+
+
+@pytest.fixture
+async def house(session: AsyncSession) -> House:
+    return await make_house(session)
