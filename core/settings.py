@@ -64,6 +64,17 @@ class Settings(BaseSettings):
     )
     mail_from: str = "Encore <no-reply@localhost>"
 
+    allow_private_webhooks: bool = Field(
+        False, description="let webhook endpoints be on private addresses (a test, one machine)"
+    )
+
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer that /metrics asks for; loopback callers only when absent"
+    )
+    metrics_host: str = Field("127.0.0.1", description="where work and package serve /metrics")
+    work_metrics_port: Port | None = None
+    package_metrics_port: Port | None = None
+
     log_format: str = Field("text", pattern="^(text|json)$")
     log_level: str = "INFO"
 
