@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from core.auth.dependencies import CallerDep, VisitorDep
+from core.auth.letters import Letters
 from core.auth.platforms import ensure_default_platform
 from core.auth.principal import Principal
 from core.db import Database
@@ -18,6 +19,7 @@ from core.http import Services, install_problem_handlers
 from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
+from tests.core.auth.outbox import Outbox
 
 SECRET = b"a secret of this test installation, long enough"
 WEB_URL = "http://encore.test"
@@ -91,3 +93,13 @@ def make_client(settings: Settings, database: Database, encore: UUID) -> MakeCli
 async def client(make_client: MakeClient) -> AsyncIterator[httpx.AsyncClient]:
     async with make_client() as client:
         yield client
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    return Outbox()
+
+
+@pytest.fixture
+def letters(settings: Settings, outbox: Outbox) -> Letters:
+    return Letters(settings, outbox)

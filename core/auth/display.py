@@ -1,0 +1,33 @@
+"""Names that people show to each other."""
+
+import unicodedata
+
+from core.errors import Invalid
+
+MAX_NAME_CHARS = 80
+_JOINERS = {"\u200c", "\u200d"}
+"""Zero-width (non-)joiner: invisible, but Persian, Indic scripts and emoji need them."""
+
+_REFUSED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_INVISIBLE = {"Zs", "Mn", "Me", "Cf"}
+
+
+class NameInvalid(Invalid):
+    code = "name_invalid"
+    title = "A name has 1 to 80 characters, at least one of them visible"
+
+
+def clean_name(text: str) -> str:
+    """`text` in NFC with single spaces. Raises NameInvalid.
+
+    Control and direction characters are refused, since a name could rewrite the line it stands in.
+    """
+    name = " ".join(part for part in unicodedata.normalize("NFC", text).split(" ") if part)
+    if not 1 <= len(name) <= MAX_NAME_CHARS:
+        raise NameInvalid
+    categories = [(char, unicodedata.category(char)) for char in name]
+    if any(kind in _REFUSED and char not in _JOINERS for char, kind in categories):
+        raise NameInvalid("a name has no control characters")
+    if all(kind in _INVISIBLE for _, kind in categories):
+        raise NameInvalid
+    return name
