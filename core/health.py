@@ -35,7 +35,7 @@ class Readiness:
         self._checked_at = float("-inf")
 
     async def report(self) -> dict[str, Outcome]:
-        """Outcome by check, at most `fresh_s` old. One that hangs is `timeout`, not started anew."""
+        """Outcome by check, at most `fresh_s` old; one that hangs is `timeout`, not begun anew."""
         if time.monotonic() - self._checked_at > self._fresh_s:
             self._start()
         if self._rounds:
