@@ -1,0 +1,93 @@
+"""The playlists of one recording by name, rendered and gzipped once per version.
+
+live.m3u8         the mix, sliding window          master.m3u8       lists index.m3u8
+index.m3u8        the mix from 0:00                live-master.m3u8  lists live.m3u8
+track-<id>.m3u8   one speaker from their first word
+"""
+
+import gzip
+import hashlib
+from typing import Final
+
+from core.errors import NotFound
+from ingest.hls import master_playlist
+from replay.recorded import MIX, Document, Recorded, Rendition
+
+LIVE: Final = "live.m3u8"
+INDEX: Final = "index.m3u8"
+_MASTERS: Final = {"master.m3u8": INDEX, "live-master.m3u8": LIVE}
+_GZIP_LEVEL: Final = 5
+
+
+class NotStarted(NotFound):
+    code = "not_started"
+    title = "Nothing has been recorded yet"
+
+
+class NothingRecorded(NotFound):
+    code = "nothing_recorded"
+    title = "The room ended without a recording"
+
+
+class NoSuchFile(NotFound):
+    code = "no_such_file"
+    title = "The recording has no such playlist or segment"
+
+
+def is_of_mix(name: str) -> bool:
+    """Whether the playlist `name` begins with the room's first sound."""
+    return name in (LIVE, INDEX) or name in _MASTERS
+
+
+def track_playlist(rendition: str) -> str:
+    return f"{rendition}.m3u8"
+
+
+def document(recorded: Recorded, name: str, *, skip: bool, now: float) -> Document:
+    """The playlist's current version; with `skip`, its delta update where one is due.
+
+    Raises NoSuchFile, NotStarted, NothingRecorded.
+    """
+    delta = skip and not recorded.ended and name not in (LIVE, *_MASTERS)
+    key = f"{name}?skip" if delta else name
+    known = recorded.documents.get(key)
+    if known is None or known.version != recorded.version:
+        known = _print(_render(recorded, name, delta=delta, now=now), recorded.version)
+        recorded.documents[key] = known
+    return known
+
+
+def _render(recorded: Recorded, name: str, *, delta: bool, now: float) -> str:
+    rendition = _started(recorded, MIX if is_of_mix(name) else name.removesuffix(".m3u8"))
+    if name in _MASTERS:
+        return master_playlist([rendition.variant(_MASTERS[name])])
+    if name == LIVE:
+        return rendition.playlist.render_window(ended=recorded.ended)
+    count = 0
+    if delta:
+        # Clients may hold a version as old as half the boundary (bis 6.3.7); what they
+        # cannot know, because a restarted packager caught up at once, is not skipped.
+        age = rendition.playlist.skip_boundary_s / 2
+        count = rendition.playlist.skippable(rendition.known_for(age, now=now))
+    return rendition.playlist.render(ended=recorded.ended, skip=count)
+
+
+def _started(recorded: Recorded, name: str) -> Rendition:
+    rendition = recorded.renditions.get(name)
+    if rendition is not None and rendition.places:
+        return rendition
+    if rendition is None and name != MIX:
+        raise NoSuchFile
+    if recorded.ended:
+        raise NothingRecorded
+    raise not_started()
+
+
+def not_started() -> NotStarted:
+    return NotStarted("the first segment is not there yet; ask again", headers={"Retry-After": "1"})
+
+
+def _print(text: str, version: int) -> Document:
+    body = text.encode()
+    etag = hashlib.sha256(body).hexdigest()[:24]
+    return Document(version, body, gzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
