@@ -2,6 +2,7 @@
 
 import functools
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,9 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
     web_url: str | None = Field(None, description="public base URL of API and pages")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description='networks whose X-Forwarded-For is believed, as JSON: ["10.0.0.0/8"]'
+    )
 
     edge_host: str = "127.0.0.1"
     edge_port: Port = 8001

@@ -1,0 +1,222 @@
+"""Token buckets in PostgreSQL, shared by all machines.
+
+A bucket holds up to `burst` tokens and gains `burst` per `per`; each attempt takes one. Keys are
+keyed hashes (HMAC-SHA256), so the table holds no address and no email. A bucket that this
+process knows to be empty is refused without asking the database, so a flood stays cheap.
+"""
+
+import hashlib
+import hmac
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeVar
+
+import sqlalchemy as sa
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.dependencies import presented
+from core.db import Database
+from core.errors import TooManyRequests
+from core.http import Services, ServicesDep
+from core.keys import derive_key
+from core.settings import Settings
+
+REMEMBERED_KEYS = 10_000
+IDLE = timedelta(days=1)
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`burst` attempts at once, refilled evenly over `per` (at most one day).
+
+    With a `lease` above 1 a process takes that many tokens at once and spends them from memory:
+    for limits of many attempts a second, where being exact to the token does not matter.
+    """
+
+    name: str
+    burst: int
+    per: timedelta
+    lease: int = 1
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.burst / self.per.total_seconds()
+
+
+class RateLimited(TooManyRequests):
+    def __init__(self, wait_seconds: float) -> None:
+        seconds = max(1, math.ceil(wait_seconds))
+        super().__init__(
+            f"too many attempts; try again in {seconds} s",
+            headers={"Retry-After": str(seconds)},
+            retry_after_s=seconds,
+        )
+
+
+# The upsert locks the row, so parallel attempts take one after the other. A bucket with too
+# few tokens fails the WHERE: nothing is written and no row comes back.
+_TAKE = sa.text(
+    """
+    insert into rate_bucket as bucket (key, tokens, refilled_at)
+    values (:key, cast(:burst as float8) - :cost, clock_timestamp())
+    on conflict (key) do update set
+        tokens = least(:burst, bucket.tokens + :rate * greatest(0,
+            extract(epoch from clock_timestamp() - bucket.refilled_at)::float8)) - :cost,
+        refilled_at = clock_timestamp()
+    where least(:burst, bucket.tokens + :rate * greatest(0,
+        extract(epoch from clock_timestamp() - bucket.refilled_at)::float8)) >= :cost
+    returning tokens
+    """
+).bindparams(
+    sa.bindparam("burst", type_=sa.Double()),
+    sa.bindparam("rate", type_=sa.Double()),
+    sa.bindparam("cost", type_=sa.Double()),
+)
+_LEFT = sa.text(
+    """
+    select tokens + :rate * extract(epoch from clock_timestamp() - refilled_at)::float8
+    from rate_bucket where key = :key
+    """
+).bindparams(sa.bindparam("rate", type_=sa.Double()))
+
+
+class Buckets:
+    """What one process remembers: buckets that are empty, and tokens it holds in advance."""
+
+    def __init__(self) -> None:
+        self._empty_until: OrderedDict[str, float] = OrderedDict()
+        self._held: OrderedDict[str, int] = OrderedDict()
+
+    async def take(self, database: Database, limit: Limit, key: str) -> None:
+        """Takes one token in a transaction of its own, which a failing request doesn't undo.
+
+        Raises RateLimited. Call it before the request's session is used: one that holds a
+        connection must not wait for a second.
+        """
+        if self._spend_held(key):
+            return
+        wait = self._empty_until.get(key, 0.0) - time.monotonic()
+        if wait <= 0:
+            async with database.transaction() as session:
+                wait = await _try_take(session, limit, key)
+            self._note(limit, key, wait)
+        if wait > 0:
+            raise RateLimited(wait)
+
+    def _spend_held(self, key: str) -> bool:
+        held = self._held.pop(key, 0)
+        if held > 1:
+            self._held[key] = held - 1
+        return held > 0
+
+    def _note(self, limit: Limit, key: str, wait: float) -> None:
+        if wait > 0:
+            _put(self._empty_until, key, time.monotonic() + wait)
+            return
+        self._empty_until.pop(key, None)
+        if limit.lease > 1:
+            _put(self._held, key, limit.lease - 1)
+
+
+_buckets = Buckets()
+
+
+async def take(services: Services, limit: Limit, subject: str) -> None:
+    """One token of the bucket of `subject` (an address, an account, a credential).
+
+    Raises RateLimited.
+    """
+    await _buckets.take(services.database, limit, bucket_key(services.secret, limit, subject))
+
+
+def rate_limit(
+    limit: Limit, *, per_credential: bool = False
+) -> Callable[[Request, Services], Awaitable[None]]:
+    """A route's `dependencies=[Depends(rate_limit(LIMIT))]`: per client address.
+
+    `per_credential` counts per Authorization header or session cookie instead, and a tenfold
+    limit per address keeps invented credentials from making buckets without end.
+    """
+
+    async def check(request: Request, services: ServicesDep) -> None:
+        address = client_address(request, services.settings)
+        credential = presented(request) if per_credential else None
+        if credential is None:
+            await take(services, limit, address)
+            return
+        wide = replace(limit, name=f"{limit.name}:address", burst=limit.burst * 10)
+        await take(services, wide, address)
+        await take(services, limit, credential.secret)
+
+    return check
+
+
+def bucket_key(secret: bytes, limit: Limit, subject: str) -> str:
+    key = derive_key(secret, "rate-limit")
+    subject_hash = hmac.new(key, subject.encode(errors="replace"), hashlib.sha256).hexdigest()
+    return f"{limit.name}:{subject_hash[:32]}"
+
+
+def client_address(request: Request, settings: Settings) -> str:
+    """The address that attempts are counted for: an IPv4 address or an IPv6 /64.
+
+    X-Forwarded-For counts only as far as `settings.trusted_proxies` wrote it: read from the
+    right, the first address that is no trusted proxy is the client.
+    """
+    address = _parsed(request.client.host if request.client else "")
+    if address is None:
+        return "unknown"
+    named = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while named and _trusted(address, settings):
+        before = _parsed(named.pop().strip())
+        if before is None:
+            break
+        address = before
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
+
+
+async def forget_idle_buckets(session: AsyncSession) -> int:
+    """Deletes buckets that are full again (untouched for a day); returns how many."""
+    idle = sa.text("delete from rate_bucket where refilled_at < now() - :idle returning key")
+    bound = idle.bindparams(sa.bindparam("idle", IDLE, type_=sa.Interval()))
+    return len((await session.scalars(bound)).all())
+
+
+async def _try_take(session: AsyncSession, limit: Limit, key: str) -> float:
+    """0 when taken, else the seconds until it can be."""
+    rate = limit.tokens_per_second
+    values = {"key": key, "burst": limit.burst, "rate": rate, "cost": limit.lease}
+    if await session.scalar(_TAKE, values) is not None:
+        return 0.0
+    left = await session.scalar(_LEFT, {"key": key, "rate": rate})
+    return max(0.001, (limit.lease - float(left or 0)) / rate)
+
+
+def _put(memory: OrderedDict[str, Value], key: str, value: Value) -> None:
+    memory[key] = value
+    if len(memory) > REMEMBERED_KEYS:
+        memory.popitem(last=False)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _trusted(address: IPv4Address | IPv6Address, settings: Settings) -> bool:
+    return any(address in network for network in settings.trusted_proxies)
