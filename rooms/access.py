@@ -99,7 +99,7 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.SEE: (_ALL, frozenset(RoomState)),
     Action.LISTEN: (_ALL, frozenset({_LIVE, _ENDED})),
     Action.JOIN: (frozenset({_S.PERSON}), frozenset({_LIVE})),
-    Action.LEAVE: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
+    Action.LEAVE: (frozenset({_S.PERSON}), frozenset({_LIVE, _ENDED})),
     Action.RAISE_HAND: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
     Action.ACCEPT: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
     Action.CONSENT: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
@@ -114,7 +114,6 @@ _CLOSED_TO_REMOVED = frozenset(
     {Action.JOIN, Action.LEAVE, Action.RAISE_HAND, Action.ACCEPT, Action.CONSENT, Action.SPEAK}
 )
 _WHO = {
-    Action.LEAVE: "Join the room first.",
     Action.RAISE_HAND: "Join the room first.",
     Action.CONSENT: "Join the room first.",
     Action.ACCEPT: "You have no invitation to this room's stage.",

@@ -1,5 +1,6 @@
 """Rooms and participants as a caller may have them: loaded and decided in one place."""
 
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ async def room_for(
     row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such room.")
-    room, participant, member = row.tuple()
+    room, participant, member = row
     decide(principal, action, room, participant, member=member)
     return room, participant
 
@@ -74,3 +75,9 @@ def standing_on_stage() -> sa.ColumnElement[bool]:
         Participant.left_at.is_(None),
         Participant.removed_at.is_(None),
     )
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The database's clock, not the transaction's start: ordered for those who hold a lock."""
+    now: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return now

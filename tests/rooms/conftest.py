@@ -8,7 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.models import Platform, User
 from core.auth.principal import Kind, Principal, Scope
-from rooms.models import Room, RoomState, Visibility
+from rooms.groups import create_group
+from rooms.lifecycle import RoomDraft, create_room, go_live
+from rooms.models import Participant, Role, Room, RoomState, Visibility
+from rooms.moderation import change_role
+from rooms.participation import join_room
 from tests.factories import as_user, make_platform, make_user
 
 
@@ -35,6 +39,35 @@ class House:
     @property
     def stranger(self) -> Principal:
         return Principal(platform_id=self.platform.id)
+
+    async def room(self, **values: Any) -> Room:
+        draft = RoomDraft(**{"title": "A room"} | values)
+        return await create_room(self.session, principal=self.hosting, draft=draft)
+
+    async def live_room(self, **values: Any) -> Room:
+        room = await self.room(**values)
+        return await go_live(self.session, principal=self.hosting, room_id=room.id)
+
+    async def group_room(self, **values: Any) -> Room:
+        """Of a group that the host owns."""
+        group = await create_group(self.session, principal=self.hosting, name="Friends")
+        return await self.room(visibility=Visibility.GROUP, group_id=group.id, **values)
+
+    async def listener(self, room: Room, name: str = "Guest") -> tuple[Principal, Participant]:
+        guest = await self.user(name)
+        _, participant = await join_room(self.session, principal=guest, room_id=room.id)
+        return guest, participant
+
+    async def speaker(self, room: Room, role: Role = Role.SPEAKER) -> tuple[Principal, Participant]:
+        guest, participant = await self.listener(room, role.value)
+        await change_role(
+            self.session,
+            principal=self.hosting,
+            room_id=room.id,
+            participant_id=participant.id,
+            role=role,
+        )
+        return guest, participant
 
     async def bare_room(self, **values: Any) -> Room:
         """A row, without what `create_room` does besides."""
