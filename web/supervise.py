@@ -20,6 +20,7 @@ from core.errors import Problem
 from core.keys import load_secret
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
+from core.storage import open_store
 
 log = logging.getLogger(__name__)
 
@@ -249,6 +250,7 @@ async def running(
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
     with data_folder(settings, names):
         check_ports(settings, names)
+        open_store(settings)
         load_secret(settings)
         async with with_database(settings, embed=embed_database) as settings:
             supervisor = Supervisor(settings, names)

@@ -1,0 +1,88 @@
+"""The command as a user runs it: one line and exit code 2 for a refusal, never a trace."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "web.cli", *arguments],
+        env={**unset, "ENCORE_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    done = encore(tmp_path, "--help")
+    assert done.returncode == 0
+    for command in ("up", "serve", "ingest", "work", "db", "settings", "doctor"):
+        assert f" {command} " in done.stdout
+
+
+def test_settings_mask_secrets(tmp_path: Path) -> None:
+    done = encore(
+        tmp_path,
+        "settings",
+        DATABASE_URL="postgresql://u:hunter2@h/d",
+        ENCORE_SECRET_KEY="correct horse",
+        ENCORE_WEB_PORT="8123",
+    )
+    assert done.returncode == 0
+    assert "hunter2" not in done.stdout
+    assert "correct horse" not in done.stdout
+    assert "8123" in done.stdout
+    assert "ENCORE_DATABASE_URL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (["up"], {"ENCORE_WEB_PORT": "ninety"}, "ENCORE_WEB_PORT"),
+        (["up"], {"ENCORE_STORAGE_URL": "ftp://x"}, "storage"),
+        (["serve"], {}, "DATABASE_URL"),
+        (["work"], {}, "DATABASE_URL"),
+        (["ingest"], {}, "DATABASE_URL"),
+    ],
+)
+def test_a_refusal_is_one_line(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], says: str
+) -> None:
+    done = encore(tmp_path, *arguments, **environment)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert says.lower() in done.stderr.lower()
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = encore(tmp_path, "up", ENCORE_WEB_PORT=port)
+    assert done.returncode == 2
+    assert port in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_doctor_says_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = encore(tmp_path, "doctor", ENCORE_EDGE_PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    lines = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert lines["ports"].startswith("FIX")
+    assert "ENCORE_EDGE_PORT" in lines["ports"]
+    for subject in ("python", "disk", "database", "storage", "codecs", "keys", "model", "udp"):
+        assert subject in lines
+    assert "PostgreSQL" in lines["database"]
