@@ -1,0 +1,133 @@
+from uuid import uuid4
+
+import pytest
+
+from rooms.groups import create_group
+from rooms.models import Role, Visibility
+from rooms.moderation import change_role, invite, remove_participant
+from rooms.participation import join_room, set_hand
+from tests.rooms.conftest import House
+from tests.web.pages.conftest import Look, ended, live, made, page_data
+
+
+async def test_a_stranger_may_listen_and_is_asked_to_sign_in(house: House, look: Look) -> None:
+    room = await live(house)
+    html = await look(house.stranger).text(f"/rooms/{room.id}")
+    assert 'id="listen"' in html
+    assert f"/sign-in?next=/rooms/{room.id}" in html
+    assert 'data-do="join"' not in html
+    assert 'id="moderation"' not in html
+
+
+async def test_a_listener_gets_the_room_but_not_its_controls(house: House, look: Look) -> None:
+    room = await live(house)
+    html = await look(await house.user()).text(f"/rooms/{room.id}")
+    assert 'data-do="join"' in html
+    assert 'id="moderation" hidden' in html
+    assert page_data(html)["can"]["moderate"] is False
+
+
+async def test_the_host_gets_the_controls(house: House, look: Look) -> None:
+    room = await live(house)
+    html = await look(house.hosting).text(f"/rooms/{room.id}")
+    assert 'id="moderation" hidden' not in html
+    assert page_data(html)["can"] == {
+        "speak": True,
+        "moderate": True,
+        "manage": True,
+        "record": True,
+        "end": True,
+    }
+
+
+async def test_a_cohost_moderates_but_does_not_end(house: House, look: Look) -> None:
+    room = await live(house)
+    ben = await house.user("Ben")
+    _, own = await join_room(house.session, principal=ben, room_id=room.id)
+    await change_role(
+        house.session,
+        principal=house.hosting,
+        room_id=room.id,
+        participant_id=own.id,
+        role=Role.COHOST,
+    )
+    can = page_data(await look(ben).text(f"/rooms/{room.id}"))["can"]
+    assert (can["moderate"], can["end"]) == (True, False)
+
+
+async def test_the_page_begins_with_stage_hands_and_the_place_in_the_stream(
+    house: House, look: Look
+) -> None:
+    room = await live(house)
+    ben, chiara = await house.user("Ben"), await house.user("Chiara")
+    await join_room(house.session, principal=ben, room_id=room.id)
+    await join_room(house.session, principal=chiara, room_id=room.id)
+    await set_hand(house.session, principal=ben, room_id=room.id, raised=True)
+    html = await look(house.stranger).text(f"/rooms/{room.id}")
+    data = page_data(html)
+    shown = {p["display_name"]: p for p in data["participants"]}
+    assert shown.keys() == {"Host", "Ben"}, "listeners without a hand are only counted"
+    assert shown["Ben"]["hand_raised"] is True
+    assert data["seq"] == room.event_seq
+    assert "2 listening" in html
+    kinds = [event["kind"] for event in data["events"]]
+    assert kinds[-1] == "hand.raised"
+    assert "participant.joined" not in kinds
+
+
+async def test_before_it_is_live_the_room_says_so(house: House, look: Look) -> None:
+    room = await made(house)
+    html = await look(house.stranger).text(f"/rooms/{room.id}")
+    assert "Not live yet" in html
+    assert 'id="listen"' not in html
+
+
+async def test_an_invited_guest_finds_the_invitation(house: House, look: Look) -> None:
+    room = await made(house)
+    ben = await house.user("Ben")
+    assert ben.user_id is not None
+    await invite(
+        house.session,
+        principal=house.hosting,
+        room_id=room.id,
+        user_id=ben.user_id,
+        role=Role.SPEAKER,
+    )
+    data = page_data(await look(ben).text(f"/rooms/{room.id}"))
+    assert data["me"]["participant"]["invited_role"] == "speaker"
+
+
+async def test_whoever_was_removed_reads_that(house: House, look: Look) -> None:
+    room = await live(house)
+    ben = await house.user("Ben")
+    _, own = await join_room(house.session, principal=ben, room_id=room.id)
+    await remove_participant(
+        house.session, principal=house.hosting, room_id=room.id, participant_id=own.id
+    )
+    assert page_data(await look(ben).text(f"/rooms/{room.id}"))["me"]["removed"] is True
+
+
+async def test_after_the_end_the_same_address_is_the_replay(house: House, look: Look) -> None:
+    room = await ended(house)
+    html = await look(house.stranger).text(f"/rooms/{room.id}")
+    assert 'id="timeline"' in html
+    assert 'id="listen"' not in html
+    assert page_data(html)["room"]["recording_id"] == str(room.recording_id)
+
+
+async def test_a_group_room_is_invisible_to_others(house: House, look: Look) -> None:
+    group = await create_group(house.session, principal=house.hosting, name="Choir")
+    room = await live(house, "Rehearsal", visibility=Visibility.GROUP, group_id=group.id)
+    for outsider in (house.stranger, await house.user()):
+        hidden = await look(outsider).get(f"/rooms/{room.id}")
+        missing = await look(outsider).get(f"/rooms/{uuid4()}")
+        assert hidden.status_code == missing.status_code == 404
+        assert hidden.text == missing.text, "nothing tells that the room exists"
+    assert "Rehearsal" in await look(house.hosting).text(f"/rooms/{room.id}")
+
+
+@pytest.mark.parametrize("address", ["/rooms/nonsense", "/rooms/1", "/nowhere"])
+async def test_wrong_addresses_get_a_page(house: House, look: Look, address: str) -> None:
+    response = await look(house.stranger).get(address)
+    assert response.status_code == 404
+    assert "Nothing here" in response.text

@@ -1,0 +1,17 @@
+"""Encore's own pages: rendered on the server, brought to life by small modules, no build step.
+
+They read through the domain's functions and write through the public API only, from the
+browser, so that they can do nothing that another application could not.
+"""
+
+from fastapi import APIRouter
+
+from web.pages import accounts, room, room_list
+from web.pages.errors import install_error_pages
+from web.pages.route import PageRoute
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+for part in (accounts, room_list, room):
+    router.include_router(part.router)
+
+__all__ = ["install_error_pages", "router"]

@@ -1,0 +1,67 @@
+"""Refusals as pages, in the look of the others."""
+
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ExceptionHandler
+
+from core.errors import NotFound, Problem, Unauthenticated
+from web.pages.render import page
+
+REFUSALS = (Problem, HTTPException, RequestValidationError)
+
+_HEADINGS = {
+    401: "Sign in first",
+    403: "Not for you",
+    404: "Nothing here",
+    405: "That is not how this page works",
+    429: "Too many at once",
+    503: "Not right now",
+}
+_DETAILS = {
+    401: "This page is for people who are signed in.",
+    404: "This page does not exist, or it is not open to you.",
+    405: "Switch JavaScript on, then send the form again.",
+    429: "Wait a moment, then load the page again.",
+}
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    """The page for a refusal; what a malformed address names does not exist."""
+    problem = NotFound() if isinstance(error, RequestValidationError) else error
+    status = cast("int", getattr(problem, "status", getattr(problem, "status_code", 500)))
+    detail = problem.detail if isinstance(problem, Problem) else ""
+    response = page(
+        request,
+        "error.html",
+        status=status,
+        heading=_HEADINGS.get(status, "That did not work"),
+        detail=_DETAILS.get(status) or detail or "Something went wrong on our side.",
+        sign_in_next=request.url.path if isinstance(problem, Unauthenticated) else None,
+    )
+    response.headers.update(getattr(problem, "headers", None) or {})
+    return response
+
+
+def install_error_pages(app: FastAPI) -> None:
+    """For addresses that no route answers: a page for a browser, the JSON problem for the rest.
+
+    Call it after `install_problem_handlers`.
+    """
+    as_json = app.exception_handlers[HTTPException]
+
+    def on_http_exception(request: Request, error: Exception) -> Response:
+        if wants_page(request):
+            return error_page(request, error)
+        return cast("Response", as_json(request, error))
+
+    app.add_exception_handler(HTTPException, cast("ExceptionHandler", on_http_exception))
+
+
+def wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(
+        ("/v1/", "/static/")
+    )

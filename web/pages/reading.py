@@ -1,0 +1,155 @@
+"""What the pages read: rooms to list, and who is in one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import User
+from core.auth.principal import Principal
+from core.errors import Problem
+from rooms.access import Action, decide, visible_rooms
+from rooms.events import EventKind
+from rooms.models import Participant, Room, RoomEvent, RoomState
+from rooms.queries import standing_on_stage
+
+LISTED = 60
+LATEST_EVENTS = 60
+
+_COMINGS_AND_GOINGS = (EventKind.PARTICIPANT_JOINED, EventKind.PARTICIPANT_LEFT)
+"""Of thousands of listeners: counted, not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A room in the list; `stage` is filled for live ones."""
+
+    room: Room
+    host_name: str
+    stage: Sequence[Participant] = ()
+
+
+_ORDER = {
+    RoomState.LIVE: Room.live_at.desc(),
+    RoomState.SCHEDULED: Room.scheduled_at.asc().nulls_last(),
+    RoomState.ENDED: Room.ended_at.desc(),
+}
+
+
+async def cards(
+    session: AsyncSession, me: Principal, state: RoomState, *, topic: str | None
+) -> list[Card]:
+    """The rooms in one state that the caller may find, at most LISTED."""
+    query = (
+        sa.select(Room, User.display_name)
+        .join(User, User.id == Room.host_id)
+        .where(visible_rooms(me), Room.state == state)
+        .order_by(_ORDER[state], Room.id.desc())
+        .limit(LISTED)
+    )
+    if topic:
+        query = query.where(sa.literal(topic) == sa.any_(Room.topics))
+    rows = (await session.execute(query)).all()
+    stages = await _stages(session, [room.id for room, _ in rows if state is RoomState.LIVE])
+    return [Card(room, name, stages.get(room.id, [])) for room, name in rows]
+
+
+async def _stages(session: AsyncSession, room_ids: list[UUID]) -> dict[UUID, list[Participant]]:
+    query = (
+        sa.select(Participant)
+        .where(Participant.room_id.in_(room_ids), standing_on_stage())
+        .order_by(Participant.joined_at, Participant.id)
+    )
+    stages: dict[UUID, list[Participant]] = {}
+    for participant in await session.scalars(query):
+        stages.setdefault(participant.room_id, []).append(participant)
+    return stages
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is in a room: the stage, those to whom something was offered or who ask, the rest."""
+
+    stage: list[Participant]
+    asking: list[Participant]
+    audience: int
+
+
+async def people(session: AsyncSession, room: Room) -> People:
+    present = sa.and_(
+        Participant.room_id == room.id,
+        Participant.joined_at.is_not(None),
+        Participant.left_at.is_(None),
+        Participant.removed_at.is_(None),
+    )
+    asks = Participant.hand_raised_at.is_not(None) | Participant.invited_role.is_not(None)
+    shown = sa.select(Participant).where(present, standing_on_stage() | asks)
+    found = list(await session.scalars(shown.order_by(Participant.joined_at, Participant.id)))
+    count = sa.select(sa.func.count()).where(present, sa.not_(standing_on_stage()))
+    return People(
+        stage=[p for p in found if p.on_stage],
+        asking=[p for p in found if not p.on_stage],
+        audience=await session.scalar(count) or 0,
+    )
+
+
+async def latest_events(session: AsyncSession, room: Room) -> list[RoomEvent]:
+    """What happened last, oldest first; not who came to listen and went."""
+    query = (
+        sa.select(RoomEvent)
+        .where(
+            RoomEvent.room_id == room.id,
+            RoomEvent.seq <= room.event_seq,
+            RoomEvent.kind.not_in(_COMINGS_AND_GOINGS),
+        )
+        .order_by(RoomEvent.seq.desc())
+        .limit(LATEST_EVENTS)
+    )
+    return list(await session.scalars(query))[::-1]
+
+
+async def host_name(session: AsyncSession, room: Room) -> str:
+    return await session.scalar(sa.select(User.display_name).where(User.id == room.host_id)) or ""
+
+
+def permissions(me: Principal, room: Room, own: Participant | None) -> dict[str, bool]:
+    """What the caller may do in a room that he sees, by action, as of now."""
+    actions = (Action.SPEAK, Action.MODERATE, Action.MANAGE, Action.RECORD, Action.END)
+    return {action.value: _may(me, action, room, own) for action in actions}
+
+
+def _may(me: Principal, action: Action, room: Room, own: Participant | None) -> bool:
+    try:
+        decide(me, action, room, own, member=True)
+    except Problem:
+        return False
+    return True
+
+
+def participant_data(p: Participant) -> dict[str, Any]:
+    """A participant for stage.js."""
+    return {
+        "id": str(p.id),
+        "user_id": str(p.user_id),
+        "display_name": p.display_name,
+        "role": p.role.value,
+        "invited_role": p.invited_role.value if p.invited_role else None,
+        "present": p.present,
+        "muted": p.muted,
+        "hand_raised": p.hand_raised_at is not None,
+        "consented": p.consented_at is not None,
+    }
+
+
+def event_data(event: RoomEvent) -> dict[str, Any]:
+    """A durable event as the event stream carries it."""
+    return {
+        "seq": event.seq,
+        "room_ms": event.room_ms,
+        "kind": event.kind,
+        "actor_id": str(event.actor_id) if event.actor_id else None,
+        "data": event.data,
+    }

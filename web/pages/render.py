@@ -1,0 +1,116 @@
+"""Templates to responses, with the headers that keep a page's scripts and frames its own."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+import core
+from core.auth.principal import STRANGER, Principal
+from core.http import services
+from core.settings import Settings
+from rooms.models import Role
+
+TONES = 8
+_TEMPLATES = Path(__file__).parent.parent / "templates"
+_ROLE_NAMES = {
+    Role.HOST: "host",
+    Role.COHOST: "co-host",
+    Role.SPEAKER: "speaker",
+    Role.LISTENER: "listener",
+}
+
+
+def initials(name: str) -> str:
+    """One or two letters for a drawn face; `?` for a name without any."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    ends = words if len(words) < 2 else [words[0], words[-1]]
+    return "".join(word[0] for word in ends).upper() or "?"
+
+
+def tone(person_id: UUID) -> str:
+    """The class of a face's colors. UUIDv7 differs at its end; stage-view.js does the same."""
+    return f"tone-{int(person_id.hex[-2:], 16) % TONES}"
+
+
+def clock(milliseconds: int | None) -> str:
+    """`1:02:03` or `2:03`."""
+    minutes, seconds = divmod(int(milliseconds or 0) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "initials": initials,
+        "tone": tone,
+        "clock": clock,
+        "role_name": lambda role: _ROLE_NAMES[Role(role)],
+    }
+    environment.globals["version"] = core.VERSION
+    return environment
+
+
+_environment_once = _environment()
+
+
+def policy(settings: Settings) -> str:
+    """The Content-Security-Policy: our own scripts; sound from the edge, WHIP to the receiver."""
+    edge, ingest = (_origin(u) for u in (settings.public_edge_url, settings.public_ingest_url))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            f"connect-src 'self' {edge} {ingest}",
+            f"media-src 'self' blob: {edge}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    me: Principal = STRANGER,
+    status: int = 200,
+    **context: Any,
+) -> HTMLResponse:
+    """Renders for one person: never stored by a cache between us."""
+    html = _environment_once.get_template(template).render(me=me, status=status, **context)
+    headers = {
+        "Content-Security-Policy": policy(services(request).settings),
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    }
+    return HTMLResponse(html, status, headers=headers)
+
+
+def local_path(wish: str) -> str:
+    """`wish` when it is a path of this site, else `/`: nobody is sent elsewhere by a link."""
+    parts = urlsplit(wish.replace("\\", "/"))
+    elsewhere = parts.scheme or parts.netloc or not wish.startswith("/") or "//" in wish[:2]
+    unprintable = any(ord(character) < 0x20 for character in wish)
+    return "/" if elsewhere or unprintable else wish

@@ -1,0 +1,74 @@
+"""One room under one address: before it is live, while it is, and its replay."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.dependencies import VisitorDep
+from core.auth.principal import Principal
+from core.http import SessionDep
+from rooms.access import Action
+from rooms.models import Participant, Room, RoomState
+from rooms.queries import room_for
+from web.pages import reading
+from web.pages.render import page
+from web.pages.route import PageRoute
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/rooms/{room_id}")
+async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: UUID) -> Response:
+    found, own = await room_for(session, me, room_id, Action.SEE)
+    shared: dict[str, Any] = {"room": found, "host_name": await reading.host_name(session, found)}
+    if found.state is RoomState.ENDED:
+        data = _room_data(found, me, own)
+        return page(request, "rooms/replay.html", me=me, data=data, **shared)
+    there = await reading.people(session, found)
+    return page(
+        request,
+        "rooms/live.html",
+        me=me,
+        can=reading.permissions(me, found, own),
+        stage=there.stage,
+        audience=there.audience,
+        data=_room_data(found, me, own) | await _live_data(session, found, there),
+        **shared,
+    )
+
+
+def _room_data(room: Room, me: Principal, own: Participant | None) -> dict[str, Any]:
+    """What the page's script begins with."""
+    return {
+        "room": {
+            "id": str(room.id),
+            "title": room.title,
+            "state": room.state.value,
+            "recording_state": room.recording_state.value,
+            "recording_id": str(room.recording_id) if room.recording_id else None,
+            "live_at": room.live_at.isoformat() if room.live_at else None,
+            "duration_ms": room.duration_ms,
+            "host_id": str(room.host_id),
+        },
+        "me": {
+            "user_id": str(me.user_id) if me.user_id else None,
+            "admin": me.admin,
+            "participant": reading.participant_data(own) if own else None,
+            "removed": own is not None and own.removed_at is not None,
+        },
+        "can": reading.permissions(me, room, own),
+    }
+
+
+async def _live_data(session: AsyncSession, room: Room, there: reading.People) -> dict[str, Any]:
+    """State and the sequence number up to which it holds: the event stream goes on after it."""
+    events = await reading.latest_events(session, room)
+    return {
+        "seq": room.event_seq,
+        "participants": [reading.participant_data(p) for p in (*there.stage, *there.asking)],
+        "audience": there.audience,
+        "events": [reading.event_data(event) for event in events],
+    }

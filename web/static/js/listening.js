@@ -1,0 +1,78 @@
+/** The card that plays the live room: at the edge, or from its beginning. */
+import { call } from "./api.js";
+import { RoomPlayer } from "./player.js";
+import { clockText } from "./room-clock.js";
+
+const AT_EDGE_SECONDS = 20;
+
+export class Listening {
+  constructor(roomId, liveAtMs) {
+    this.roomId = roomId;
+    this.audio = document.querySelector("#audio");
+    this.line = document.querySelector("#listening");
+    this.live = document.querySelector("#listen");
+    this.start = document.querySelector("#from-start");
+    this.mode = null;
+    this.player = new RoomPlayer(this.audio, liveAtMs);
+    this.#wire();
+  }
+
+  #wire() {
+    this.live.addEventListener("click", () => this.#toggle("live"));
+    this.start.addEventListener("click", () => this.#toggle("start"));
+    document.querySelector("#volume").addEventListener("input", (event) => {
+      this.audio.volume = Number(event.target.value);
+    });
+    this.player.addEventListener("time", () => this.#showPosition());
+    this.player.addEventListener("waiting", (event) => this.#say(event.detail.reason));
+    this.audio.addEventListener("ended", () => this.#stop("That was all of it."));
+  }
+
+  /** The room is over: what is loaded plays on, the edge is gone. */
+  close() {
+    this.live.hidden = true;
+    if (this.mode === "live" && this.audio.paused) this.#stop("");
+  }
+
+  #toggle(mode) {
+    if (this.mode === mode) {
+      this.#stop("Stopped.");
+      return;
+    }
+    this.mode = mode;
+    this.#showButtons();
+    this.#say("Connecting…");
+    this.player.open(() => this.#address(mode), { fromBeginning: mode === "start" });
+    this.audio.play().catch(() => {});
+  }
+
+  async #address(mode) {
+    const urls = await call("GET", `/v1/rooms/${this.roomId}/listen`);
+    return mode === "live" ? urls.live_url : urls.from_start_url;
+  }
+
+  #stop(words) {
+    this.mode = null;
+    this.player.close();
+    this.audio.pause();
+    this.#showButtons();
+    this.#say(words);
+  }
+
+  #showButtons() {
+    this.live.textContent = this.mode === "live" ? "Stop" : this.mode ? "Back to live" : "Listen live";
+    this.start.textContent = this.mode === "start" ? "Stop" : "From the beginning";
+  }
+
+  #showPosition() {
+    const at = this.player.roomMs;
+    if (this.mode === null || at === null) return;
+    const behind = Math.round(this.player.behindSeconds ?? 0);
+    const late = behind > AT_EDGE_SECONDS ? `${clockText(behind * 1000)} behind live` : `${behind} s behind live`;
+    this.#say(`Playing ${clockText(at)} · ${late}`);
+  }
+
+  #say(words) {
+    if (this.line.textContent !== words) this.line.textContent = words;
+  }
+}

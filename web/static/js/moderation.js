@@ -1,0 +1,128 @@
+/** What hosts and co-hosts do: the record, the hands, the people, the end. */
+import { call } from "./api.js";
+import { actionButton } from "./stage-view.js";
+
+const HINTS = {
+  on: "Everything said on stage is kept.",
+  paused: "Nothing is kept now. The replay shows that something was left out.",
+  off: "Nothing is kept.",
+};
+
+function sure(text, label) {
+  const dialog = document.querySelector("#confirm");
+  document.querySelector("#confirm-text").textContent = text;
+  document.querySelector("#confirm-yes").textContent = label;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+export class Moderation {
+  constructor(roomId, me, report) {
+    this.path = `/v1/rooms/${roomId}`;
+    this.me = me;
+    this.report = report;
+    this.card = document.querySelector("#moderation");
+    for (const place of ["#moderation", "#stage", "#hands"]) {
+      document.querySelector(place).addEventListener("click", (event) => this.#onClick(event));
+    }
+  }
+
+  render(stage, room) {
+    this.stage = stage;
+    this.isHost = room.host_id === this.me.user_id;
+    const own = stage.byUser(this.me.user_id);
+    this.moderates = this.isHost || this.me.admin || (own?.present && own.role === "cohost");
+    this.card.hidden = !this.moderates;
+    this.#showButtons();
+  }
+
+  /** The buttons under a face. */
+  actionsFor(person) {
+    if (!this.moderates || person.role === "host" || person.user_id === this.me.user_id) return [];
+    const actions = person.muted ? [] : [{ do: "silence", label: "Mute" }];
+    if (this.isHost && person.role === "speaker") actions.push({ do: "promote", label: "Make co-host" });
+    actions.push({ do: "demote", label: "To the audience" });
+    actions.push({ do: "remove", label: "Remove", className: "danger" });
+    return actions;
+  }
+
+  drawHands(list) {
+    const rows = this.stage.hands.map((person) => this.#hand(person));
+    list.replaceChildren(...rows);
+  }
+
+  #hand(person) {
+    const row = document.createElement("li");
+    const name = document.createElement("span");
+    name.className = "name";
+    name.textContent = person.display_name;
+    row.append(name);
+    if (person.invited_role) row.append("invited");
+    else if (this.moderates) row.append(actionButton({ do: "invite", label: "Invite" }, person));
+    return row;
+  }
+
+  #showButtons() {
+    const { state, recording } = this.stage;
+    const live = state === "live";
+    const runs = this.isHost || this.me.admin;
+    const shown = {
+      "go-live": state === "scheduled" && this.isHost,
+      record: live && recording === "off",
+      pause: live && recording === "on",
+      resume: live && recording === "paused",
+      end: live && runs,
+    };
+    for (const [name, visible] of Object.entries(shown)) {
+      this.card.querySelector(`[data-do="${name}"]`).hidden = !visible;
+    }
+    document.querySelector("#record-hint").textContent = live ? HINTS[recording] : "";
+  }
+
+  #actions(id) {
+    const { path } = this;
+    const person = this.stage.people.get(id);
+    const at = `${path}/participants/${id}`;
+    const record = (state) => () => call("PUT", `${path}/recording`, { state });
+    return {
+      "go-live": () => call("POST", `${path}/live`),
+      record: record("on"),
+      pause: record("paused"),
+      resume: record("on"),
+      end: () => this.#end(),
+      invite: () => call("POST", `${path}/invitations`, { user_id: person.user_id, role: "speaker" }),
+      silence: () => call("PATCH", at, { muted: true }),
+      promote: () => call("PATCH", at, { role: "cohost" }),
+      demote: () => call("PATCH", at, { role: "listener" }),
+      remove: () => this.#remove(person, at),
+    };
+  }
+
+  async #end() {
+    const text = "Everybody leaves the stage, and the replay opens at once. A room that has ended stays ended.";
+    if (await sure(text, "End the room")) await call("POST", `${this.path}/end`);
+  }
+
+  async #remove(person, at) {
+    const text = `${person.display_name} leaves the room and can’t come back.`;
+    if (await sure(text, "Remove")) await call("DELETE", at);
+  }
+
+  async #onClick(event) {
+    const button = event.target.closest("[data-do]");
+    const action = button && this.#actions(button.dataset.id)[button.dataset.do];
+    if (!action) return;
+    button.disabled = true;
+    this.report("");
+    try {
+      await action();
+    } catch (problem) {
+      this.report(problem.message);
+    } finally {
+      button.disabled = false;
+    }
+  }
+}

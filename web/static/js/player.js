@@ -1,0 +1,148 @@
+/**
+ * Plays the room's HLS by hls.js (by the browser itself only where hls.js can't run) and knows
+ * the room time of what is heard. Recovers by itself: a broken or expired address is asked anew.
+ */
+import { mediaTimeAt, roomMsAt } from "./room-clock.js";
+
+const LIBRARY = "/static/vendor/hls.light.min.mjs";
+const NATIVE = "application/vnd.apple.mpegurl";
+const FIRST_RETRY_MS = 700;
+const LONGEST_RETRY_MS = 8000;
+const MEDIA_RECOVERIES = 3;
+
+async function library() {
+  const { default: Hls } = await import(LIBRARY);
+  return Hls;
+}
+
+/**
+ * `source` resolves with the playlist's URL. Fires `waiting` (with `reason`), `ready` (playlist
+ * known) and, on every progress of the audio, `time`.
+ */
+export class RoomPlayer extends EventTarget {
+  constructor(audio, liveAtMs) {
+    super();
+    this.audio = audio;
+    this.liveAtMs = liveAtMs;
+    this.hls = null;
+    this.failures = 0;
+    this.recoveries = 0;
+    this.opening = 0;
+    audio.addEventListener("timeupdate", () => this.dispatchEvent(new Event("time")));
+  }
+
+  /** `startMs` is room time; without it a live playlist starts at its edge, others at 0. */
+  async open(source, { startMs = null, fromBeginning = false } = {}) {
+    this.close();
+    const opening = this.opening;
+    this.source = source;
+    this.wish = startMs;
+    this.fromBeginning = fromBeginning;
+    try {
+      const [Hls, url] = await Promise.all([library(), source()]);
+      if (opening !== this.opening) return;
+      if (Hls.isSupported()) this.#openHls(Hls, url);
+      else if (this.audio.canPlayType(NATIVE)) this.#openNative(url);
+      else this.#wait("This browser can't play HLS audio.");
+    } catch (error) {
+      if (opening === this.opening) this.#retry(error.message);
+    }
+  }
+
+  close() {
+    this.opening += 1;
+    clearTimeout(this.timer);
+    this.hls?.destroy();
+    this.hls = null;
+  }
+
+  /** The room time of what is heard, in ms; null until it is known. */
+  get roomMs() {
+    if (this.wish !== null && this.wish !== undefined) return this.wish;
+    const date = this.hls ? this.hls.playingDate : this.#nativeDate();
+    if (date) return date.getTime() - this.liveAtMs;
+    return roomMsAt(this.#fragments, this.liveAtMs, this.audio.currentTime);
+  }
+
+  /** Moves to a room time; kept as a wish until the playlist is known. */
+  seek(roomMs) {
+    const time = this.#mediaTime(roomMs);
+    if (time === null) {
+      this.wish = roomMs;
+      return;
+    }
+    this.wish = null;
+    this.audio.currentTime = time;
+    this.dispatchEvent(new Event("time"));
+  }
+
+  /** Seconds between the live edge and what is heard; null when nothing is known. */
+  get behindSeconds() {
+    return this.hls && this.hls.latency > 0 ? this.hls.latency : null;
+  }
+
+  get #fragments() {
+    const levels = this.hls?.levels ?? [];
+    const level = levels[Math.max(0, this.hls?.currentLevel ?? 0)] ?? levels[0];
+    return level?.details?.fragments ?? [];
+  }
+
+  #mediaTime(roomMs) {
+    if (this.hls) return mediaTimeAt(this.#fragments, this.liveAtMs, roomMs);
+    const start = this.audio.getStartDate?.().getTime();
+    return start ? Math.max(0, (this.liveAtMs + roomMs - start) / 1000) : null;
+  }
+
+  #nativeDate() {
+    const start = this.audio.getStartDate?.().getTime();
+    return start ? new Date(start + this.audio.currentTime * 1000) : null;
+  }
+
+  #openHls(Hls, url) {
+    const hls = new Hls({
+      enableWorker: false, // fragmented MP4 passes through; no blob: worker for the policy to allow
+      startPosition: this.fromBeginning ? 0 : -1,
+      liveSyncDurationCount: 2,
+      backBufferLength: 60,
+    });
+    this.hls = hls;
+    hls.on(Hls.Events.LEVEL_LOADED, () => this.#onPlaylist());
+    hls.on(Hls.Events.ERROR, (_, data) => data.fatal && this.#onFatal(Hls, data));
+    hls.loadSource(url);
+    hls.attachMedia(this.audio);
+  }
+
+  #openNative(url) {
+    this.audio.src = url;
+    this.audio.addEventListener("loadedmetadata", () => this.#onPlaylist(), { once: true });
+  }
+
+  #onPlaylist() {
+    this.failures = 0;
+    if (this.wish !== null) this.seek(this.wish);
+    this.dispatchEvent(new Event("ready"));
+  }
+
+  #onFatal(Hls, data) {
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.recoveries < MEDIA_RECOVERIES) {
+      this.recoveries += 1;
+      this.hls.recoverMediaError();
+      return;
+    }
+    this.#retry("The sound is on its way…");
+  }
+
+  #retry(reason) {
+    const at = this.roomMs;
+    const again = { startMs: this.fromBeginning ? at : this.wish, fromBeginning: this.fromBeginning };
+    this.close();
+    this.#wait(reason);
+    const delay = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 1.6 ** this.failures);
+    this.failures += 1;
+    this.timer = setTimeout(() => this.open(this.source, again), delay);
+  }
+
+  #wait(reason) {
+    this.dispatchEvent(new CustomEvent("waiting", { detail: { reason } }));
+  }
+}

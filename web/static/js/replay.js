@@ -1,0 +1,220 @@
+/** The page of a room that has ended: its sound, and everything else on the same clock. */
+import { call } from "./api.js";
+import { logLine, sentence } from "./log.js";
+import { RoomPlayer } from "./player.js";
+import { clockText, secondsOf } from "./room-clock.js";
+import { drawStage } from "./stage-view.js";
+import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
+import { Timeline } from "./timeline.js";
+
+const PLAY = "M7 4v16l13-8z";
+const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
+const KEYS = { " ": toggle, k: toggle, j: () => skip(-15), l: () => skip(15), ArrowLeft: () => skip(-5), ArrowRight: () => skip(5) };
+const GAPS = {
+  receiver_down: "the receiver was down",
+  packets_lost: "packets were lost on the way",
+  disk_full: "the disk was full",
+  off_the_record: "off the record",
+};
+const $ = (selector) => document.querySelector(selector);
+
+const { room } = JSON.parse($("#room-data").textContent);
+const audio = $("#audio");
+const player = new RoomPlayer(audio, Date.parse(room.live_at));
+const timeline = new Timeline($("#timeline"), room.duration_ms);
+let events = [];
+let lines = [];
+let opened = false;
+
+function say(words) {
+  $("#state").textContent = words;
+}
+
+async function listen() {
+  return call("GET", `/v1/rooms/${room.id}/listen`);
+}
+
+function open(startMs) {
+  opened = true;
+  player.open(async () => (await listen()).replay_url, { startMs, fromBeginning: true });
+}
+
+function toggle() {
+  if (!audio.paused) return audio.pause();
+  if (!opened) open(null);
+  return audio.play().catch(() => {});
+}
+
+function seek(roomMs) {
+  const at = Math.min(room.duration_ms, Math.max(0, roomMs));
+  if (!opened) open(at);
+  else player.seek(at);
+  showPosition();
+}
+
+function skip(seconds) {
+  seek((player.roomMs ?? 0) + seconds * 1000);
+}
+
+function setSpeed(button) {
+  audio.defaultPlaybackRate = audio.playbackRate = Number(button.dataset.speed);
+  for (const other of document.querySelectorAll("[data-speed]")) {
+    other.setAttribute("aria-pressed", String(other === button));
+  }
+}
+
+function showPosition() {
+  const at = player.roomMs ?? 0;
+  $("#now").textContent = clockText(at);
+  $("#seek").value = at;
+  $("#seek").setAttribute("aria-valuetext", clockText(at));
+  timeline.moveTo(at);
+  showStage(at);
+}
+
+function showStage(at) {
+  const people = stageAt(events, at).onStage;
+  drawStage($("#stage"), people);
+  $("#nobody").hidden = people.length > 0;
+  const now = lines.findLast((line) => line.at <= at);
+  for (const line of lines) line.item.classList.toggle("now", line === now);
+}
+
+function showPlaying() {
+  const playing = !audio.paused;
+  $("#play-shape").setAttribute("d", playing ? PAUSE : PLAY);
+  $("#play").setAttribute("aria-label", playing ? "Pause" : "Play");
+}
+
+async function history() {
+  const all = [];
+  let after = 0;
+  for (;;) {
+    const page = await call("GET", `/v1/rooms/${room.id}/history?after=${after}`);
+    all.push(...page.events);
+    if (!page.events.length || page.next === null) return all;
+    after = page.next;
+  }
+}
+
+function showLog() {
+  const stage = new Stage();
+  for (const event of events) {
+    stage.apply(event);
+    const words = sentence(event, stage);
+    if (!words) continue;
+    const item = logLine(event, words, seek);
+    lines.push({ at: event.room_ms ?? 0, item });
+  }
+  $("#log").replaceChildren(...lines.map((line) => line.item));
+}
+
+function missing(gap, lanes) {
+  const name = lanes.find((lane) => lane.id === gap.participant_id)?.name;
+  const seconds = Math.max(0.1, (gap.room_end_ms - gap.room_start_ms) / 1000).toFixed(1);
+  const where = `${clockText(gap.room_start_ms)}: ${seconds} s`;
+  return `${where}, ${GAPS[gap.cause] ?? gap.cause}${name ? ` (${name})` : ""}`;
+}
+
+function showLedger(gaps, lanes) {
+  const rows = gaps.map((gap) => {
+    const row = document.createElement("li");
+    row.textContent = missing(gap, lanes);
+    return row;
+  });
+  if (!rows.length) rows.push(Object.assign(document.createElement("li"), { textContent: "Nothing: every second that was received is here." }));
+  $("#ledger").replaceChildren(...rows);
+}
+
+function marksOf(gaps, lanes) {
+  return gaps.map((gap) => ({
+    from: gap.room_start_ms,
+    to: gap.room_end_ms,
+    kind: gap.cause === "off_the_record" ? "cut" : "gap",
+    title: missing(gap, lanes),
+  }));
+}
+
+/** The ledger names pauses too; a recording that nobody received has only the events to tell. */
+function allGaps(gaps) {
+  if (gaps.some((gap) => gap.cause === "off_the_record")) return gaps;
+  const cuts = cutsOf(events, room.duration_ms).map(({ from, to }) => ({
+    cause: "off_the_record", room_start_ms: from, room_end_ms: to, participant_id: null,
+  }));
+  return [...gaps, ...cuts].sort((a, b) => a.room_start_ms - b.room_start_ms);
+}
+
+function showTracks(tracks, lanes) {
+  const rows = tracks.map((track) => {
+    const row = document.createElement("li");
+    const name = document.createElement("span");
+    name.textContent = lanes.find((lane) => lane.id === track.participant_id)?.name ?? track.display_name ?? "Somebody";
+    const link = document.createElement("a");
+    link.href = track.url;
+    link.textContent = "HLS playlist";
+    row.append(name, link);
+    return row;
+  });
+  $("#tracks").replaceChildren(...rows);
+}
+
+async function copyLink() {
+  const url = new URL(location.href);
+  url.searchParams.set("t", Math.floor((player.roomMs ?? 0) / 1000));
+  window.history.replaceState(null, "", url);
+  try {
+    await navigator.clipboard.writeText(url.href);
+    say("The link is copied.");
+  } catch {
+    say("The link is in the address bar.");
+  }
+}
+
+function onKey(event) {
+  const { target } = event;
+  const typing = target.closest("input:not([type=range]), select, textarea, [contenteditable]");
+  const pressing = event.key === " " && target.closest("button, a, [tabindex='0']");
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action || typing || pressing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  action();
+}
+
+function wire() {
+  $("#play").addEventListener("click", toggle);
+  $("#link").addEventListener("click", copyLink);
+  $("#seek").addEventListener("input", (event) => seek(Number(event.target.value)));
+  for (const button of document.querySelectorAll("[data-skip]")) {
+    button.addEventListener("click", () => skip(Number(button.dataset.skip)));
+  }
+  for (const button of document.querySelectorAll("[data-speed]")) {
+    button.addEventListener("click", () => setSpeed(button));
+  }
+  for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, showPlaying);
+  player.addEventListener("time", showPosition);
+  player.addEventListener("ready", () => say(""));
+  player.addEventListener("waiting", (event) => say(event.detail.reason));
+  addEventListener("keydown", onKey);
+}
+
+async function recorded() {
+  return call("GET", `/v1/recordings/${room.recording_id}`);
+}
+
+async function load() {
+  events = await history();
+  const lanes = lanesOf(events, room.duration_ms);
+  showLog();
+  const [recording, urls] = await Promise.all([recorded(), listen()]).catch(() => [null, null]);
+  const gaps = allGaps(recording?.gaps ?? []);
+  timeline.show(lanes, marksOf(gaps, lanes));
+  showLedger(gaps, lanes);
+  showTracks(urls?.tracks ?? [], lanes);
+  say(urls ? "" : "Nothing was recorded in this room.");
+  const wish = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
+  if (urls) open(wish === null ? null : wish * 1000);
+  showPosition();
+}
+
+wire();
+load().catch((error) => say(error.message));

@@ -1,0 +1,91 @@
+/** The page of a room that is scheduled or live. */
+import { RoomEvents } from "./events.js";
+import { Listening } from "./listening.js";
+import { logLine, sentence } from "./log.js";
+import { Moderation } from "./moderation.js";
+import { drawStage, showSpeaking } from "./stage-view.js";
+import { Stage } from "./stage.js";
+import { You } from "./you.js";
+
+const BADGES = { on: ["rec", "REC"], paused: ["paused", "Off the record"], off: ["", "Not recorded"] };
+const $ = (selector) => document.querySelector(selector);
+
+const data = JSON.parse($("#room-data").textContent);
+const { room, me } = data;
+
+const stage = new Stage({
+  state: room.state,
+  recording: room.recording_state,
+  people: me.participant ? [...data.participants, me.participant] : data.participants,
+});
+const signedIn = Boolean(me.user_id);
+const you = signedIn ? new You(room.id, me, report) : null;
+const moderation = signedIn ? new Moderation(room.id, me, report) : null;
+const listening = room.live_at ? new Listening(room.id, Date.parse(room.live_at)) : null;
+
+function report(words) {
+  $("#problem").textContent = words;
+  $("#problem").hidden = !words;
+}
+
+function showRecording() {
+  const [className, words] = BADGES[stage.recording];
+  const badge = $("#recording .badge");
+  if (!badge || badge.textContent === words) return;
+  badge.className = `badge ${className}`;
+  badge.textContent = words;
+}
+
+function showHands() {
+  const list = $("#hands");
+  if (moderation) moderation.drawHands(list);
+  else list.replaceChildren(...stage.hands.map((person) => Object.assign(document.createElement("li"), { textContent: person.display_name })));
+  $("#no-hands").hidden = stage.hands.length > 0;
+}
+
+function render() {
+  you?.render(stage);
+  moderation?.render(stage, room);
+  const actions = (person) => moderation?.actionsFor(person) ?? [];
+  drawStage($("#stage"), stage.onStage, { recorded: stage.state === "live", actions });
+  $("#nobody").hidden = stage.onStage.length > 0;
+  showRecording();
+  showHands();
+}
+
+function log(event) {
+  const words = sentence(event, stage);
+  if (!words) return null;
+  $("#log").prepend(logLine(event, words));
+  return words;
+}
+
+function onDurable(event) {
+  stage.apply(event);
+  const words = log(event);
+  if (words) $("#moves").textContent = words;
+  if (event.kind === "room.went_live") location.reload();
+  if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
+  if (event.kind === "room.ended") onEnd();
+  render();
+}
+
+function onEnd() {
+  $("#ended").hidden = false;
+  listening?.close();
+  events.close();
+}
+
+function onEphemeral({ kind, data: body }) {
+  if (kind === "speaking") showSpeaking($("#stage"), new Set(body.participant_ids));
+  if (kind === "audience") $("#audience").textContent = `${body.count} listening`;
+}
+
+const events = new RoomEvents(room.id, data.seq);
+events.addEventListener("durable", (message) => onDurable(message.detail));
+events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
+
+for (const event of data.events) log(event);
+render();
+you?.resume();
+events.open();

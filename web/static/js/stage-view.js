@@ -1,0 +1,85 @@
+/** Draws people on the stage; the markup of one is the template `#person`. */
+
+const TONES = 8;
+const ROLE_NAMES = { host: "host", cohost: "co-host" };
+
+/** As `initials` in web/pages/render.py. */
+export function initials(name) {
+  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const ends = words.length < 2 ? words : [words[0], words.at(-1)];
+  return ends.map((word) => [...word][0]).join("").toUpperCase() || "?";
+}
+
+function tone(id) {
+  return `tone-${Number.parseInt(id.slice(-2), 16) % TONES}`;
+}
+
+function mark(text, className = "") {
+  const span = document.createElement("span");
+  span.textContent = text;
+  span.className = className;
+  return span;
+}
+
+function marksOf(person, recorded) {
+  const marks = [];
+  if (ROLE_NAMES[person.role]) marks.push(mark(ROLE_NAMES[person.role]));
+  if (person.muted) marks.push(mark("muted"));
+  if (!person.consented && recorded) marks.push(mark("no consent yet", "warn"));
+  return marks;
+}
+
+function newPerson(id) {
+  const item = document.querySelector("#person").content.cloneNode(true).firstElementChild;
+  item.dataset.id = id;
+  item.querySelector(".face").classList.add(tone(id));
+  return item;
+}
+
+function fill(item, person, { recorded, actions }) {
+  item.classList.toggle("muted", person.muted);
+  item.querySelector(".face").textContent = initials(person.display_name);
+  item.querySelector(".name").textContent = person.display_name;
+  item.querySelector(".name").title = person.display_name;
+  item.querySelector(".marks").replaceChildren(...marksOf(person, recorded));
+  fillActions(item.querySelector(".actions"), person, actions);
+}
+
+/** Keeps the buttons that stay, so that the focus stays too. */
+function fillActions(slot, person, actions) {
+  const wanted = actions(person);
+  const have = [...slot.children].map((button) => button.dataset.do).join();
+  if (have === wanted.map((action) => action.do).join()) return;
+  slot.replaceChildren(...wanted.map((action) => actionButton(action, person)));
+}
+
+/** A small button that bubbles `data-do` and `data-id` to whoever listens above it. */
+export function actionButton(action, person) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = `tiny ${action.className ?? ""}`;
+  button.dataset.do = action.do;
+  button.dataset.id = person.id;
+  button.textContent = action.label;
+  button.setAttribute("aria-label", `${action.label}: ${person.display_name}`);
+  return button;
+}
+
+const NO_ACTIONS = () => [];
+
+/** Makes `list` show `people`; items of people who stay are kept, so their rings don't blink. */
+export function drawStage(list, people, { recorded = true, actions = NO_ACTIONS } = {}) {
+  const items = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  const drawn = people.map((person) => {
+    const item = items.get(person.id) ?? newPerson(person.id);
+    fill(item, person, { recorded, actions });
+    return item;
+  });
+  const same = drawn.length === list.children.length && drawn.every((d, n) => d === list.children[n]);
+  if (!same) list.replaceChildren(...drawn);
+}
+
+/** Rings around those whose participant id is in `ids`. */
+export function showSpeaking(list, ids) {
+  for (const item of list.children) item.classList.toggle("speaking", ids.has(item.dataset.id));
+}

@@ -1,0 +1,214 @@
+/** What the signed-in person does: join, raise a hand, agree, speak, mute, leave. */
+import { call } from "./api.js";
+import { explain, LevelMeter, listMicrophones, openMicrophone } from "./microphone.js";
+import { Publisher, State } from "./whip.js";
+
+const WORDS = {
+  [State.CONNECTING]: "Connecting your microphone…",
+  [State.LIVE]: "You are live.",
+  [State.RECONNECTING]: "The connection broke. Connecting again…",
+  [State.STOPPED]: "Your microphone is off.",
+};
+const ON_STAGE = new Set(["host", "cohost", "speaker"]);
+
+function ask(dialog) {
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+  });
+}
+
+/** `report` shows a refusal to the person. */
+export class You {
+  constructor(roomId, me, report) {
+    this.path = `/v1/rooms/${roomId}`;
+    this.memory = `speaking:${roomId}`;
+    this.me = me;
+    this.report = report;
+    this.card = document.querySelector("#you");
+    this.level = document.querySelector("#level");
+    this.device = document.querySelector("#device");
+    this.consent = document.querySelector("#consent");
+    this.track = null;
+    this.publisher = null;
+    this.#wire();
+  }
+
+  #wire() {
+    const actions = {
+      join: () => call("POST", `${this.path}/join`),
+      accept: () => call("POST", `${this.path}/invitations/accept`),
+      speak: () => this.#speak(),
+      mute: () => this.#mute(),
+      raise: () => call("PUT", `${this.path}/hand`, { raised: !this.person.hand_raised }),
+      hush: () => this.hush(),
+      leave: () => this.#leave(),
+    };
+    this.card.addEventListener("click", (event) => {
+      const action = actions[event.target.closest("[data-do]")?.dataset.do];
+      if (action) this.#run(action, event.target);
+    });
+    this.device.addEventListener("change", () => this.#run(() => this.#changeDevice(), this.device));
+    const agree = document.querySelector("#agree");
+    agree.addEventListener("change", () => {
+      document.querySelector("#consent-agree").disabled = !agree.checked;
+    });
+    addEventListener("pagehide", () => this.publisher?.stop());
+  }
+
+  async #run(action, control) {
+    control.disabled = true;
+    this.report("");
+    try {
+      await action();
+    } catch (error) {
+      this.report(error instanceof DOMException ? explain(error) : error.message);
+    } finally {
+      control.disabled = false;
+    }
+  }
+
+  /** Called with every change of the room. */
+  render(stage) {
+    this.stage = stage;
+    this.person = stage.byUser(this.me.user_id);
+    if (this.track) this.track.enabled = !this.person?.muted;
+    if (this.publisher && !this.#mayPublish()) this.hush();
+    this.#showButtons();
+    this.#showStanding();
+  }
+
+  /** After a reload in the middle: whoever was speaking goes on. */
+  resume() {
+    if (sessionStorage.getItem(this.memory) && this.#mayPublish() && this.person.consented) {
+      this.#run(() => this.#publish(), this.device);
+    }
+  }
+
+  hush() {
+    sessionStorage.removeItem(this.memory);
+    this.publisher?.stop();
+    this.meter?.stop();
+    this.track?.stop();
+    this.publisher = this.meter = this.track = null;
+    this.#showLevel(0);
+    this.#showButtons();
+  }
+
+  get #onStage() {
+    return Boolean(this.person?.present && ON_STAGE.has(this.person.role));
+  }
+
+  #mayPublish() {
+    return this.stage.state === "live" && this.#onStage;
+  }
+
+  #showButtons() {
+    const { person, stage } = this;
+    const live = stage.state === "live" && !this.me.removed;
+    const present = live && Boolean(person?.present);
+    const shown = {
+      join: live && !person?.present,
+      accept: Boolean(person?.invited_role) && stage.state !== "ended" && !this.me.removed,
+      speak: live && this.#onStage && !this.publisher,
+      mute: live && this.#onStage && Boolean(this.publisher),
+      hush: Boolean(this.publisher),
+      raise: present && !this.#onStage && !person.invited_role,
+      leave: present,
+    };
+    for (const [name, visible] of Object.entries(shown)) this.#button(name).hidden = !visible;
+    document.querySelector("#microphone").hidden = !this.publisher;
+    this.#press("mute", person?.muted, "Unmute", "Mute");
+    this.#press("raise", person?.hand_raised, "Lower hand", "Raise hand");
+    this.#button("leave").textContent = this.#onStage && person.role === "speaker" ? "Leave the stage" : "Leave";
+  }
+
+  #button(name) {
+    return this.card.querySelector(`[data-do="${name}"]`);
+  }
+
+  #press(name, on, whenOn, whenOff) {
+    const button = this.#button(name);
+    button.setAttribute("aria-pressed", String(Boolean(on)));
+    button.textContent = on ? whenOn : whenOff;
+  }
+
+  #showStanding() {
+    const line = document.querySelector("#standing");
+    const words = this.#standing();
+    if (line.textContent !== words) line.textContent = words;
+  }
+
+  #standing() {
+    if (this.me.removed) return "The host removed you from this room. You can still listen.";
+    if (this.stage.state === "scheduled") return "The room is not live yet.";
+    if (this.stage.state === "ended") return "The room is over.";
+    if (this.person?.invited_role) return "You are invited to the stage.";
+    if (this.#onStage) return this.publisher ? "You are on the stage." : "You are on the stage. Nobody hears you yet.";
+    if (!this.person?.present) return "You are not in the room yet. Join to raise your hand.";
+    return this.person.hand_raised ? "Your hand is up: the host sees it." : "You are in the audience.";
+  }
+
+  async #speak() {
+    if (!this.person.consented) {
+      if ((await ask(this.consent)) !== "agree") return;
+      await call("PUT", `${this.path}/consent`, { consent: true });
+    }
+    await this.#publish();
+  }
+
+  async #publish() {
+    this.track = await openMicrophone(this.device.value);
+    this.track.enabled = !this.person.muted;
+    this.#watch(this.track);
+    await listMicrophones(this.device);
+    this.publisher = new Publisher(this.track, () => call("POST", `${this.path}/publish`));
+    this.publisher.addEventListener("state", (event) => this.#showPublishing(event.detail));
+    sessionStorage.setItem(this.memory, "1");
+    this.render(this.stage);
+    await this.publisher.start();
+  }
+
+  #watch(track) {
+    this.meter?.stop();
+    this.meter = new LevelMeter(track, (level) => this.#showLevel(level));
+    track.addEventListener("ended", () => {
+      if (this.track === track) this.report("The microphone is gone. Choose another one.");
+    });
+  }
+
+  async #changeDevice() {
+    if (!this.publisher) return;
+    const track = await openMicrophone(this.device.value);
+    track.enabled = this.track.enabled;
+    await this.publisher.replaceTrack(track);
+    this.track.stop();
+    this.track = track;
+    this.#watch(track);
+  }
+
+  async #mute() {
+    const muted = !this.person.muted;
+    if (muted && this.track) this.track.enabled = false;
+    await call("PATCH", `${this.path}/participants/${this.person.id}`, { muted });
+  }
+
+  async #leave() {
+    const listensOn = this.#onStage && this.person.role === "speaker";
+    this.hush();
+    await call("POST", `${this.path}/leave`);
+    if (listensOn) await call("POST", `${this.path}/join`);
+  }
+
+  #showLevel(level) {
+    this.level.style.setProperty("--level", level.toFixed(2));
+  }
+
+  #showPublishing({ state, reason }) {
+    const line = document.querySelector("#publishing");
+    line.textContent = reason || WORDS[state] || "";
+    line.dataset.state = state;
+    if (state === State.REFUSED) this.report(reason);
+  }
+}
