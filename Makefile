@@ -5,7 +5,7 @@
 VENV := .venv/bin
 APP := .venv/.app-ready
 DEV := .venv/.dev-ready
-ASSETS := web/static/vendor/hls.min.js
+ASSETS := web/static/vendor/hls.light.min.mjs
 PYTEST := $(VENV)/pytest -n auto --dist loadgroup
 
 help: ## List the targets
