@@ -1,0 +1,104 @@
+"""The packaging process: every journal on this disk becomes segments, and is stored.
+
+Mixing and file writes run in threads, uploads on the loop: neither holds up the other.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from core.db import Database
+from core.settings import Settings
+from core.storage import ObjectStore, open_store
+from ingest.folders import Folders
+from ingest.packager import Packager
+from ingest.rows import Fenced
+from ingest.uploader import Uploader
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.05
+SCAN_SECONDS: Final = 0.25
+MIX_THREADS: Final = 2
+RETRY_SECONDS: Final = 2.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Packages and uploads until `stop`; what is under way is taken up by the next run."""
+    if settings.database_url is None:
+        raise ValueError("the packaging process needs a database_url")
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        process = _Process(settings, database, open_store(settings))
+        await process.run(stop)
+    finally:
+        await database.close()
+
+
+class _Process:
+    def __init__(self, settings: Settings, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+        self._folders = Folders(settings.data_dir)
+        self._threads = ThreadPoolExecutor(MIX_THREADS, thread_name_prefix="mix")
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        try:
+            while not stop.is_set():
+                for recording_id in await asyncio.to_thread(self._found):
+                    if recording_id not in self._tasks:
+                        self._tasks[recording_id] = asyncio.create_task(
+                            self._record(recording_id, stop), name=f"package-{recording_id}"
+                        )
+                self._drop_finished()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), SCAN_SECONDS)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            self._threads.shutdown()
+
+    def _found(self) -> set[str]:
+        """Recordings with a journal, and those whose spool waits to be stored or deleted."""
+        return {*self._folders.journals(), *self._folders.spools()}
+
+    def _drop_finished(self) -> None:
+        """A fenced recording keeps its task: it must not be taken up again."""
+        for recording_id, task in list(self._tasks.items()):
+            if task.done() and not self._folders.spool(recording_id).exists():
+                del self._tasks[recording_id]
+
+    async def _record(self, recording_id: str, stop: asyncio.Event) -> None:
+        """One recording, again from the manifest after any error."""
+        while not await self._attempt(recording_id, stop):  # noqa: ASYNC110 - a pause
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _attempt(self, recording_id: str, stop: asyncio.Event) -> bool:
+        """Whether nothing is left to do: all is stored, or another worker owns the recording."""
+        failed = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._package(recording_id, stop))
+                group.create_task(self._upload(recording_id))
+        except* Fenced:
+            log.warning("recording %s belongs to another worker now", recording_id)
+        except* Exception:
+            failed = True
+            log.exception("recording %s failed; it is taken up again", recording_id)
+        return not failed
+
+    async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        packager = await loop.run_in_executor(self._threads, Packager, self._folders, recording_id)
+        while not packager.ended and not stop.is_set():
+            more = await loop.run_in_executor(self._threads, packager.step, time.time_ns() // 1000)
+            if not more:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _upload(self, recording_id: str) -> None:
+        await Uploader(self._database, self._store, self._folders, recording_id).run()

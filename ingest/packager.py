@@ -1,0 +1,286 @@
+"""One recording from its journal to its manifest: timelines, tracks, mix, gaps.
+
+Everything follows from the journal: the cut moves in steps of 100 ms of the room's clock,
+half a second behind the arrivals. A restarted packager reads the journal from the start,
+which decodes nothing, and goes on writing where the manifest ends.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from ingest.aac import BIT_RATE, CODEC, audio_specific_config
+from ingest.fmp4 import aac_entry, init_segment, opus_entry
+from ingest.folders import Folders
+from ingest.journal import NO_LEVEL, Batch, Event, Packet
+from ingest.manifest import Ended, GapFound, Opened
+from ingest.marks import (
+    JournalInterrupted,
+    RecordingOpened,
+    RecordMark,
+    RoomEnded,
+    StreamClosed,
+    StreamOpened,
+    from_event,
+)
+from ingest.mix import MixWriter, mixer_start
+from ingest.mixer import Mixer, Sound
+from ingest.models import GapCause
+from ingest.opus import RATE
+from ingest.spans import PER_MS, Span, Spans
+from ingest.spool import RenditionWriter, Spool
+from ingest.tail import JournalClock, JournalTail
+from ingest.timeline import Placed, TrackTimeline
+from ingest.track import TrackWriter
+
+log = logging.getLogger(__name__)
+
+MIX: Final = "mix"
+TICK_US: Final = 100_000
+CUT_DELAY_US: Final = 500_000
+GRACE_US: Final = 200_000
+"""How long the room's clock waits for the journal: after it, silence is mixed."""
+
+LISTED_LOSS: Final = RATE // 5
+
+
+@dataclass(slots=True)
+class _Track:
+    participant_id: str
+    timeline: TrackTimeline
+    writer: TrackWriter
+
+
+def _to_samples(room_us: int) -> int:
+    return room_us * PER_MS // 1000
+
+
+class Packager:
+    """`step` again and again until `ended`; it blocks on this disk only."""
+
+    def __init__(self, folders: Folders, recording_id: str) -> None:
+        self.recording_id = recording_id
+        self._tail = JournalTail(folders.journal(recording_id))
+        self._spool = Spool(folders.spool(recording_id))
+        self._spans = Spans()
+        self._tracks: dict[str, _Track] = {}
+        self._stream_tracks: dict[int, _Track] = {}
+        self._level_less: set[int] = set()
+        self._closing: dict[int, int] = {}
+        mix = self._rendition(MIX, None, CODEC, aac_entry(audio_specific_config(), BIT_RATE))
+        self._mixer = Mixer(mixer_start(mix.media_end or 0))
+        self._mix = MixWriter(mix, self._spans, self._mixer)
+        self._clock: JournalClock | None = None
+        self._caught_up = False
+        self._tick_us = 0
+        self._horizon = 0
+        self._down_since_us: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._spool.written.ended is not None
+
+    def step(self, wall_us: int) -> bool:
+        """Reads on and writes what is due at Unix time `wall_us`; whether more waits to be read."""
+        if self.ended:
+            return False
+        batches = self._tail.read()
+        for batch in batches:
+            self._feed(batch)
+            if self.ended:
+                self._tail.close()
+                return False
+        if self._clock is not None:
+            if batches and self._caught_up:
+                self._clock.observe(batches[-1].room_us, wall_us)
+            if not batches:
+                self._caught_up = True
+                self._tick_until(self._clock.now(wall_us) - GRACE_US)
+        self._commit()
+        return bool(batches)
+
+    def _commit(self) -> None:
+        self._spool.commit(self._tail.fsync)
+
+    def _rendition(
+        self, name: str, participant_id: str | None, codec: str, entry: bytes
+    ) -> RenditionWriter:
+        return RenditionWriter(
+            self._spool,
+            name,
+            participant_id=participant_id,
+            codec=codec,
+            init=init_segment(entry),
+        )
+
+    def _feed(self, batch: Batch) -> None:
+        if self._clock is not None:
+            self._tick_until(batch.room_us)
+        for record in batch.records:
+            if isinstance(record, Packet):
+                self._on_packet(record, batch.room_us)
+            else:
+                self._on_event(record, batch.room_us)
+            if self.ended:
+                return
+
+    def _on_packet(self, packet: Packet, room_us: int) -> None:
+        if self._down_since_us is not None:
+            self._end_of_outage(room_us / 1000)
+        track = self._stream_tracks.get(packet.stream)
+        if track is not None:
+            track.timeline.push(packet, room_us)
+
+    def _on_event(self, event: Event, room_us: int) -> None:
+        match from_event(event):
+            case RecordingOpened() as mark:
+                self._on_opened(mark)
+            case StreamOpened() as mark:
+                self._on_stream(mark)
+            case StreamClosed(stream=stream):
+                self._close_stream(stream, room_us)
+            case RecordMark() as mark:
+                self._on_mark(mark)
+            case JournalInterrupted(room_start_ms=start_ms, room_end_ms=end_ms):
+                self._list_gap(None, GapCause.DISK_FULL, start_ms, end_ms)
+            case RoomEnded(room_ms=room_ms):
+                self._on_end(room_ms)
+
+    def _on_opened(self, mark: RecordingOpened) -> None:
+        if self._clock is None:
+            self._clock = JournalClock(mark.live_at_us)
+        if self._spool.written.opened is None:
+            self._spool.stage(
+                Opened(
+                    recording_id=mark.recording_id,
+                    room_id=mark.room_id,
+                    platform_id=mark.platform_id,
+                    epoch=mark.epoch,
+                    revision=mark.revision,
+                    live_at_us=mark.live_at_us,
+                )
+            )
+        if mark.restart:
+            for stream in list(self._stream_tracks):
+                self._close_stream(stream, mark.last_room_us)
+            if self._down_since_us is None:
+                self._down_since_us = mark.last_room_us
+
+    def _end_of_outage(self, room_ms: float) -> None:
+        if self._down_since_us is not None:
+            self._list_gap(None, GapCause.RECEIVER_DOWN, self._down_since_us / 1000, room_ms)
+            self._down_since_us = None
+
+    def _on_stream(self, mark: StreamOpened) -> None:
+        track = self._tracks.get(mark.participant_id)
+        if track is None:
+            rendition = self._rendition(
+                f"track-{mark.participant_id}", mark.participant_id, "opus", opus_entry()
+            )
+            writer = TrackWriter(rendition, self._spans)
+            track = _Track(mark.participant_id, TrackTimeline(), writer)
+            self._tracks[mark.participant_id] = track
+        track.timeline.open(mark.stream)
+        self._stream_tracks[mark.stream] = track
+        if not mark.has_level:
+            self._level_less.add(mark.stream)
+
+    def _close_stream(self, stream: int, room_us: int) -> None:
+        track = self._stream_tracks.pop(stream, None)
+        if track is not None:
+            track.timeline.close(stream)
+            self._closing[stream] = _to_samples(room_us) + RATE
+
+    def _on_mark(self, mark: RecordMark) -> None:
+        for track in self._tracks.values():
+            track.timeline.forgive()
+        if not mark.on:
+            self._spans.finish(mark.room_ms, settled=self._horizon)
+            return
+        before = self._spans.spans[-1] if self._spans.spans else None
+        begun = self._spans.begin(mark.room_ms)
+        if begun is not None and before is not None:
+            self._list_pause(before, begun.start / PER_MS)
+
+    def _list_pause(self, before: Span, until_ms: float) -> None:
+        start_ms = (before.end or 0) / PER_MS
+        self._list_gap(None, GapCause.OFF_THE_RECORD, start_ms, until_ms)
+
+    def _tick_until(self, room_us: int) -> None:
+        while self._tick_us + TICK_US <= room_us:
+            self._tick_us += TICK_US
+            self._cut(max(_to_samples(self._tick_us - CUT_DELAY_US), 0))
+
+    def _cut(self, horizon: int) -> None:
+        """Everything before `horizon` is placed, mixed, and written where a segment is full."""
+        self._horizon = horizon
+        for track in self._tracks.values():
+            for placed in track.timeline.advance(horizon):
+                self._keep(track, placed)
+        self._mix.advance(horizon)
+        media = self._spans.media_at(horizon)
+        for track in self._tracks.values():
+            track.writer.close_before(media)
+        for stream in [s for s, at in self._closing.items() if at < horizon]:
+            self._mixer.forget(stream)
+            del self._closing[stream]
+        self._commit()
+
+    def _keep(self, track: _Track, placed: Placed) -> None:
+        if placed.lost >= LISTED_LOSS:
+            self._list_loss(track, placed)
+        media = self._spans.place(placed.start, placed.end)
+        if media is None:
+            return
+        track.writer.add(media, placed.samples, placed.payload)
+        level = NO_LEVEL if placed.stream in self._level_less else placed.level
+        self._mixer.add(
+            Sound(placed.stream, media, placed.samples, level, placed.payload, placed.lost)
+        )
+
+    def _list_loss(self, track: _Track, placed: Placed) -> None:
+        start = placed.start - placed.lost
+        if self._spans.place(start, placed.start) is not None:
+            self._list_gap(
+                track.participant_id,
+                GapCause.PACKETS_LOST,
+                start / PER_MS,
+                placed.start / PER_MS,
+            )
+
+    def _list_gap(
+        self, participant_id: str | None, cause: GapCause, start_ms: float, end_ms: float
+    ) -> None:
+        """Adds a gap, unless an earlier run listed it or it lies in one that concerns all."""
+        known = any(
+            (gap.participant_id, gap.cause) in ((participant_id, cause), (None, GapCause.DISK_FULL))
+            and gap.room_start_ms < end_ms
+            and start_ms < gap.room_end_ms
+            for gap in self._spool.written.gaps
+        )
+        if known or start_ms >= end_ms:
+            return
+        number = len(self._spool.written.gaps)
+        self._spool.stage(GapFound(number, participant_id, cause.value, start_ms, end_ms))
+
+    def _on_end(self, room_ms: int) -> None:
+        last = self._spans.current
+        self._spans.finish(room_ms, settled=self._horizon)
+        for track in self._tracks.values():
+            for placed in track.timeline.advance(None):
+                self._keep(track, placed)
+            track.writer.finish()
+        self._mix.advance(max(room_ms * PER_MS + RATE, self._horizon))
+        self._end_of_outage(room_ms)
+        if last is None and self._spans.spans:
+            self._list_pause(self._spans.spans[-1], room_ms)
+        counts = [track.timeline.counts for track in self._tracks.values()]
+        self._spool.stage(
+            Ended(
+                room_end_ms=room_ms,
+                media_samples=self._spans.media_length,
+                packets_received=sum(c.received for c in counts),
+                packets_lost=sum(c.lost for c in counts),
+            )
+        )
+        self._commit()

@@ -1,0 +1,127 @@
+"""Room time and media time: what is off the record is cut out (pure).
+
+Positions are samples at 48 kHz. A span's edges lie on a 20 ms grid; rounding never adds up:
+the media timeline differs from the recorded room time by 10 ms at most.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+PER_MS: Final = 48
+SLOT: Final = 960
+
+
+def _to_slot(samples: int) -> int:
+    return (samples + SLOT // 2) // SLOT * SLOT
+
+
+@dataclass(slots=True)
+class Span:
+    """One stretch on the record; `end` and `exact_end` are None while it lasts.
+
+    The exact edges are where the record was switched; no packet that crosses them is kept.
+    """
+
+    start: int
+    media_start: int
+    exact_start: int
+    end: int | None = None
+    exact_end: int | None = None
+
+    @property
+    def media_end(self) -> int | None:
+        return None if self.end is None else self.media_start + self.end - self.start
+
+    def keeps(self, start: int, end: int) -> bool:
+        if start < max(self.start, self.exact_start):
+            return False
+        return self.end is None or self.exact_end is None or end <= min(self.end, self.exact_end)
+
+    def room_of(self, media: int) -> int:
+        return self.start + media - self.media_start
+
+
+class Spans:
+    """Grows with the record marks of a room, in the order of its clock."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self._exact_total = 0
+
+    @property
+    def current(self) -> Span | None:
+        """The span that lasts, if the room is on the record."""
+        return self.spans[-1] if self.spans and self.spans[-1].end is None else None
+
+    @property
+    def media_length(self) -> int:
+        """Length of the closed spans."""
+        return sum(s.end - s.start for s in self.spans if s.end is not None)
+
+    def begin(self, room_ms: int) -> Span | None:
+        """On the record from here; None when it was already."""
+        if self.current is not None:
+            return None
+        exact = max(room_ms * PER_MS, self._last_exact_end())
+        media = self.media_length
+        start = max(_to_slot(exact + media - self._exact_total), self._last_end())
+        span = Span(start, media, exact)
+        self.spans.append(span)
+        return span
+
+    def finish(self, room_ms: int, *, settled: int = 0) -> Span | None:
+        """Off the record from here, or from `settled` where that much is written already.
+
+        None when it was off the record.
+        """
+        span = self.current
+        if span is None:
+            return None
+        span.exact_end = max(room_ms * PER_MS, span.exact_start)
+        self._exact_total += span.exact_end - span.exact_start
+        length = max(_to_slot(self._exact_total - span.media_start), 0)
+        settled_slot = -(-settled // SLOT) * SLOT
+        span.end = max(span.start + length, settled_slot)
+        return span
+
+    def place(self, start: int, end: int) -> int | None:
+        """Media position of a packet that lies wholly on the record; else None."""
+        for span in reversed(self.spans):
+            if span.keeps(start, end):
+                return span.media_start + start - span.start
+        return None
+
+    def media_at(self, room: int) -> int:
+        """Media time that has passed at a moment of the room's clock."""
+        passed = 0
+        for span in self.spans:
+            if room < span.start:
+                break
+            passed = span.media_start + min(room, room if span.end is None else span.end)
+            passed -= span.start
+        return passed
+
+    def span_at(self, media: int) -> Span | None:
+        """The span that holds a media position; at a border the later one."""
+        for span in reversed(self.spans):
+            if media >= span.media_start:
+                return span
+        return None
+
+    def room_at(self, media: int) -> int:
+        """The room's clock at a media position."""
+        span = self.span_at(media)
+        return 0 if span is None else span.room_of(media)
+
+    def next_border(self, media: int) -> int | None:
+        """The next media position after `media` at which a span begins."""
+        for span in self.spans:
+            if span.media_start > media:
+                return span.media_start
+        return None
+
+    def _last_end(self) -> int:
+        return (self.spans[-1].end or 0) if self.spans else 0
+
+    def _last_exact_end(self) -> int:
+        return (self.spans[-1].exact_end or 0) if self.spans else 0

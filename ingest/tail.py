@@ -1,0 +1,84 @@
+"""Reading a recording's journal as it grows, file after file, and telling its clock's now."""
+
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from ingest.journal import Batch, JournalReader, journal_files
+
+READ_BYTES: Final = 1 << 20
+LAG_WINDOW_US: Final = 5_000_000
+
+
+class JournalTail:
+    """All files of one folder as one sequence of batches."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._reader: JournalReader | None = None
+
+    def read(self) -> list[Batch]:
+        """What came since the last call, at most about 1 MiB; empty when caught up."""
+        if self._reader is None and not self._next_file():
+            return []
+        # Whether a later file exists must be known before the last read of this one.
+        replaced = self._has_later_file()
+        batches = self._read_on()
+        while not batches and replaced and self._next_file():
+            replaced = self._has_later_file()
+            batches = self._read_on()
+        return batches
+
+    def _read_on(self) -> list[Batch]:
+        return self._reader.read(READ_BYTES) if self._reader is not None else []
+
+    def _later_files(self) -> list[Path]:
+        current = self._reader.path.name if self._reader is not None else ""
+        return [path for path in journal_files(self._folder) if path.name > current]
+
+    def _has_later_file(self) -> bool:
+        return bool(self._later_files())
+
+    def _next_file(self) -> bool:
+        later = self._later_files()
+        if not later:
+            return False
+        self.close()
+        self._reader = JournalReader(later[0])
+        return True
+
+    def fsync(self) -> None:
+        if self._reader is not None:
+            self._reader.fsync()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class JournalClock:
+    """The room's clock between batches, for when nothing arrives.
+
+    Follows this machine's clock, corrected by the smallest age of the batches that were read
+    right after they were written: the receiving process took the offset to the database.
+    """
+
+    def __init__(self, live_at_us: int) -> None:
+        self._live_at_us = live_at_us
+        self._ages: deque[tuple[int, int]] = deque()
+        self._age = 0
+
+    def observe(self, room_us: int, wall_us: int) -> None:
+        """A fresh batch of this time was read at this Unix time (microseconds)."""
+        age = wall_us - self._live_at_us - room_us
+        while self._ages and self._ages[-1][1] >= age:
+            self._ages.pop()
+        self._ages.append((wall_us, age))
+        while self._ages[0][0] < wall_us - LAG_WINDOW_US:
+            self._ages.popleft()
+        self._age = self._ages[0][1]
+
+    def now(self, wall_us: int) -> int:
+        """Room time in microseconds."""
+        return wall_us - self._live_at_us - self._age

@@ -1,0 +1,145 @@
+"""One recording from its manifest to the object store and the database.
+
+The manifest is the queue: whatever it names is uploaded, then written as rows. Both are
+idempotent, so after any failure, also of this process, the same lines are simply done again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+
+from core.db import Database
+from core.storage import ObjectExists, ObjectStore, StoreUnavailable
+from ingest import rows
+from ingest.folders import Folders
+from ingest.manifest import Ended, Line, ManifestReader, Opened, RenditionOpened, SegmentWritten
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.2
+FIRST_BACKOFF: Final = 0.25
+LONGEST_BACKOFF: Final = 10.0
+PUTS_AT_ONCE: Final = 4
+BATCH_LINES: Final = 200
+SPOOL_GRACE_SECONDS: Final = 60.0
+"""How long the spool outlives the journal: the edge switches to the store in it."""
+
+CONTENT_TYPE: Final = "audio/mp4"
+
+OUTAGES: Final = (
+    StoreUnavailable,
+    rows.RecordingUnknown,
+    OSError,
+    TimeoutError,
+    sa.exc.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
+"""What is waited out: the store, the database or the network is away."""
+
+
+class Uploader:
+    """`run` until everything of the recording is stored, then its folders are deleted."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ObjectStore,
+        folders: Folders,
+        recording_id: str,
+        *,
+        spool_grace: float = SPOOL_GRACE_SECONDS,
+    ) -> None:
+        self.recording_id = recording_id
+        self._database = database
+        self._store = store
+        self._folders = folders
+        self._manifest = ManifestReader(folders.manifest(recording_id))
+        self._spool_grace = spool_grace
+        self._opened: Opened | None = None
+        self._waiting: list[Line] = []
+        self._done: set[tuple[str, int]] | None = None
+        self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
+        self._backoff = FIRST_BACKOFF
+
+    async def run(self) -> None:
+        """Raises Fenced when a later placement owns the recording."""
+        while not await self._try_step():  # noqa: ASYNC110 - a tail is polled
+            await asyncio.sleep(POLL_SECONDS)
+        await asyncio.to_thread(_remove, self._folders.journal(self.recording_id))
+        await asyncio.sleep(self._spool_grace)
+        await asyncio.to_thread(_remove, self._folders.spool(self.recording_id))
+
+    async def _try_step(self) -> bool:
+        """One step; an outage is waited out, longer each time."""
+        try:
+            ended = await self._step()
+        except OUTAGES as error:
+            log.warning("recording %s: upload waits, %s", self.recording_id, type(error).__name__)
+            await asyncio.sleep(self._backoff)
+            self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
+            return False
+        self._backoff = FIRST_BACKOFF
+        return ended
+
+    async def _step(self) -> bool:
+        """Stores what the manifest names by now; True when the recording is stored as a whole."""
+        if len(self._waiting) < BATCH_LINES:
+            self._waiting += await asyncio.to_thread(self._manifest.read)
+        if self._opened is None:
+            if not self._waiting or not isinstance(self._waiting[0], Opened):
+                return False
+            self._opened = self._waiting[0]
+        while self._waiting:
+            batch = self._waiting[:BATCH_LINES]
+            await self._store_lines(self._opened, batch)
+            if isinstance(batch[-1], Ended):
+                await self._close(self._opened, batch[-1])
+                return True
+            del self._waiting[: len(batch)]
+        return False
+
+    async def _store_lines(self, opened: Opened, lines: list[Line]) -> None:
+        new = await self._without_stored(lines)
+        await asyncio.gather(*(self._put(opened, line) for line in new))
+        async with self._database.transaction() as session:
+            await rows.add_rows(session, opened=opened, lines=new)
+
+    async def _without_stored(self, lines: list[Line]) -> list[Line]:
+        """Skips what an earlier run of this process stored already."""
+        if self._done is None:
+            async with self._database.transaction() as session:
+                self._done = await rows.stored_segments(session, UUID(self.recording_id))
+        done = self._done
+        return [
+            line
+            for line in lines
+            if not isinstance(line, SegmentWritten) or (line.rendition, line.sequence) not in done
+        ]
+
+    async def _put(self, opened: Opened, line: Line) -> None:
+        if not isinstance(line, RenditionOpened | SegmentWritten):
+            return
+        path = self._folders.spool(self.recording_id) / line.file
+        key = rows.object_key(opened, line.rendition, line.file)
+        async with self._puts:
+            data = await asyncio.to_thread(path.read_bytes)
+            with contextlib.suppress(ObjectExists):
+                await self._store.put(key, data, content_type=CONTENT_TYPE)
+
+    async def _close(self, opened: Opened, ended: Ended) -> None:
+        async with self._database.transaction() as session:
+            await rows.mark_stored(session, opened=opened, ended=ended)
+        log.info("recording %s is stored", self.recording_id)
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
