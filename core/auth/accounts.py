@@ -39,6 +39,11 @@ class SignInFailed(Unauthenticated):
     title = "Email or password is wrong"
 
 
+class PasswordWrong(Forbidden):
+    code = "password_wrong"
+    title = "The current password is wrong"
+
+
 class MailTokenInvalid(Invalid):
     code = "mail_token_invalid"
     title = "This link was used already or has expired; ask for a new one"
@@ -160,11 +165,11 @@ async def change_password(
 ) -> SignedIn:
     """Sets the password, ends every session and opens a new one for the caller.
 
-    Raises SignInFailed when `current` is wrong, PasswordUnfit.
+    Raises PasswordWrong (`current`), PasswordUnfit.
     """
     user = await session.get_one(User, user_id, with_for_update=True)
     if not await verify_password(user.password_hash, current):
-        raise SignInFailed("the current password is wrong")
+        raise PasswordWrong
     check_password(password, email=user.email or "", display_name=user.display_name)
     await _set_password(session, letters, user, password)
     return await open_session(session, user)

@@ -1,9 +1,12 @@
 """The mails of accounts. Links carry the token, so their text never reaches a log."""
 
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.http import ServicesDep
+from core.mail import send_mail
 from core.settings import Settings
 
 VERIFY_PATH = "/verify"
@@ -56,3 +59,10 @@ class Letters:
             f"If it was not you, choose a new one now: {self._base}{RESET_PATH}"
         )
         await self._send(session, to=to, subject="Your password was changed", text=text)
+
+
+def letters_of(services: ServicesDep) -> Letters:
+    return Letters(services.settings, send_mail)
+
+
+LettersDep = Annotated[Letters, Depends(letters_of)]

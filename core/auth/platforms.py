@@ -15,9 +15,17 @@ DEFAULT_NAME = "Encore"
 
 async def ensure_default_platform(session: AsyncSession) -> UUID:
     """The id of Encore's own platform, made at the first start; safe on many machines at once."""
+    found = await session.scalar(_default_id())
+    if found is not None:
+        return found
     row = {"id": uuid7(), "slug": DEFAULT_SLUG, "name": DEFAULT_NAME}
     await session.execute(insert(Platform).values(row).on_conflict_do_nothing())
     return (await session.scalars(_default_id())).one()
+
+
+async def site_platform(session: AsyncSession) -> UUID:
+    """The platform that this site's own accounts belong to: the default one."""
+    return await ensure_default_platform(session)
 
 
 async def stranger_platform(session: AsyncSession) -> UUID | None:

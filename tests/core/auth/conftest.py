@@ -1,7 +1,9 @@
 """An HTTP application of the auth routers over the test database, reached without a network."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,8 +12,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from core.auth.api import router
 from core.auth.dependencies import CallerDep, VisitorDep
-from core.auth.letters import Letters
+from core.auth.letters import Letters, letters_of
 from core.auth.platforms import ensure_default_platform
 from core.auth.principal import Principal
 from core.db import Database
@@ -23,6 +26,12 @@ from tests.core.auth.outbox import Outbox
 
 SECRET = b"a secret of this test installation, long enough"
 WEB_URL = "http://encore.test"
+
+
+def random_address() -> str:
+    """A client of its own for every test: rate limits are counted in the shared database."""
+    return str(IPv4Address(secrets.randbits(24) | 10 << 24))
+
 
 MakeClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -39,8 +48,10 @@ async def encore(database: Database) -> UUID:
         return await ensure_default_platform(session)
 
 
-def make_app(settings: Settings, database: Database) -> FastAPI:
+def make_app(settings: Settings, database: Database, outbox: Outbox) -> FastAPI:
     app = FastAPI()
+    app.include_router(router)
+    app.dependency_overrides[letters_of] = lambda: Letters(settings, outbox)
     app.state.services = Services(
         settings=settings,
         database=database,
@@ -54,11 +65,11 @@ def make_app(settings: Settings, database: Database) -> FastAPI:
 
 
 def _add_probes(app: FastAPI) -> None:
-    @app.api_route("/probe", methods=["GET", "POST", "DELETE"])
+    @app.api_route("/probe", methods=["GET", "POST", "DELETE"], include_in_schema=False)
     async def probe(principal: CallerDep) -> dict[str, Any]:
         return _shown(principal)
 
-    @app.get("/page")
+    @app.get("/page", include_in_schema=False)
     async def page(principal: VisitorDep) -> dict[str, Any]:
         return _shown(principal)
 
@@ -76,14 +87,15 @@ def _shown(principal: Principal) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_client(settings: Settings, database: Database, encore: UUID) -> MakeClient:
+def make_client(settings: Settings, database: Database, encore: UUID, outbox: Outbox) -> MakeClient:
     """`async with make_client(**settings) as client`: an application with other settings."""
 
     @asynccontextmanager
     async def client(**overrides: Any) -> AsyncIterator[httpx.AsyncClient]:
-        app = make_app(settings.model_copy(update=overrides), database)
+        app = make_app(settings.model_copy(update=overrides), database, outbox)
+        transport = httpx.ASGITransport(app, client=(random_address(), 40_000))
         base = overrides.get("web_url", WEB_URL)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
+        async with httpx.AsyncClient(transport=transport, base_url=base) as client:
             yield client
 
     return client

@@ -248,7 +248,7 @@ async def test_changing_the_password(
     await register(session, letters, platform.id, email)
     user = await the_user(session, email)
     old = await sign_in(session, user)
-    with pytest.raises(accounts.SignInFailed):
+    with pytest.raises(accounts.PasswordWrong):
         await accounts.change_password(
             session, letters, user_id=user.id, current=OTHER, password=OTHER
         )
