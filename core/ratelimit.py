@@ -160,9 +160,10 @@ def rate_limit(
 
 
 def bucket_key(secret: bytes, limit: Limit, subject: str) -> str:
+    """The limit's name is hashed too: one person's buckets cannot be told to belong together."""
     key = derive_key(secret, "rate-limit")
-    subject_hash = hmac.new(key, subject.encode(errors="replace"), hashlib.sha256).hexdigest()
-    return f"{limit.name}:{subject_hash[:32]}"
+    counted = f"{limit.name}\0{subject}".encode(errors="replace")
+    return f"{limit.name}:{hmac.new(key, counted, hashlib.sha256).hexdigest()[:32]}"
 
 
 def client_address(request: Request, settings: Settings) -> str:
