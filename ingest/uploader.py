@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -23,14 +24,8 @@ from ingest.manifest import Ended, Line, ManifestReader, Opened, RenditionOpened
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 0.2
-FIRST_BACKOFF: Final = 0.25
-LONGEST_BACKOFF: Final = 10.0
 PUTS_AT_ONCE: Final = 4
 BATCH_LINES: Final = 200
-SPOOL_GRACE_SECONDS: Final = 60.0
-"""How long the spool outlives the journal: the edge switches to the store in it."""
-
 CONTENT_TYPE: Final = "audio/mp4"
 
 OUTAGES: Final = (
@@ -45,6 +40,18 @@ OUTAGES: Final = (
 """What is waited out: the store, the database or the network is away."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: between looks at the manifest, between attempts in an outage, and `spool_grace`,
+    by which the spool outlives the journal so that the edge can switch to the store.
+    """
+
+    poll: float = 0.2
+    first_backoff: float = 0.25
+    longest_backoff: float = 10.0
+    spool_grace: float = 60.0
+
+
 class Uploader:
     """`run` until everything of the recording is stored, then its folders are deleted."""
 
@@ -54,27 +61,26 @@ class Uploader:
         store: ObjectStore,
         folders: Folders,
         recording_id: str,
-        *,
-        spool_grace: float = SPOOL_GRACE_SECONDS,
+        patience: Patience = Patience(),
     ) -> None:
         self.recording_id = recording_id
         self._database = database
         self._store = store
         self._folders = folders
         self._manifest = ManifestReader(folders.manifest(recording_id))
-        self._spool_grace = spool_grace
+        self._patience = patience
         self._opened: Opened | None = None
         self._waiting: list[Line] = []
         self._done: set[tuple[str, int]] | None = None
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
-        self._backoff = FIRST_BACKOFF
+        self._backoff = self._patience.first_backoff
 
     async def run(self) -> None:
         """Raises Fenced when a later placement owns the recording."""
         while not await self._try_step():  # noqa: ASYNC110 - a tail is polled
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._patience.poll)
         await asyncio.to_thread(_remove, self._folders.journal(self.recording_id))
-        await asyncio.sleep(self._spool_grace)
+        await asyncio.sleep(self._patience.spool_grace)
         await asyncio.to_thread(_remove, self._folders.spool(self.recording_id))
 
     async def _try_step(self) -> bool:
@@ -84,9 +90,9 @@ class Uploader:
         except OUTAGES as error:
             log.warning("recording %s: upload waits, %s", self.recording_id, type(error).__name__)
             await asyncio.sleep(self._backoff)
-            self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
+            self._backoff = min(2 * self._backoff, self._patience.longest_backoff)
             return False
-        self._backoff = FIRST_BACKOFF
+        self._backoff = self._patience.first_backoff
         return ended
 
     async def _step(self) -> bool:
