@@ -13,7 +13,9 @@ All integers are little-endian. `room_us` is the arrival on the room's clock in 
 loss, disk full) ends the file's readable part: everything before it stands.
 """
 
+import itertools
 import json
+import mmap
 import os
 import struct
 import zlib
@@ -98,6 +100,23 @@ def _unpack_records(body: bytes) -> Iterator[Packet | Event]:
             data = json.loads(body[at : at + size])
             yield Event(data.pop("kind"), data)
         at += size
+
+
+def batch_header(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
+    """Begin and end of the records, CRC and `room_us` of the batch at `at`; None if cut off."""
+    if at + _BATCH.size > len(data):
+        return None
+    length, crc, room_us = _BATCH.unpack_from(data, at)
+    begin = at + _BATCH.size
+    if length > MAX_BATCH or begin + length > len(data):
+        return None
+    return begin, begin + length, crc, room_us
+
+
+def leading_events(body: bytes) -> list[Event]:
+    """The events before the first packet of a batch: the recorder writes them in front."""
+    records = itertools.takewhile(lambda r: isinstance(r, Event), _unpack_records(body))
+    return [r for r in records if isinstance(r, Event)]
 
 
 class JournalReader:

@@ -62,6 +62,16 @@ class RecordMark:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalInterrupted:
+    """The disk took nothing between the two times (full, or failing): `packets` were lost."""
+
+    kind: ClassVar[str] = "journal.interrupted"
+    room_start_ms: int
+    room_end_ms: int
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoomEnded:
     """Nothing at or after `room_ms` is kept. The last event of a recording."""
 
@@ -69,9 +79,17 @@ class RoomEnded:
     room_ms: int
 
 
-Mark = RecordingOpened | StreamOpened | StreamClosed | RecordMark | RoomEnded
+Mark = RecordingOpened | StreamOpened | StreamClosed | RecordMark | JournalInterrupted | RoomEnded
 _KINDS: dict[str, type[Mark]] = {
-    m.kind: m for m in (RecordingOpened, StreamOpened, StreamClosed, RecordMark, RoomEnded)
+    m.kind: m
+    for m in (
+        RecordingOpened,
+        StreamOpened,
+        StreamClosed,
+        RecordMark,
+        JournalInterrupted,
+        RoomEnded,
+    )
 }
 
 

@@ -1,0 +1,264 @@
+"""One UDP socket for all peers, drained every few milliseconds; no task or timer per peer.
+
+What a stranger sends costs a look-up: RTP and DTLS count only from addresses whose STUN check
+was authentic, and a STUN message is read in full only when it names a session of ours.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from ingest.peer import Peer
+from ingest.room_clock import monotonic_us
+from ingest.rtp import MIN_HEADER_BYTES, is_rtcp
+from ingest.webrtc import Address, BindingRequest, DtlsError, DtlsServer, PacketBuffer
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BUFFER_BYTES: Final = 4 << 20
+DRAIN_SECONDS: Final = 0.008
+MAX_PER_DRAIN: Final = 4000
+"""Then the loop gets its turn: a flood delays others, it does not stop them."""
+HANDSHAKE_TICK_SECONDS: Final = 0.1
+SWEEP_SECONDS: Final = 1.0
+REPORT_SWEEPS: Final = 5
+"""A receiver report every so many sweeps (RFC 3550, 6.2 gives 5 s as the minimum)."""
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A bound, non-blocking UDP socket; warns when the kernel gives less buffer than asked."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if granted < RECEIVE_BUFFER_BYTES:
+        log.warning(
+            "UDP receive buffer is %d bytes, %d were asked: raise net.core.rmem_max",
+            granted,
+            RECEIVE_BUFFER_BYTES,
+        )
+    sock.setblocking(False)
+    try:
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Endpoint:
+    """Brings datagrams to peers.
+
+    `on_established` is called once per peer, `on_gone` when one is dropped, `on_drained`
+    with the monotonic microsecond of arrival after each drain.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        on_established: Callable[[Peer], None],
+        on_gone: Callable[[Peer], None],
+        on_drained: Callable[[int], None],
+    ) -> None:
+        self._socket = sock
+        self._dtls = DtlsServer()
+        self._on_established = on_established
+        self._on_gone = on_gone
+        self._on_drained = on_drained
+        self._buffer = PacketBuffer()
+        self._peers: dict[str, Peer] = {}
+        self._by_ufrag: dict[str, Peer] = {}
+        self._by_address: dict[Address, Peer] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        # New in every run: SRTCP may not use an index twice under one key and SSRC, and a
+        # resumed session begins its indexes again (RFC 3711, 9.1).
+        self._ssrc = secrets.randbits(32)
+        self._cname = secrets.token_hex(8)
+        self._sweeps = 0
+        self.datagrams = 0
+        self.unknown = 0
+        self.refused = 0
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def fingerprint(self) -> str:
+        return self._dtls.fingerprint
+
+    @property
+    def peers(self) -> list[Peer]:
+        return list(self._peers.values())
+
+    def peer(self, session_id: str) -> Peer | None:
+        return self._peers.get(session_id)
+
+    def start(self) -> None:
+        """Begins to read, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        self._handshake_tick()
+        self._sweep()
+
+    def stop(self) -> None:
+        """Ends reading after what has arrived; peers are left as they are."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            for timer in self._timers.values():
+                timer.cancel()
+            self._drain()
+            self._loop = None
+        self._socket.close()
+
+    def add(self, peer: Peer) -> None:
+        self._peers[peer.session_id] = peer
+        self.register(peer)
+        for address in peer.addresses:
+            self._by_address[address] = peer
+
+    def register(self, peer: Peer) -> None:
+        """Makes the peer's credentials known; again after an ICE restart."""
+        self._by_ufrag[peer.credentials.ufrag] = peer
+        if peer.restarting is not None:
+            self._by_ufrag[peer.restarting.ufrag] = peer
+
+    def drop(self, peer: Peer) -> None:
+        """Forgets the peer and says so by DTLS; later datagrams of it are a stranger's."""
+        if self._peers.pop(peer.session_id, None) is None:
+            return
+        self._send(peer, peer.close())
+        for table in (self._by_ufrag, self._by_address):
+            for key in [k for k, p in table.items() if p is peer]:
+                del table[key]  # type: ignore[arg-type]  # the key is of that table
+        self._on_gone(peer)
+
+    # Reading. The first datagram after a silence is read at once, further ones in a batch.
+
+    def _on_readable(self) -> None:
+        if self._loop is None:
+            return
+        self._loop.remove_reader(self._socket.fileno())
+        self._drain()
+        self._again(DRAIN_SECONDS, self._listen_again)
+
+    def _listen_again(self) -> None:
+        if self._loop is not None:
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+
+    def _drain(self) -> None:
+        now_us = monotonic_us()
+        now = now_us / 1_000_000
+        read, data = self._socket.recvfrom_into, self._buffer.data
+        for _ in range(MAX_PER_DRAIN):
+            try:
+                size, address = read(data)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                log.warning("UDP socket: %s", error.strerror)
+                break
+            self.datagrams += 1
+            try:
+                self._dispatch(size, address, now)
+            except Exception:
+                # One datagram's fault must not silence the others.
+                log.exception("a datagram could not be handled")
+        self._on_drained(now_us)
+
+    def _dispatch(self, size: int, address: Address, now: float) -> None:
+        """By the first byte (RFC 7983, 7)."""
+        data = self._buffer.data
+        first = data[0] if size else 255
+        if 128 <= first <= 191:
+            peer = self._by_address.get(address)
+            if peer is None or size < MIN_HEADER_BYTES:
+                self.unknown += 1
+            elif is_rtcp(data[1]):
+                self.refused += not peer.on_rtcp(bytes(data[:size]), now)
+            else:
+                self.refused += not peer.on_rtp(self._buffer, size, now)
+        elif first <= 3:
+            self._on_stun(bytes(data[:size]), address, now)
+        elif 20 <= first <= 63:
+            self._on_dtls(bytes(data[:size]), address)
+        else:
+            self.unknown += 1
+
+    def _on_stun(self, datagram: bytes, address: Address, now: float) -> None:
+        request = BindingRequest.read(datagram)
+        peer = self._by_ufrag.get(request.local_ufrag) if request is not None else None
+        if request is None or peer is None:
+            self.unknown += 1
+            return
+        before = peer.address
+        response = peer.authenticate(request, address, now)
+        if response is None:
+            self.refused += 1
+            return
+        self._by_address[address] = peer
+        self._send_to(address, response)
+        if peer.established and peer.address != before:
+            self._on_established(peer)
+
+    def _on_dtls(self, datagram: bytes, address: Address) -> None:
+        peer = self._by_address.get(address)
+        if peer is None:
+            self.unknown += 1
+            return
+        established = peer.established
+        try:
+            answers = peer.on_dtls(datagram, self._dtls.accept)
+        except DtlsError as error:
+            log.info("session of participant %s failed: %s", peer.participant_id, error)
+            self.drop(peer)
+            return
+        self._send(peer, answers)
+        if peer.established and not established:
+            self._on_established(peer)
+        if peer.closed:
+            self.drop(peer)
+
+    # Writing. A full socket buffer loses a datagram, as the network may.
+
+    def _send(self, peer: Peer, datagrams: list[bytes]) -> None:
+        if peer.address is not None:
+            for datagram in datagrams:
+                self._send_to(peer.address, datagram)
+
+    def _send_to(self, address: Address, datagram: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.sendto(datagram, address)
+
+    # Timers
+
+    def _handshake_tick(self) -> None:
+        for peer in [p for p in self._peers.values() if p.handshaking]:
+            try:
+                self._send(peer, peer.handshake_timeout())
+            except DtlsError:
+                self.drop(peer)
+        self._again(HANDSHAKE_TICK_SECONDS, self._handshake_tick)
+
+    def _sweep(self) -> None:
+        now = monotonic_us() / 1_000_000
+        self._sweeps += 1
+        for number, peer in enumerate(self.peers):
+            why = peer.expired(now)
+            if why is not None:
+                log.info("session of participant %s ends: %s", peer.participant_id, why)
+                self.drop(peer)
+            elif (number + self._sweeps) % REPORT_SWEEPS == 0:
+                report = peer.report(self._ssrc, self._cname, now)
+                self._send(peer, [] if report is None else [report])
+        self._again(SWEEP_SECONDS, self._sweep)
+
+    def _again(self, delay: float, callback: Callable[[], None]) -> None:
+        if self._loop is not None:
+            self._timers[callback] = self._loop.call_later(delay, callback)

@@ -1,0 +1,266 @@
+"""One WHIP session: ICE-lite credentials, DTLS, SRTP and the statistics of each stream. Sans-I/O.
+
+A peer never sends first. It learns its client's addresses from STUN checks that prove
+knowledge of its password (RFC 8445, 7.3), speaks DTLS only with those, and is forgotten
+30 s after the last one (RFC 7675).
+"""
+
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from ingest import rtcp
+from ingest.journal import NO_LEVEL, Packet
+from ingest.reception import Reception
+from ingest.rtp import RtpError, parse
+from ingest.sdp import Fingerprint, Offer
+from ingest.webrtc import (
+    Address,
+    BindingRequest,
+    DtlsConnection,
+    DtlsError,
+    PacketBuffer,
+    SrtpKeys,
+    SrtpReceiver,
+    SrtpSender,
+)
+
+log = logging.getLogger(__name__)
+
+CONSENT_SECONDS: Final = 30.0
+HANDSHAKE_SECONDS: Final = 30.0
+"""From the answer to an established session; afterwards the client has to ask again."""
+MAX_ADDRESSES: Final = 8
+MAX_STREAMS: Final = 16
+LOUD_DB: Final = 45
+"""Levels up to this many dB below overload count as speech."""
+LOUD_BYTES: Final = 40
+"""Without a level: Opus payloads of 20 ms at least this long count as speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Ours, and the client's user fragment that its checks must name."""
+
+    ufrag: str
+    password: str
+    remote_ufrag: str
+
+
+def new_credentials(remote_ufrag: str) -> Credentials:
+    """48 and 192 random bits: more than RFC 8445, 5.3 asks for (24 and 128)."""
+    return Credentials(secrets.token_hex(6), secrets.token_hex(24), remote_ufrag)
+
+
+class PacketSink(Protocol):
+    """Takes the packets of a peer whose `kept` is true, in arrival order."""
+
+    def on_packet(self, peer: "Peer", ssrc: int, packet: Packet) -> None: ...
+
+
+class Peer:
+    """`kept` is set by the room: whether this participant's packets go to the journal now."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        room_id: UUID,
+        participant_id: UUID,
+        offer: Offer,
+        credentials: Credentials,
+        token_sha256: bytes,
+        now: float,
+    ) -> None:
+        self.session_id = session_id
+        self.room_id = room_id
+        self.participant_id = participant_id
+        self.token_sha256 = token_sha256
+        self.mid = offer.audio.mid
+        self.payload_type = offer.payload_type
+        self.level_id = offer.level_id
+        self.credentials = credentials
+        self.restarting: Credentials | None = None
+        """Given out by an ICE restart; in force once the client nominates a pair with them."""
+        self.etag = secrets.token_hex(8)
+        self.addresses: dict[Address, None] = {}
+        self.address: Address | None = None
+        self.created_at = now
+        self.consent_at = now
+        self.keys: SrtpKeys | None = None
+        self.streams: dict[int, Reception] = {}
+        self.numbers: dict[int, int] = {}
+        """SSRC to the journal's stream number, for streams of which a packet was kept."""
+        self.sink: PacketSink | None = None
+        self.kept = False
+        self.loud = 0
+        """Loud packets since somebody last asked and set it back to 0."""
+        self.closed = False
+        self._fingerprints: tuple[Fingerprint, ...] = offer.fingerprints
+        self._dtls: DtlsConnection | None = None
+        self._receiver: SrtpReceiver | None = None
+        self._sender: SrtpSender | None = None
+        self._resumed: dict[int, int] = {}
+
+    @property
+    def established(self) -> bool:
+        return self._receiver is not None
+
+    @property
+    def handshaking(self) -> bool:
+        return self._dtls is not None and self._receiver is None
+
+    # ICE
+
+    def authenticate(self, request: BindingRequest, address: Address, now: float) -> bytes | None:
+        """The response to a check, or None when it proves nothing."""
+        used = next((c for c in (self.credentials, self.restarting) if _names(c, request)), None)
+        binding = None if used is None else request.authenticate(used.password)
+        if used is None or binding is None:
+            return None
+        self.consent_at = now
+        self._validate(address)
+        if binding.nominated or self.address is None:
+            self.address = address
+            if used is self.restarting:
+                self.credentials, self.restarting = used, None
+        return binding.response(address)
+
+    def _validate(self, address: Address) -> None:
+        self.addresses.pop(address, None)
+        self.addresses[address] = None
+        if len(self.addresses) > MAX_ADDRESSES:
+            oldest = next(a for a in self.addresses if a != self.address)
+            del self.addresses[oldest]
+
+    def restart(self, remote_ufrag: str) -> Credentials:
+        """New credentials (RFC 8445, 9); the present pair stays until one with them is chosen."""
+        self.restarting = new_credentials(remote_ufrag)
+        self.etag = secrets.token_hex(8)
+        return self.restarting
+
+    # DTLS
+
+    def on_dtls(self, datagram: bytes, accept: Callable[[], DtlsConnection]) -> list[bytes]:
+        """Answers of the handshake; `accept` begins it at the first datagram.
+
+        Raises DtlsError, after which the peer is of no use.
+        """
+        if self._dtls is None:
+            if self.established:
+                return []  # resumed after a restart: that handshake's state is gone
+            self._dtls = accept()
+        self._dtls.receive(datagram)
+        if self._dtls.established and self._receiver is None:
+            self._check_certificate(self._dtls)
+            self._use(self._dtls.export_keys())
+        self.closed = self.closed or self._dtls.closed
+        return self._dtls.outgoing()
+
+    def handshake_timeout(self) -> list[bytes]:
+        return self._dtls.handle_timeout() if self._dtls is not None and self.handshaking else []
+
+    def _check_certificate(self, dtls: DtlsConnection) -> None:
+        """One match is enough: an offer may name several hashes or certificates (RFC 8122, 5)."""
+        for fingerprint in self._fingerprints:
+            shown = dtls.peer_fingerprint(fingerprint.algorithm)
+            if hmac.compare_digest(shown, fingerprint.value):
+                return
+        raise DtlsError("the certificate is not the one of the offer")
+
+    def _use(self, keys: SrtpKeys) -> None:
+        self.keys = keys
+        self._receiver = SrtpReceiver(keys)
+        self._sender = SrtpSender(keys)
+
+    def resume(self, keys: SrtpKeys, address: Address, highest: dict[int, int]) -> None:
+        """Takes up a session of this process's predecessor; `highest` is by SSRC, extended."""
+        self._use(keys)
+        if self._receiver is not None:
+            for ssrc, seq in highest.items():
+                self._receiver.resume(ssrc, seq)
+        self._resumed = highest
+        self.address = address
+        self.addresses[address] = None
+
+    def positions(self) -> dict[int, int]:
+        """The highest extended sequence number of each SSRC: what `resume` takes."""
+        return self._resumed | {ssrc: s.highest for ssrc, s in self.streams.items()}
+
+    def close(self) -> list[bytes]:
+        """The farewell, where DTLS can still say one."""
+        self.closed = True
+        return self._dtls.close() if self._dtls is not None else []
+
+    # RTP
+
+    def on_rtp(self, buffer: PacketBuffer, size: int, now: float) -> bool:
+        """Decrypts, counts and passes on one packet; False when it was refused."""
+        if self._receiver is None:
+            return False
+        size = self._receiver.unprotect(buffer, size)
+        if size < 0:
+            return False
+        try:
+            kind, seq, timestamp, ssrc, level, start, end = parse(buffer.data, size, self.level_id)
+        except RtpError:
+            return False
+        if kind != self.payload_type:
+            return False
+        stream = self.streams.get(ssrc)
+        if stream is None:
+            if len(self.streams) >= MAX_STREAMS:
+                return False
+            before = self._resumed.get(ssrc, seq)
+            stream = self.streams[ssrc] = Reception(ssrc, before + (seq - before & 0xFFFF))
+        stream.add(seq, timestamp, now)
+        if level <= LOUD_DB or (level == NO_LEVEL and end - start >= LOUD_BYTES):
+            self.loud += 1
+        if self.kept and self.sink is not None:
+            payload = bytes(buffer.data[start:end])
+            number = self.numbers.get(ssrc, 0)
+            self.sink.on_packet(self, ssrc, Packet(number, seq, timestamp, level, payload))
+        return True
+
+    def on_rtcp(self, datagram: bytes, now: float) -> bool:
+        """Sender reports and BYE; False when the packet was refused."""
+        plain = self._receiver.unprotect_rtcp(datagram) if self._receiver is not None else None
+        if plain is None:
+            return False
+        try:
+            messages = rtcp.parse(plain)
+        except rtcp.RtcpError:
+            return False
+        for message in messages:
+            if isinstance(message, rtcp.SenderReport) and message.ssrc in self.streams:
+                self.streams[message.ssrc].on_sender_report(message, now)
+        return True
+
+    def report(self, ssrc: int, cname: str, now: float) -> bytes | None:
+        """A receiver report on every stream, encrypted; None before there is something to say."""
+        if self._sender is None or not self.streams:
+            return None
+        blocks = [stream.report(now) for stream in self.streams.values()]
+        return self._sender.protect_rtcp(rtcp.pack_receiver_report(ssrc, blocks, cname))
+
+    def expired(self, now: float) -> str | None:
+        """Why this peer is to be dropped, if it is."""
+        if self.closed:
+            return "closed by the client"
+        if not self.established and now - self.created_at > HANDSHAKE_SECONDS:
+            return "no handshake"
+        if self.established and now - self.consent_at > CONSENT_SECONDS:
+            return "no consent"
+        return None
+
+
+def _names(credentials: Credentials | None, request: BindingRequest) -> bool:
+    return (
+        credentials is not None
+        and credentials.ufrag == request.local_ufrag
+        and credentials.remote_ufrag == request.remote_ufrag
+    )

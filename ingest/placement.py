@@ -1,0 +1,97 @@
+"""Which worker receives which room: the worker's row, its heartbeat, and claims of live rooms."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import uuid7
+from ingest.models import IngestWorker, Recording
+from rooms.models import Room, RoomState
+from rooms.queries import lock_room
+
+HEARTBEAT_SECONDS: Final = 2.0
+ALIVE_FOR: Final = timedelta(seconds=10)
+"""A worker whose heartbeat is older gets no new publishers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    recording_id: UUID
+    epoch: int
+    revision: int
+
+
+def worker_id(data_dir: Path) -> UUID:
+    """This disk's worker, named at its first start: journals are recovered where they lie."""
+    path = data_dir / "worker_id"
+    if not path.exists():
+        draft = data_dir / ".worker_id"
+        draft.write_text(str(uuid7()))
+        draft.rename(path)
+    return UUID(path.read_text().strip())
+
+
+async def beat(session: AsyncSession, worker: UUID, whip_url: str) -> None:
+    """Writes the worker's row: that it lives, and where WHIP clients reach it."""
+    now = sa.func.now()
+    values = {"id": worker, "whip_url": whip_url, "started_at": now, "heartbeat_at": now}
+    row = insert(IngestWorker).values(values)
+    changed = {"whip_url": whip_url, "heartbeat_at": now}
+    await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+async def claim(session: AsyncSession, room_id: UUID, worker: UUID) -> Placement | None:
+    """The room's placement on `worker`: made now if the room is live and nobody has it.
+
+    None when another worker has it, or when it ended before anybody did.
+    """
+    mine = await _placed(session, room_id)
+    if mine is None:
+        await lock_room(session, room_id)
+        mine = await _placed(session, room_id) or await _place(session, room_id, worker)
+    if mine is None or mine.worker_id != worker:
+        return None
+    return Placement(mine.id, mine.epoch, mine.revision)
+
+
+async def _placed(session: AsyncSession, room_id: UUID) -> Recording | None:
+    return await session.scalar(sa.select(Recording).where(Recording.room_id == room_id))
+
+
+async def _place(session: AsyncSession, room_id: UUID, worker: UUID) -> Recording | None:
+    """Under the room's lock. `epoch` rises with the placement and fences every later write."""
+    room = await session.get(Room, room_id, populate_existing=True)
+    if room is None or room.state is not RoomState.LIVE:
+        return None
+    if room.recording_id is None or room.live_at is None:
+        return None
+    room.epoch += 1
+    recording = Recording(
+        id=room.recording_id,
+        room_id=room.id,
+        platform_id=room.platform_id,
+        worker_id=worker,
+        epoch=room.epoch,
+        revision=1,
+        live_at=room.live_at,
+    )
+    session.add(recording)
+    await session.flush()
+    return recording
+
+
+async def whip_base_url(session: AsyncSession, room_id: UUID) -> str | None:
+    """Where the room is received now; None while no living worker has it."""
+    query = (
+        sa.select(IngestWorker.whip_url)
+        .join(Recording, Recording.worker_id == IngestWorker.id)
+        .where(Recording.room_id == room_id)
+        .where(IngestWorker.heartbeat_at > sa.func.now() - ALIVE_FOR)
+    )
+    return await session.scalar(query)

@@ -1,0 +1,177 @@
+"""The receiving process: UDP from speakers, WHIP, and the journals of the rooms it has."""
+
+import asyncio
+import contextlib
+import fcntl
+import ipaddress
+import logging
+import socket
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from core.db import Database
+from core.errors import Unavailable
+from core.keys import load_secret
+from core.listen import Listener
+from core.settings import Settings
+from ingest.folders import Folders
+from ingest.placement import worker_id
+from ingest.receiver import Receiver
+from ingest.sessions import Sessions
+from ingest.stage_sync import StageSync
+from ingest.whip import Whip, create_whip_app
+from rooms.events import DURABLE_CHANNEL
+
+log = logging.getLogger(__name__)
+SAVE_SECONDS = 5.0
+
+
+class DataDirInUse(Unavailable):
+    code = "data_dir_in_use"
+    title = "Another receiving process works on this data folder"
+
+
+class NoPublicAddress(Unavailable):
+    code = "no_public_address"
+    title = "Set ENCORE_INGEST_PUBLIC_ADDRESS to the address that speakers reach"
+
+
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Holds the folder for this process; the lock ends with it, however it ends.
+
+    Raises DataDirInUse.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "receive.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataDirInUse(f"Another receiving process works on {data_dir}.") from None
+        yield
+
+
+async def public_addresses(settings: Settings) -> list[str]:
+    """The IP addresses that answers name. Raises NoPublicAddress for a wildcard without one."""
+    name = settings.ingest_public_address or settings.ingest_udp_host
+    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if any(ipaddress.ip_address(a).is_unspecified for a in addresses):
+        raise NoPublicAddress(
+            f"ENCORE_INGEST_UDP_HOST is {name}: set ENCORE_INGEST_PUBLIC_ADDRESS to the address "
+            "that speakers reach this machine at."
+        )
+    return addresses
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def serve_until_cancelled(self, sock: socket.socket) -> None:
+        serving = asyncio.create_task(self.serve(sockets=[sock]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self.should_exit = self.force_exit = True
+            await serving
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Receives until `stop`; sessions stay resumable for the next process on this folder."""
+    with only_one(settings.data_dir):
+        database = Database(_database_url(settings), pool_size=4)
+        listener = Listener(_database_url(settings), (DURABLE_CHANNEL,))
+        listener.start()
+        try:
+            await _serve(settings, stop, database, listener)
+        finally:
+            await listener.stop()
+            await database.close()
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise Unavailable("ENCORE_DATABASE_URL is not set.")
+    return settings.database_url.get_secret_value()
+
+
+async def _serve(
+    settings: Settings, stop: asyncio.Event, database: Database, listener: Listener
+) -> None:
+    sessions = Sessions(settings.data_dir / "sessions")
+    with contextlib.ExitStack() as opened:
+        http = opened.enter_context(_http_socket(settings))
+        port: int = http.getsockname()[1]
+        whip_url = (settings.ingest_url or f"http://{settings.ingest_host}:{port}").rstrip("/")
+        receiver = Receiver(
+            settings.ingest_udp_host,
+            settings.ingest_udp_port,
+            await public_addresses(settings),
+            sessions,
+        )
+        opened.callback(receiver.close)
+        sync = StageSync(
+            database,
+            listener,
+            receiver,
+            folders=Folders(settings.data_dir),
+            worker=worker_id(settings.data_dir),
+            whip_url=whip_url,
+        )
+        app = create_whip_app(Whip(receiver, sync.refresh, load_secret(settings), whip_url))
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        work = [
+            _receive(receiver, sync),
+            _save_sessions(receiver, sessions),
+            _Server(config).serve_until_cancelled(http),
+        ]
+        await _until(stop, work)
+        sessions.save_moved(receiver.endpoint.peers)
+
+
+async def _receive(receiver: Receiver, sync: StageSync) -> None:
+    """Rooms first, then the sessions in them, then packets: nothing arrives too early."""
+    await sync.start()
+    receiver.resume()
+    receiver.endpoint.start()
+    log.info("receiving on UDP port %d", receiver.endpoint.port)
+    await sync.run()
+
+
+async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
+    """Runs all of `work` until `stop`, or until one fails, whose exception is raised."""
+    stopped = asyncio.create_task(stop.wait())
+    tasks = [asyncio.create_task(w) for w in work]
+    done, _ = await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, *tasks):
+        task.cancel()
+    await asyncio.gather(stopped, *tasks, return_exceptions=True)
+    for task in done - {stopped}:
+        task.result()
+
+
+def _http_socket(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.ingest_host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.ingest_host, settings.ingest_port))
+        # Whoever finds the worker's row is let in, if only when the rooms are open.
+        sock.listen(1024)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def _save_sessions(receiver: Receiver, sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(SAVE_SECONDS)
+        sessions.save_moved(receiver.endpoint.peers)
