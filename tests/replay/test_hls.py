@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.hls import (
@@ -52,6 +52,7 @@ def playlist_of(segments: list[MediaSegment]) -> MediaPlaylist:
     return playlist
 
 
+@settings(max_examples=40)
 @given(rooms())
 def test_every_version_of_both_playlists_follows_the_one_before(
     segments: list[MediaSegment],
@@ -66,6 +67,7 @@ def test_every_version_of_both_playlists_follows_the_one_before(
     check_update(index, playlist.render(ended=True))
 
 
+@settings(max_examples=60)
 @given(rooms(), st.integers(1, 60), st.integers(0, 60))
 def test_a_delta_on_the_version_held_gives_the_new_one(
     segments: list[MediaSegment], held_count: int, known: int
