@@ -95,10 +95,21 @@ class _Process:
     async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         packager = await loop.run_in_executor(self._threads, Packager, self._folders, recording_id)
-        while not packager.ended and not stop.is_set():
-            more = await loop.run_in_executor(self._threads, packager.step, time.time_ns() // 1000)
-            if not more:
-                await asyncio.sleep(POLL_SECONDS)
+        with contextlib.closing(packager):
+            while not packager.ended and not stop.is_set():
+                now_us = time.time_ns() // 1000
+                step = loop.run_in_executor(self._threads, packager.step, now_us)
+                if not await _finished(step):
+                    await asyncio.sleep(POLL_SECONDS)
 
     async def _upload(self, recording_id: str) -> None:
         await Uploader(self._database, self._store, self._folders, recording_id).run()
+
+
+async def _finished(step: asyncio.Future[bool]) -> bool:
+    """The step's result; a cancelled task still waits for it, so that no two ever write."""
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.wait([step])
+        raise

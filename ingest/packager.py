@@ -88,7 +88,6 @@ class Packager:
         for batch in batches:
             self._feed(batch)
             if self.ended:
-                self._tail.close()
                 return False
         if self._clock is not None:
             if batches and self._caught_up:
@@ -98,6 +97,10 @@ class Packager:
                 self._tick_until(self._clock.now(wall_us) - GRACE_US)
         self._commit()
         return bool(batches)
+
+    def close(self) -> None:
+        """Lets go of the journal; what is written stands."""
+        self._tail.close()
 
     def _commit(self) -> None:
         self._spool.commit(self._tail.fsync)

@@ -222,10 +222,15 @@ class TrackTimeline:
         return placed
 
     def _next_epoch(self) -> _Epoch | None:
+        """Whose head comes first; of two that overlap, the later epoch's."""
         ready = [epoch for epoch in self._epochs if epoch.order]
-        if len(ready) > 1:
-            return min(ready, key=_Epoch.head_start)
-        return ready[0] if ready else None
+        if not ready:
+            return None
+        first = min(ready, key=_Epoch.head_start) if len(ready) > 1 else ready[0]
+        for epoch in ready[ready.index(first) + 1 :]:
+            if epoch.head_start() < first.head_start() + first.head().samples:
+                first = epoch
+        return first
 
     def _place(self, epoch: _Epoch) -> Placed | None:
         seq = heappop(epoch.order)

@@ -1,5 +1,6 @@
 """A recording from a synthetic journal: decoded again, it holds what was said when it was said."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ def folders(tmp_path: Path) -> Folders:
 
 def package(folders: Folders, recording_id: str) -> list[Line]:
     """Packages a journal that is complete; the wall clock never gets ahead of it."""
-    packager = Packager(folders, recording_id)
-    while packager.step(0):
-        pass
+    with contextlib.closing(Packager(folders, recording_id)) as packager:
+        while packager.step(0):
+            pass
     return ManifestReader(folders.manifest(recording_id)).read()
 
 
