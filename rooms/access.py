@@ -79,6 +79,8 @@ class Standing(StrEnum):
     """Signed in, or holding this room's token."""
     REMOVED = "removed"
     INVITED = "invited"
+    PARTICIPANT = "participant"
+    """Has a place in the room, be it for later."""
     PRESENT = "present"
     ON_STAGE = "on_stage"
     COHOST = "cohost"
@@ -102,7 +104,7 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.LEAVE: (frozenset({_S.PERSON}), frozenset({_LIVE, _ENDED})),
     Action.RAISE_HAND: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
     Action.ACCEPT: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
-    Action.CONSENT: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
+    Action.CONSENT: (frozenset({_S.PARTICIPANT}), frozenset({_SCHEDULED, _LIVE})),
     Action.SPEAK: (frozenset({_S.ON_STAGE}), frozenset({_LIVE})),
     Action.INVITE: (_MODERATORS, frozenset({_SCHEDULED, _LIVE})),
     Action.MODERATE: (_MODERATORS, frozenset({_LIVE})),
@@ -193,6 +195,7 @@ def _presence(participant: Participant | None) -> set[Standing]:
     if participant.removed_at is not None:
         return {_S.REMOVED}
     facts = {
+        _S.PARTICIPANT: True,
         _S.INVITED: participant.invited_role is not None,
         _S.PRESENT: participant.present,
         _S.ON_STAGE: participant.on_stage,

@@ -152,6 +152,18 @@ class Participant(Base):
     def on_stage(self) -> bool:
         return self.present and self.role in ON_STAGE
 
+    @property
+    def hand_raised(self) -> bool:
+        return self.hand_raised_at is not None
+
+    @property
+    def consented(self) -> bool:
+        return self.consented_at is not None
+
+    @property
+    def removed(self) -> bool:
+        return self.removed_at is not None
+
 
 class RoomEvent(Base):
     """Durable, in per-room order: `seq` is taken under the room's row lock (decisions: Events)."""

@@ -60,7 +60,7 @@ async def enter(session: AsyncSession, room: Room, participant: Participant) -> 
         await ensure_place(session, room, participant)
     participant.joined_at, participant.left_at = now, None
     await session.flush()
-    await _record(session, room, EventKind.PARTICIPANT_JOINED, participant, named=True)
+    await _record(session, room, EventKind.PARTICIPANT_JOINED, participant)
     if participant.on_stage:
         await _record(session, room, EventKind.STAGE_JOINED, participant)
 
@@ -140,24 +140,18 @@ def own_row(own: Participant | None) -> Participant:
 
 
 def about(participant: Participant) -> dict[str, Any]:
-    """What an event says of somebody; only `participant.joined` carries the name."""
+    """What an event says of somebody, so that events alone draw the stage."""
     return {
         "participant_id": str(participant.id),
         "user_id": str(participant.user_id),
+        "display_name": participant.display_name,
         "role": participant.role.value,
     }
 
 
 async def _record(
-    session: AsyncSession,
-    room: Room,
-    kind: EventKind,
-    participant: Participant,
-    *,
-    named: bool = False,
+    session: AsyncSession, room: Room, kind: EventKind, participant: Participant
 ) -> None:
     """Of the participant's own doing."""
-    data = about(participant)
-    if named:
-        data["display_name"] = participant.display_name
-    await record_event(session, room, kind, actor_id=participant.user_id, data=data)
+    actor_id, data = participant.user_id, about(participant)
+    await record_event(session, room, kind, actor_id=actor_id, data=data)
