@@ -26,8 +26,8 @@ QUIET_LEVEL: Final = 70
 """-70 dBov: where 10 ms more or less are not heard."""
 
 MAX_DROPOUT: Final = 3000
-MAX_MISORDER: Final = 100
-"""A sequence number outside of these is another sequence (RFC 3550, A.1)."""
+MAX_MISORDER: Final = 1000
+"""A sequence number outside of these is another sequence (RFC 3550, A.1, with 2.5 ms in mind)."""
 
 LOSS_LIMIT: Final = 5 * 48_000
 """A longer hole in a sequence was withheld on purpose (muted, off the stage), not lost."""
