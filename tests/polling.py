@@ -1,0 +1,15 @@
+"""Waiting for what another task or process does, instead of sleeping."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = 10.0) -> T:
+    """The first true result of `look`. Raises TimeoutError when there is none in time."""
+    async with asyncio.timeout(within_s):
+        while not (found := await look()):  # noqa: ASYNC110 - others change what is looked at
+            await asyncio.sleep(0.01)
+    return found

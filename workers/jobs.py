@@ -1,0 +1,72 @@
+"""The jobs there are. Bodies are thin: what they do belongs to the package that owns it."""
+
+import logging
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from core.mail import SEND_JOB, Letter, MailRefused
+from core.webhooks.delivery import deliver
+from core.webhooks.service import DELIVER_JOB, emit
+from ingest.models import Recording
+from ingest.rows import RECORDING_FINISHED
+from rooms.events import record_event
+from rooms.models import Room, RoomEvent
+from workers.cleanup import clean_up
+from workers.kinds import Chore, JobKind, Tools
+
+log = logging.getLogger(__name__)
+
+
+async def send_letter(tools: Tools, payload: dict[str, Any]) -> None:
+    letter = Letter.from_payload(payload)
+    try:
+        await tools.mailer.send(letter)
+    except MailRefused as refused:
+        # Kept as a failed job it would only keep an address that takes no mail.
+        log.warning("letter %s dropped: %s", letter.id, refused.detail)
+
+
+async def deliver_webhook(tools: Tools, payload: dict[str, Any]) -> None:
+    await deliver(
+        tools.database,
+        tools.sender,
+        installation_secret=tools.secret,
+        delivery_id=UUID(payload["delivery_id"]),
+    )
+
+
+async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
+    """Tells the room and the platform, once: the durable event is the guard."""
+    async with tools.database.transaction() as session:
+        recording = await session.get(Recording, UUID(payload["recording_id"]))
+        if recording is None:
+            return
+        room = await session.get_one(Room, recording.room_id, with_for_update=True)
+        told = sa.select(RoomEvent.seq).where(
+            RoomEvent.room_id == room.id, RoomEvent.kind == RECORDING_FINISHED
+        )
+        if await session.scalar(told) is not None:
+            return
+        data = {
+            "recording_id": str(recording.id),
+            "media_ms": (recording.media_samples or 0) // 48,
+            "packets_received": recording.packets_received,
+            "packets_lost": recording.packets_lost,
+        }
+        await emit(
+            session,
+            platform_id=recording.platform_id,
+            kind=RECORDING_FINISHED,
+            data={"room_id": str(room.id), **data},
+        )
+        await record_event(session, room, RECORDING_FINISHED, data=data)
+
+
+JOBS: Final = (
+    JobKind(SEND_JOB, send_letter, at_once=4),
+    JobKind(DELIVER_JOB, deliver_webhook, at_once=20),
+    JobKind(RECORDING_FINISHED, recording_finished, at_once=4),
+)
+CHORES: Final = (Chore("cleanup", "17 * * * *", clean_up),)
