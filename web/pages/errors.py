@@ -1,5 +1,6 @@
 """Refusals as pages, in the look of the others."""
 
+from collections.abc import Awaitable
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -53,10 +54,10 @@ def install_error_pages(app: FastAPI) -> None:
     """
     as_json = app.exception_handlers[HTTPException]
 
-    def on_http_exception(request: Request, error: Exception) -> Response:
+    async def on_http_exception(request: Request, error: Exception) -> Response:
         if wants_page(request):
             return error_page(request, error)
-        return cast("Response", as_json(request, error))
+        return await cast("Awaitable[Response]", as_json(request, error))
 
     app.add_exception_handler(HTTPException, cast("ExceptionHandler", on_http_exception))
 

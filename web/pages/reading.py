@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -127,29 +126,3 @@ def _may(me: Principal, action: Action, room: Room, own: Participant | None) -> 
     except Problem:
         return False
     return True
-
-
-def participant_data(p: Participant) -> dict[str, Any]:
-    """A participant for stage.js."""
-    return {
-        "id": str(p.id),
-        "user_id": str(p.user_id),
-        "display_name": p.display_name,
-        "role": p.role.value,
-        "invited_role": p.invited_role.value if p.invited_role else None,
-        "present": p.present,
-        "muted": p.muted,
-        "hand_raised": p.hand_raised_at is not None,
-        "consented": p.consented_at is not None,
-    }
-
-
-def event_data(event: RoomEvent) -> dict[str, Any]:
-    """A durable event as the event stream carries it."""
-    return {
-        "seq": event.seq,
-        "room_ms": event.room_ms,
-        "kind": event.kind,
-        "actor_id": str(event.actor_id) if event.actor_id else None,
-        "data": event.data,
-    }

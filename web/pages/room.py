@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.dependencies import VisitorDep
@@ -13,6 +14,7 @@ from core.http import SessionDep
 from rooms.access import Action
 from rooms.models import Participant, Room, RoomState
 from rooms.queries import room_for
+from rooms.schemas import EventOut, ParticipantOut
 from web.pages import reading
 from web.pages.render import page
 from web.pages.route import PageRoute
@@ -56,7 +58,7 @@ def _room_data(room: Room, me: Principal, own: Participant | None) -> dict[str, 
         "me": {
             "user_id": str(me.user_id) if me.user_id else None,
             "admin": me.admin,
-            "participant": reading.participant_data(own) if own else None,
+            "participant": _json(ParticipantOut, own) if own else None,
             "removed": own is not None and own.removed_at is not None,
         },
         "can": reading.permissions(me, room, own),
@@ -68,7 +70,12 @@ async def _live_data(session: AsyncSession, room: Room, there: reading.People) -
     events = await reading.latest_events(session, room)
     return {
         "seq": room.event_seq,
-        "participants": [reading.participant_data(p) for p in (*there.stage, *there.asking)],
+        "participants": [_json(ParticipantOut, p) for p in (*there.stage, *there.asking)],
         "audience": there.audience,
-        "events": [reading.event_data(event) for event in events],
+        "events": [_json(EventOut, event) for event in events],
     }
+
+
+def _json(schema: type[BaseModel], row: object) -> dict[str, Any]:
+    """As the API gives it."""
+    return schema.model_validate(row).model_dump(mode="json")

@@ -20,11 +20,18 @@ function valueOf(field) {
   return (READ[field.dataset.as] ?? (() => field.value))(field);
 }
 
+/** `data-needs="visibility=group"`: the field counts only beside that choice. */
+function unneeded(form, field) {
+  const [name, value] = (field.dataset.needs ?? "").split("=");
+  return Boolean(name) && form.elements[name].value !== value;
+}
+
 /** The form's fields as an object; empty ones and unchosen radios are left out. */
 export function fieldsOf(form) {
   const body = {};
   for (const field of form.elements) {
-    const skip = !field.name || field.disabled || (field.type === "radio" && !field.checked);
+    const unchosen = field.type === "radio" && !field.checked;
+    const skip = !field.name || field.disabled || unchosen || unneeded(form, field);
     const value = skip ? undefined : valueOf(field);
     if (value !== undefined) body[field.name] = value;
   }

@@ -28,7 +28,11 @@ export class RoomPlayer extends EventTarget {
     this.failures = 0;
     this.recoveries = 0;
     this.opening = 0;
+    this.wish = null;
     audio.addEventListener("timeupdate", () => this.dispatchEvent(new Event("time")));
+    audio.addEventListener("canplay", () => {
+      this.wish = null;
+    });
   }
 
   /** `startMs` is room time; without it a live playlist starts at its edge, others at 0. */
@@ -37,6 +41,7 @@ export class RoomPlayer extends EventTarget {
     const opening = this.opening;
     this.source = source;
     this.wish = startMs;
+    this.known = false;
     this.fromBeginning = fromBeginning;
     try {
       const [Hls, url] = await Promise.all([library(), source()]);
@@ -58,21 +63,19 @@ export class RoomPlayer extends EventTarget {
 
   /** The room time of what is heard, in ms; null until it is known. */
   get roomMs() {
-    if (this.wish !== null && this.wish !== undefined) return this.wish;
+    if (this.wish !== null) return this.wish;
     const date = this.hls ? this.hls.playingDate : this.#nativeDate();
     if (date) return date.getTime() - this.liveAtMs;
     return roomMsAt(this.#fragments, this.liveAtMs, this.audio.currentTime);
   }
 
-  /** Moves to a room time; kept as a wish until the playlist is known. */
+  /** Moves to a room time; a wish until the playlist is known and the first sound is there. */
   seek(roomMs) {
     const time = this.#mediaTime(roomMs);
-    if (time === null) {
-      this.wish = roomMs;
-      return;
-    }
-    this.wish = null;
-    this.audio.currentTime = time;
+    const early = time === null || this.audio.readyState === HTMLMediaElement.HAVE_NOTHING;
+    this.wish = early ? roomMs : null;
+    if (time !== null && early) this.hls?.startLoad(time);
+    else if (time !== null) this.audio.currentTime = time;
     this.dispatchEvent(new Event("time"));
   }
 
@@ -119,6 +122,8 @@ export class RoomPlayer extends EventTarget {
 
   #onPlaylist() {
     this.failures = 0;
+    if (this.known) return;
+    this.known = true;
     if (this.wish !== null) this.seek(this.wish);
     this.dispatchEvent(new Event("ready"));
   }

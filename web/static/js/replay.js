@@ -23,6 +23,7 @@ const audio = $("#audio");
 const player = new RoomPlayer(audio, Date.parse(room.live_at));
 const timeline = new Timeline($("#timeline"), room.duration_ms);
 let events = [];
+let stageEvents = [];
 let lines = [];
 let opened = false;
 
@@ -73,8 +74,8 @@ function showPosition() {
 }
 
 function showStage(at) {
-  const people = stageAt(events, at).onStage;
-  drawStage($("#stage"), people);
+  const people = stageAt(stageEvents, at).onStage;
+  drawStage($("#stage"), people, { recorded: false });
   $("#nobody").hidden = people.length > 0;
   const now = lines.findLast((line) => line.at <= at);
   for (const line of lines) line.item.classList.toggle("now", line === now);
@@ -132,6 +133,7 @@ function marksOf(gaps, lanes) {
     to: gap.room_end_ms,
     kind: gap.cause === "off_the_record" ? "cut" : "gap",
     title: missing(gap, lanes),
+    lane: gap.participant_id,
   }));
 }
 
@@ -197,6 +199,12 @@ function wire() {
   addEventListener("keydown", onKey);
 }
 
+/** Without the comings and goings of those who only listened: the stage is drawn often. */
+function eventsOfStage(lanes) {
+  const staged = new Set(lanes.map((lane) => lane.id));
+  return events.filter(({ data }) => !data.participant_id || staged.has(data.participant_id));
+}
+
 async function recorded() {
   return call("GET", `/v1/recordings/${room.recording_id}`);
 }
@@ -204,6 +212,7 @@ async function recorded() {
 async function load() {
   events = await history();
   const lanes = lanesOf(events, room.duration_ms);
+  stageEvents = eventsOfStage(lanes);
   showLog();
   const [recording, urls] = await Promise.all([recorded(), listen()]).catch(() => [null, null]);
   const gaps = allGaps(recording?.gaps ?? []);

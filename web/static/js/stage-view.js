@@ -45,12 +45,28 @@ function fill(item, person, { recorded, actions }) {
   fillActions(item.querySelector(".actions"), person, actions);
 }
 
-/** Keeps the buttons that stay, so that the focus stays too. */
+/** A menu of what can be done to somebody; left alone when nothing changed, so that it stays open. */
 function fillActions(slot, person, actions) {
   const wanted = actions(person);
-  const have = [...slot.children].map((button) => button.dataset.do).join();
-  if (have === wanted.map((action) => action.do).join()) return;
-  slot.replaceChildren(...wanted.map((action) => actionButton(action, person)));
+  const signature = wanted.map((action) => action.do).join();
+  if (slot.dataset.has === signature) return;
+  slot.dataset.has = signature;
+  slot.replaceChildren(...(wanted.length ? [actionMenu(wanted, person)] : []));
+}
+
+function actionMenu(wanted, person) {
+  const menu = document.createElement("details");
+  menu.name = "actions";
+  const title = document.createElement("summary");
+  title.className = "tiny button";
+  title.textContent = "Manage";
+  title.setAttribute("aria-label", `Manage ${person.display_name}`);
+  const items = document.createElement("div");
+  items.className = "menu";
+  items.append(...wanted.map((action) => actionButton(action, person)));
+  menu.append(title, items);
+  items.addEventListener("click", () => menu.removeAttribute("open"));
+  return menu;
 }
 
 /** A small button that bubbles `data-do` and `data-id` to whoever listens above it. */

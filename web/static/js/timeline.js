@@ -1,8 +1,9 @@
 /**
  * The room drawn on its own clock: who was on the stage, mutes, hands, cuts and gaps.
  *
- * Input are lanes `{name, spans: [{from, to}], muted: [{from, to}], hands: [ms]}` and marks
- * `{from, to, kind: "cut"|"gap", title}`, everything in room milliseconds.
+ * Input are lanes `{id, name, spans: [{from, to}], muted: [{from, to}], hands: [ms]}` and marks
+ * `{from, to, kind: "cut"|"gap", title, lane}`, everything in room milliseconds; a mark with the
+ * id of a `lane` concerns that person only.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -107,9 +108,9 @@ export class Timeline {
   }
 
   #mark(mark) {
-    const box = {
-      x: this.#x(mark.from), y: 0, width: this.#width(mark.from, mark.to), height: this.height,
-    };
+    const n = this.lanes.findIndex((lane) => lane.id === mark.lane);
+    const [y, height] = n < 0 ? [0, this.height] : [SCRUB + PAD + n * LANE, LANE];
+    const box = { x: this.#x(mark.from), y, width: this.#width(mark.from, mark.to), height };
     if (mark.kind === "cut") box.fill = "url(#hatch)";
     return titled(shape("rect", box, mark.kind), mark.title);
   }

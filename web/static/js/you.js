@@ -5,7 +5,7 @@ import { Publisher, State } from "./whip.js";
 
 const WORDS = {
   [State.CONNECTING]: "Connecting your microphone…",
-  [State.LIVE]: "You are live.",
+  [State.LIVE]: "You are live. If you listen here too, use headphones.",
   [State.RECONNECTING]: "The connection broke. Connecting again…",
   [State.STOPPED]: "Your microphone is off.",
 };

@@ -1,0 +1,224 @@
+"""The pages' pure modules, run by the browser that they are written for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, Route
+
+pytestmark = pytest.mark.slow
+
+ORIGIN = "http://encore.test"
+STATIC = Path(__file__).parents[3] / "web" / "static"
+
+
+@pytest.fixture
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    """An empty page beside our static files; nothing leaves the browser."""
+    context = await chromium.new_context()
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        path = route.request.url.removeprefix(f"{ORIGIN}/static/")
+        if path == route.request.url:
+            await route.fulfill(
+                body="<!doctype html><title>empty</title>", content_type="text/html"
+            )
+        else:
+            await route.fulfill(path=STATIC / path, content_type="text/javascript")
+
+    await context.route("**/*", answer)
+    await page.goto(ORIGIN)
+    yield page
+    await context.close()
+
+
+async def run(page: Page, module: str, body: str, argument: object = None) -> Any:
+    """`body` with the module's exports as `m` and `argument` as `a`."""
+    return await page.evaluate(
+        f"async a => {{ const m = await import('/static/js/{module}'); {body} }}", argument
+    )
+
+
+FRAGMENTS = [
+    {"start": 0, "duration": 2, "programDateTime": 1_000_000},
+    {"start": 2, "duration": 2, "programDateTime": 1_002_000},
+    {"start": 4, "duration": 2, "programDateTime": 1_014_000},  # ten seconds were cut before it
+]
+
+
+@pytest.mark.parametrize(
+    ("room_ms", "media_s"),
+    [(0, 0), (1500, 1.5), (3999, 3.999), (7000, 4), (14_000, 4), (15_000, 5), (99_000, 6)],
+)
+async def test_room_time_becomes_media_time(page: Page, room_ms: int, media_s: float) -> None:
+    body = "return m.mediaTimeAt(a.fragments, 1_000_000, a.ms)"
+    found = await run(page, "room-clock.js", body, {"fragments": FRAGMENTS, "ms": room_ms})
+    assert found == pytest.approx(media_s)
+
+
+@pytest.mark.parametrize(("media_s", "room_ms"), [(0, 0), (3.5, 3500), (4, 14_000), (5, 15_000)])
+async def test_media_time_becomes_room_time(page: Page, media_s: float, room_ms: int) -> None:
+    body = "return m.roomMsAt(a.fragments, 1_000_000, a.s)"
+    found = await run(page, "room-clock.js", body, {"fragments": FRAGMENTS, "s": media_s})
+    assert found == pytest.approx(room_ms)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("95", 95),
+        ("1m35s", 95),
+        ("1:35", 95),
+        ("1:00:01", 3601),
+        ("1h2m3s", 3723),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+    ],
+)
+async def test_links_name_a_second(page: Page, text: str, seconds: int | None) -> None:
+    assert await run(page, "room-clock.js", "return m.secondsOf(a)", text) == seconds
+
+
+def event(kind: str, room_ms: int, person: str = "", **data: object) -> dict[str, object]:
+    about = {"participant_id": person, "user_id": f"u-{person}"} if person else {}
+    return {"kind": kind, "room_ms": room_ms, "data": {**about, **data}}
+
+
+SCRIPT = [
+    event("room.created", 0),
+    event("room.went_live", 0),
+    event("recording.started", 0),
+    event("participant.joined", 0, "ada", role="host", display_name="Ada"),
+    event("stage.joined", 0, "ada", role="host"),
+    event("participant.joined", 1000, "ben", role="listener", display_name="Ben"),
+    event("hand.raised", 2000, "ben", role="listener"),
+    event("invitation.sent", 3000, "ben", role="speaker"),
+    event("invitation.accepted", 4000, "ben", role="speaker"),
+    event("hand.lowered", 4000, "ben", role="speaker"),
+    event("stage.joined", 4000, "ben", role="speaker"),
+    event("speaker.muted", 5000, "ben", role="speaker"),
+    event("recording.paused", 6000),
+    event("speaker.unmuted", 7000, "ben", role="speaker"),
+    event("recording.resumed", 8000),
+    event("stage.left", 9000, "ben", role="listener"),
+    event("room.ended", 10_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("room_ms", "names", "muted", "hands"),
+    [
+        (0, ["Ada"], [], []),
+        (2500, ["Ada"], [], ["Ben"]),
+        (3500, ["Ada"], [], ["Ben"]),
+        (4500, ["Ada", "Ben"], [], []),
+        (5500, ["Ada", "Ben"], ["Ben"], []),
+        (9500, ["Ada"], [], []),
+    ],
+)
+async def test_the_stage_at_a_second(
+    page: Page, room_ms: int, names: list[str], muted: list[str], hands: list[str]
+) -> None:
+    found = await run(
+        page,
+        "stage.js",
+        """const stage = m.stageAt(a.events, a.ms);
+        const names = (people) => people.map((p) => p.display_name);
+        const muted = names(stage.onStage.filter((p) => p.muted));
+        return [names(stage.onStage), muted, names(stage.hands)];""",
+        {"events": SCRIPT, "ms": room_ms},
+    )
+    assert found == [names, muted, hands]
+
+
+async def test_the_timelines_lanes_and_cuts(page: Page) -> None:
+    lanes, cuts = await run(
+        page,
+        "stage.js",
+        "return [m.lanesOf(a, 10_000), m.cutsOf(a, 10_000)]",
+        SCRIPT,
+    )
+    assert [(lane["name"], lane["spans"]) for lane in lanes] == [
+        ("Ada", [{"from": 0, "to": 10_000}]),
+        ("Ben", [{"from": 4000, "to": 9000}]),
+    ]
+    assert lanes[1]["muted"] == [{"from": 5000, "to": 7000}]
+    assert lanes[1]["hands"] == [2000]
+    assert cuts == [{"from": 6000, "to": 8000}]
+
+
+async def test_events_may_come_twice(page: Page) -> None:
+    once, twice = await run(
+        page,
+        "stage.js",
+        """const people = (events) => [...m.stageAt(events, 4500).people.values()];
+        return [people(a), people(a.flatMap((event) => [event, event]))]""",
+        SCRIPT,
+    )
+    assert once == twice
+
+
+async def test_reconnecting_waits_longer_each_time_but_never_long(page: Page) -> None:
+    body = "return [0, 1, 2, 5, 50].map((n) => [m.backoffMs(n, () => 0), m.backoffMs(n, () => 1)])"
+    delays = await run(page, "whip.js", body)
+    assert delays[0] == [150, 300]
+    assert delays[1] == [300, 600]
+    assert delays[-1] == delays[-2] == [4000, 8000]
+
+
+async def test_a_refusal_for_good_ends_the_attempts(page: Page) -> None:
+    states = await run(
+        page,
+        "whip.js",
+        """const { Problem } = await import('/static/js/api.js');
+        const track = new MediaStreamAudioDestinationNode(new AudioContext()).stream.getTracks()[0];
+        const states = [];
+        const refusals = [new Problem(503, {}), new Problem(403, { detail: 'Not on stage.' })];
+        const publisher = new m.Publisher(track, async () => { throw refusals.shift(); });
+        await new Promise((resolve) => {
+          publisher.addEventListener('state', ({ detail }) => {
+            states.push(detail.state);
+            if (detail.state === 'refused') resolve();
+          });
+          publisher.start();
+        });
+        return states;""",
+    )
+    assert states == ["connecting", "reconnecting", "refused"]
+
+
+async def test_forms_send_what_was_chosen(page: Page) -> None:
+    body = """document.body.innerHTML = `<form>
+      <input name="title" value="Tones"><input name="empty" value="">
+      <input name="topics" data-as="list" value="a, b,,">
+      <input type="radio" name="visibility" value="public" checked>
+      <input type="radio" name="visibility" value="group">
+      <select name="group_id" data-needs="visibility=group"><option value="g">g</option></select>
+      <input type="checkbox" name="record_from_start"><button name="">go</button></form>`;
+      const form = document.querySelector('form');
+      const before = m.fieldsOf(form);
+      form.elements.visibility.value = 'group';
+      return [before, m.fieldsOf(form).group_id];"""
+    fields, group = await run(page, "form.js", body)
+    assert fields == {
+        "title": "Tones",
+        "topics": ["a", "b"],
+        "visibility": "public",
+        "record_from_start": False,
+    }
+    assert group == "g"
+
+
+async def test_names_are_drawn_as_text(page: Page) -> None:
+    body = """document.body.innerHTML = '<ul></ul><template id="person"><li><span class="face">'
+      + '</span><span class="name"></span><span class="marks"></span><span class="actions">'
+      + '</span></li></template>';
+      const list = document.querySelector('ul');
+      const person = { id: '0f', role: 'host', muted: false, consented: true, display_name: a };
+      m.drawStage(list, [person]);
+      return [list.querySelector('.name').textContent, list.querySelectorAll('img').length];"""
+    attack = "<img src=x onerror=alert(1)>"
+    assert await run(page, "stage-view.js", body, attack) == [attack, 0]
