@@ -197,11 +197,14 @@ class Endpoint:
         if request is None or peer is None:
             self.unknown += 1
             return
-        before = peer.address
+        before, known = peer.address, list(peer.addresses)
         response = peer.authenticate(request, address, now)
         if response is None:
             self.refused += 1
             return
+        for evicted in known:
+            if evicted not in peer.addresses and self._by_address.get(evicted) is peer:
+                del self._by_address[evicted]
         self._by_address[address] = peer
         self._send_to(address, response)
         if peer.established and peer.address != before:

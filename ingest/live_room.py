@@ -25,13 +25,12 @@ class LiveRoom:
     def __init__(self, stage: Stage, recorder: Recorder, end: JournalEnd) -> None:
         self.stage = stage
         self.recorder = recorder
-        self.ended = end.ended
+        self.ended = False
         self.peers: dict[UUID, Peer] = {}
         """The established peer of each participant; a newer one takes its place."""
         self._streams = end.streams
         self._marks = end.marks
-        if not self.ended:
-            self.apply(stage)
+        self.apply(stage)
 
     @property
     def room_id(self) -> UUID:

@@ -131,6 +131,7 @@ class Peer:
         return binding.response(address)
 
     def _validate(self, address: Address) -> None:
+        """The newest MAX_ADDRESSES stay, and the chosen one."""
         self.addresses.pop(address, None)
         self.addresses[address] = None
         if len(self.addresses) > MAX_ADDRESSES:

@@ -14,6 +14,7 @@ from core.ids import uuid7
 from ingest.models import IngestWorker, Recording
 from rooms.models import Room, RoomState
 from rooms.queries import lock_room
+from rooms.stage import close_recording
 
 HEARTBEAT_SECONDS: Final = 2.0
 ALIVE_FOR: Final = timedelta(seconds=10)
@@ -84,6 +85,12 @@ async def _place(session: AsyncSession, room_id: UUID, worker: UUID) -> Recordin
     session.add(recording)
     await session.flush()
     return recording
+
+
+async def close_unreceived(session: AsyncSession, room_id: UUID) -> None:
+    """Settles a room that ended before any worker had it: there is no recording to wait for."""
+    if await _placed(session, room_id) is None:
+        await close_recording(session, room_id)
 
 
 async def whip_base_url(session: AsyncSession, room_id: UUID) -> str | None:

@@ -17,16 +17,16 @@ from core.errors import Unavailable
 from core.keys import load_secret
 from core.listen import Listener
 from core.settings import Settings
-from ingest.folders import Folders
 from ingest.placement import worker_id
 from ingest.receiver import Receiver
 from ingest.sessions import Sessions
+from ingest.speaking import SpeakingAnnouncer
 from ingest.stage_sync import StageSync
 from ingest.whip import Whip, create_whip_app
 from rooms.events import DURABLE_CHANNEL
 
 log = logging.getLogger(__name__)
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 1.0
 
 
 class DataDirInUse(Unavailable):
@@ -121,7 +121,7 @@ async def _serve(
             database,
             listener,
             receiver,
-            folders=Folders(settings.data_dir),
+            data_dir=settings.data_dir,
             worker=worker_id(settings.data_dir),
             whip_url=whip_url,
         )
@@ -130,6 +130,7 @@ async def _serve(
         work = [
             _receive(receiver, sync),
             _save_sessions(receiver, sessions),
+            SpeakingAnnouncer(receiver, database).run(),
             _Server(config).serve_until_cancelled(http),
         ]
         await _until(stop, work)

@@ -117,14 +117,17 @@ class Receiver:
             room.connected(peer)
             log.info("participant %s goes on after a restart", peer.participant_id)
 
-    def close_room(self, room_id: UUID) -> None:
-        """Drops the room's peers and closes its journal."""
-        room = self.rooms.pop(room_id, None)
-        if room is None:
-            return
+    def close_room(self, room_id: UUID) -> bool:
+        """Drops the room's peers and closes its journal; False while the disk refuses its end."""
+        room = self.rooms[room_id]
         for peer in [p for p in self.endpoint.peers if p.room_id == room_id]:
             self.endpoint.drop(peer)
+        room.recorder.flush()
+        if room.recorder.pending:
+            return False
         room.recorder.close()
+        del self.rooms[room_id]
+        return True
 
     def close(self) -> None:
         """Takes what has arrived and closes the journals; sessions stay for the successor."""

@@ -25,7 +25,7 @@ class Recorder:
 
     def __init__(self, folder: Path, opened: RecordingOpened, clock: RoomClock) -> None:
         self._folder = folder
-        self._clock = clock
+        self.clock = clock
         self._file: int | None = None
         self._size = 0
         self._events: list[bytes] = [pack_event(to_event(opened))]
@@ -35,6 +35,11 @@ class Recorder:
         self._lost_now = 0
         self.packets_written = 0
         self.packets_lost = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for the disk."""
+        return bool(self._events or self._packets)
 
     def write(self, mark: Mark) -> None:
         """Puts an event before the packets of the next flush."""
@@ -51,7 +56,7 @@ class Recorder:
         if self._failed_since is not None and now_us < self._retry_at:
             self._drop_packets()
             return
-        room_us = self._clock.at(now_us)
+        room_us = self.clock.at(now_us)
         try:
             self._append(room_us)
         except OSError as error:

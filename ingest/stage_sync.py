@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import functools
+import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -15,9 +15,10 @@ from core.db import Database
 from core.listen import Listener
 from ingest.folders import Folders
 from ingest.journal_end import read_end
+from ingest.known_rooms import KnownRooms
 from ingest.live_room import LiveRoom
 from ingest.marks import RecordingOpened
-from ingest.placement import HEARTBEAT_SECONDS, Placement, beat, claim
+from ingest.placement import HEARTBEAT_SECONDS, Placement, beat, claim, close_unreceived
 from ingest.receiver import Receiver
 from ingest.recorder import Recorder
 from ingest.room_clock import RoomClock, measure_offset, unix_us
@@ -29,14 +30,11 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 0.5
 REFRESH_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 10.0
+"""A database that does not answer in this time is away."""
+REREAD_BEATS: Final = 5
+"""Every so many beats all rooms are read again, whatever was notified."""
 DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-
-
-async def _until(attempt: Callable[[], Awaitable[bool]]) -> None:
-    done = await attempt()
-    while not done:
-        await asyncio.sleep(RETRY_SECONDS)
-        done = await attempt()
 
 
 class StageSync:
@@ -48,20 +46,37 @@ class StageSync:
         listener: Listener,
         receiver: Receiver,
         *,
-        folders: Folders,
+        data_dir: Path,
         worker: UUID,
         whip_url: str,
     ) -> None:
         self._database = database
         self._listener = listener
         self._receiver = receiver
-        self._folders = folders
+        self._folders = Folders(data_dir)
+        self._known = KnownRooms(data_dir / "stages")
         self._worker = worker
         self._whip_url = whip_url
+        self._placements: dict[UUID, Placement] = {}
         self._stale: dict[UUID, None] = {}
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._away = False
+
+    async def start(self) -> None:
+        """Opens the rooms that are this worker's: as the database has them, else as last known."""
+        if not await self._survey(reread=True):
+            for room_id in self._known.room_ids():
+                await self._open_known(room_id)
+            return
+        for room_id in list(self._stale):
+            del self._stale[room_id]
+            if not await self._try(room_id):
+                await self._open_known(room_id)
+                self._mark_stale(room_id)
+        for room_id in self._known.room_ids():
+            if room_id not in self._receiver.rooms:
+                self._known.forget(room_id)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -69,13 +84,6 @@ class StageSync:
             tasks.create_task(self._listen())
             tasks.create_task(self._read_stale())
             tasks.create_task(self._beat())
-
-    async def start(self) -> None:
-        """Opens the rooms that are this worker's; waits as long as the database is away."""
-        await _until(self._survey)
-        for room_id in list(self._stale):
-            del self._stale[room_id]
-            await _until(functools.partial(self._try, room_id))
 
     async def refresh(self, room_id: UUID) -> None:
         """Reads one room's stage now; gives up after REFRESH_SECONDS, leaving it as it was."""
@@ -88,7 +96,7 @@ class StageSync:
             while True:
                 message = await inbox.get()
                 if message.get("resync"):
-                    await self._survey()
+                    await self._survey(reread=True)
                 else:
                     self._mark_stale(UUID(message["room_id"]))
 
@@ -97,21 +105,25 @@ class StageSync:
         self._wake.set()
 
     async def _beat(self) -> None:
-        while True:
-            await self._survey()
+        for beat_number in itertools.count():
+            await self._survey(reread=beat_number % REREAD_BEATS == 0)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    async def _survey(self) -> bool:
-        """Beats, and has every room read again that is live or ours; False without a database."""
+    async def _survey(self, *, reread: bool) -> bool:
+        """Beats, and finds rooms to receive; False without a database.
+
+        With `reread`, the rooms that are here already are read again too.
+        """
         try:
-            async with self._database.transaction() as session:
+            async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as session:
                 await beat(session, self._worker, self._whip_url)
                 found = await live_rooms(session)
         except DATABASE_AWAY as error:
             self._note_away(error)
             return False
         self._note_back()
-        for room_id in (*found, *self._receiver.rooms):
+        here = self._receiver.rooms
+        for room_id in {*found, *here} if reread else set(found) - here.keys():
             self._mark_stale(room_id)
         return True
 
@@ -127,19 +139,21 @@ class StageSync:
                     await asyncio.sleep(RETRY_SECONDS)
 
     async def _try(self, room_id: UUID) -> bool:
+        """False when the database could not say."""
         try:
-            async with self._one_at_a_time:
+            async with self._one_at_a_time, asyncio.timeout(ANSWER_SECONDS):
                 await self._read(room_id)
         except DATABASE_AWAY as error:
             self._note_away(error)
             return False
+        except Exception:
+            # One room's fault must not end the others; the next reading may heal it.
+            log.exception("the stage of room %s could not be taken over", room_id)
         return True
 
     def _note_away(self, error: Exception) -> None:
         if not self._away:
-            log.warning(
-                "the database is away (%s): rooms go on as last known", type(error).__name__
-            )
+            log.warning("the database is away (%s): rooms stay as they are", type(error).__name__)
         self._away = True
 
     def _note_back(self) -> None:
@@ -149,35 +163,56 @@ class StageSync:
 
     async def _read(self, room_id: UUID) -> None:
         room = self._receiver.rooms.get(room_id)
-        placement = None
         async with self._database.transaction() as session:
             if room is None:
                 placement = await claim(session, room_id, self._worker)
+                if placement is None:
+                    await close_unreceived(session, room_id)
+                    return
+                self._placements[room_id] = placement
             stage = await stage_of(session, room_id)
         if stage is None:
             return
-        if room is not None:
-            room.apply(stage)
-        elif placement is not None:
+        room = await self._take_over(room, stage)
+        if room is None or room.ended:
+            await self._end(room_id)
+
+    async def _take_over(self, room: LiveRoom | None, stage: Stage) -> LiveRoom | None:
+        """The room as it is now; None when its journal was ended by this process's predecessor."""
+        placement = self._placements[stage.room_id]
+        if room is None:
             room = await self._open(stage, placement)
-        if room is not None:
-            self._receiver.enforce(room)
-        if stage.state is RoomState.ENDED:
-            await self._end(room_id, room)
+            if room is None:
+                return None
+            self._known.save(stage, placement, room.recorder.clock.zero_us)
+        elif stage != room.stage:
+            room.apply(stage)
+            self._known.save(stage, placement, room.recorder.clock.zero_us)
+        self._receiver.enforce(room)
+        return room
 
-    async def _end(self, room_id: UUID, room: LiveRoom | None) -> None:
+    async def _end(self, room_id: UUID) -> None:
         """The journal's end is written: nothing more will be received."""
-        mine = room is not None
-        self._receiver.close_room(room_id)
-        if mine:
-            async with self._database.transaction() as session:
-                await close_recording(session, room_id)
+        if room_id in self._receiver.rooms and not self._receiver.close_room(room_id):
+            return
+        async with self._database.transaction() as session:
+            await close_recording(session, room_id)
+        self._known.forget(room_id)
+        self._placements.pop(room_id, None)
 
-    async def _open(self, stage: Stage, placement: Placement) -> LiveRoom:
+    async def _open_known(self, room_id: UUID) -> None:
+        known = self._known.load(room_id)
+        if known is not None and known.stage.state is RoomState.LIVE:
+            log.warning("room %s goes on as last known", room_id)
+            self._placements[room_id] = known.placement
+            await self._open(known.stage, known.placement)
+
+    async def _open(self, stage: Stage, placement: Placement) -> LiveRoom | None:
         folder = self._folders.journal(str(stage.recording_id))
         end = await asyncio.to_thread(read_end, folder)
-        offset = await measure_offset(self._database)
-        clock = RoomClock(offset.zero(stage.live_at), floor_us=end.last_room_us)
+        if end.ended:
+            return None
+        clock = RoomClock(await self._zero(stage), floor_us=end.last_room_us)
         opened = RecordingOpened(
             recording_id=str(stage.recording_id),
             room_id=str(stage.room_id),
@@ -192,3 +227,10 @@ class StageSync:
         self._receiver.rooms[stage.room_id] = room
         log.info("receiving room %s", stage.room_id)
         return room
+
+    async def _zero(self, stage: Stage) -> int:
+        """Measured once per recording; a successor on the same boot counts on."""
+        known = self._known.load(stage.room_id)
+        if known is not None and known.stage.recording_id == stage.recording_id:
+            return known.zero_us
+        return (await measure_offset(self._database)).zero(stage.live_at)

@@ -187,6 +187,13 @@ class Journal:
     def packets(self) -> list[Packet]:
         return [r for b in self.batches() for r in b.records if isinstance(r, Packet)]
 
+    def after_restart(self) -> list[Packet]:
+        """The packets of the newest file."""
+        newest = JournalReader(journal_files(self.folder)[-1])
+        batches = newest.read()
+        newest.close()
+        return [r for b in batches for r in b.records if isinstance(r, Packet)]
+
     def streams(self, participant_id: UUID) -> list[int]:
         return [
             m.stream
