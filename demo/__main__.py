@@ -1,0 +1,159 @@
+"""`make demo`: starts everything, holds the scripted room, proves its replay, keeps serving."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from core.errors import Problem
+from core.keys import derive_key, load_secret
+from core.settings import Settings
+from demo.client import ApiError, Person
+from demo.proof import NoReplay, decode, replay_url, stored_recording, until_ended
+from demo.room import ScriptedRoom
+from demo.script import Script, load_script
+from demo.speaker import PublishFailed
+from web.processes import PROCESSES
+from web.supervise import PortTaken, check_ports, running
+
+STORED_SECONDS = 30.0
+PORTS = ("web_port", "edge_port", "ingest_port", "ingest_udp_port")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def demo_settings() -> Settings:
+    """A folder of its own; other ports where the usual ones are taken; logs only of trouble."""
+    changes: dict[str, object] = {}
+    if "ENCORE_DATA_DIR" not in os.environ:
+        changes["data_dir"] = Path(".encore/demo")
+    if "ENCORE_LOG_LEVEL" not in os.environ:
+        changes["log_level"] = "WARNING"
+    settings = Settings().model_copy(update=changes)
+    try:
+        check_ports(settings, tuple(PROCESSES))
+    except PortTaken as taken:
+        console.print(f"{taken.detail.split(';')[0]}: using other ports")
+        settings = settings.model_copy(update=dict(zip(PORTS, _free_ports(), strict=True)))
+    return settings
+
+
+def _free_ports() -> list[int]:
+    with contextlib.ExitStack() as stack:
+        kinds = [socket.SOCK_STREAM] * 3 + [socket.SOCK_DGRAM]
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def accounts(settings: Settings, script: Script) -> dict[str, tuple[str, str]]:
+    """Email and password by name: the same at each run over one data folder, like no other's."""
+    secret = load_secret(settings)
+    return {
+        one.name: (
+            f"{one.name.lower()}@demo.example.com",
+            derive_key(secret, f"demo-account:{one.name}").hex()[:20],
+        )
+        for one in script.speakers
+    }
+
+
+async def run(*, once: bool) -> None:
+    """Cancelled by Ctrl-C or SIGTERM at any time: everything ends in order, data stays."""
+    settings, script = demo_settings(), load_script()
+    console.print("Starting Encore ...")
+    async with running(settings, tuple(PROCESSES), embed_database=True) as supervisor:
+        settings = supervisor.settings
+        people = accounts(settings, script)
+        room = ScriptedRoom(script, settings.public_web_url, people, _progress(script))
+        console.print(f"A room of {script.end_s:.0f} s with three speakers. Listen in while it")
+        console.print(f"runs: {room.web_url}/\n")
+        await room.hold()
+        result = await prove(room)
+        _say_links(settings, room)
+        if once:
+            console.print(json.dumps(result))
+        else:
+            console.print("\nOpen a room of your own with a microphone. Ctrl-C ends it all.")
+            await asyncio.Event().wait()
+
+
+def _progress(script: Script) -> Callable[[str], None]:
+    """Lines with the time since the first of them, of the room's length."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        at = time.monotonic() - began
+        console.print(f"[dim]{at:5.1f} of {script.end_s:.0f} s[/dim]  {escape(line)}")
+
+    return say
+
+
+async def prove(room: ScriptedRoom) -> dict[str, object]:
+    """The numbers of this run: fetched and decoded as a listener would."""
+    url = replay_url(room.web_url, room.room_id)
+    endlist_after_s = await until_ended(url)
+    console.print(f"\nThe replay was complete {endlist_after_s:.2f} s after the end.")
+    replay = await decode(url)
+    listener = Person(room.web_url, "listener")
+    try:
+        listen = await listener.call("GET", f"/rooms/{room.room_id}/listen")
+        tracks = {t["display_name"]: await decode(t["url"]) for t in listen["tracks"]}
+        recording = await stored_recording(listener, room.recording_id, seconds=STORED_SECONDS)
+    finally:
+        await listener.close()
+    return {
+        "room_id": room.room_id,
+        "recording_id": room.recording_id,
+        "duration_s": round(replay.seconds, 3),
+        "endlist_after_s": round(endlist_after_s, 3),
+        "tracks": {name: round(track.seconds, 3) for name, track in tracks.items()},
+        "packets_lost": recording["packets_lost"],
+        "gaps": recording["gaps"],
+        "replay_url": url,
+    }
+
+
+def _say_links(settings: Settings, room: ScriptedRoom) -> None:
+    email, password = room.accounts[room.script.speakers[0].name]
+    console.print(f"""
+  Replay    {room.web_url}/rooms/{room.room_id}
+  Rooms     {room.web_url}/
+  API docs  {room.web_url}/docs
+  Any player: {replay_url(room.web_url, room.room_id)}
+  Sign in as {email}, password {password}
+  Data lies in {settings.data_dir}
+""")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="leave after the scripted room")
+    once: bool = parser.parse_args().once
+    try:
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            task = loop.create_task(run(once=once))
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, task.cancel)
+            loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        console.print("\nEnded; the rooms are kept.")
+    except (Problem, ApiError, PublishFailed, NoReplay) as refused:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"demo: {refused}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Holds the scripted room: three people with an account each, who join, speak and leave over
+the public API and WebRTC alone, as anybody's client would."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from demo.client import Person
+from demo.script import Script, Turn
+from demo.speaker import Speaker
+
+LOSS = 0.02
+"""Share of RTP packets that each speaker's network drops."""
+
+Say = Callable[[str], None]
+Act = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class ScriptedRoom:
+    """One run of the script; `say` is told what happens, in a line."""
+
+    script: Script
+    web_url: str
+    accounts: dict[str, tuple[str, str]]
+    """Email and password by speaker name."""
+
+    say: Say
+    room_id: str = ""
+    recording_id: str = ""
+    people: dict[str, Person] = field(default_factory=dict)
+    speakers: dict[str, Speaker] = field(default_factory=dict)
+    _live_at: float = 0.0
+
+    @property
+    def host(self) -> Person:
+        return self.people[self.script.speakers[0].name]
+
+    async def hold(self) -> None:
+        """From sign-in to the end of the room."""
+        try:
+            await self._sign_in()
+            await self._create()
+            await self._go_live()
+            await asyncio.gather(*(self._act(at, act) for at, act in self._plan()))
+            await self._at(self.script.end_s)
+            await self.host.call("POST", f"/rooms/{self.room_id}/end")
+            self.say("Ada ended the room.")
+        finally:
+            for speaker in self.speakers.values():
+                await speaker.close()
+            for person in self.people.values():
+                await person.close()
+
+    async def _sign_in(self) -> None:
+        for one in self.script.speakers:
+            person = self.people[one.name] = Person(self.web_url, one.name)
+            await person.sign_in(*self.accounts[one.name])
+
+    async def _create(self) -> None:
+        room = await self.host.call(
+            "POST",
+            "/rooms",
+            {
+                "title": self.script.title,
+                "description": self.script.description,
+                "topics": self.script.topics,
+                "language": self.script.speakers[0].language,
+                "visibility": "public",
+            },
+        )
+        self.room_id = room["id"]
+
+    async def _go_live(self) -> None:
+        """The guests are invited and have agreed to be recorded before the first word."""
+        for name, person in self.people.items():
+            if person is not self.host:
+                me = await person.call("GET", "/me")
+                invitation = {"user_id": me["user_id"], "role": "speaker"}
+                await self.host.call("POST", f"/rooms/{self.room_id}/invitations", invitation)
+                await person.call("POST", f"/rooms/{self.room_id}/invitations/accept")
+            await person.call("PUT", f"/rooms/{self.room_id}/consent", {"consent": True})
+            self.say(f"{name} agreed to be recorded.")
+        room = await self.host.call("POST", f"/rooms/{self.room_id}/live")
+        self._live_at = asyncio.get_running_loop().time()
+        self.recording_id = room["recording_id"]
+        self.say("The room is live.")
+        await asyncio.gather(*(self._connect(name) for name in self.people))
+
+    async def _connect(self, name: str) -> None:
+        ticket = await self.people[name].call("POST", f"/rooms/{self.room_id}/publish")
+        seed = list(self.people).index(name)
+        speaker = self.speakers.get(name)
+        if speaker is None:
+            speaker = self.speakers[name] = Speaker(loss=LOSS, seed=seed)
+        await speaker.connect(ticket["whip_url"], ticket["token"])
+
+    def _plan(self) -> list[tuple[float, Act]]:
+        script = self.script
+        plan: list[tuple[float, Act]] = [
+            (turn.start_s, functools.partial(self._speak, turn)) for turn in script.turns
+        ]
+        pause = functools.partial(self._record, "paused", "Off the record.")
+        resume = functools.partial(self._record, "on", "On the record again.")
+        plan += [(script.pause_start_s, pause), (script.pause_end_s, resume)]
+        plan.append((script.reconnect_at_s, self._reconnect))
+        return plan
+
+    async def _act(self, at_s: float, act: Act) -> None:
+        await self._at(at_s)
+        await act()
+
+    async def _at(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, self._live_at + at_s - asyncio.get_running_loop().time()))
+
+    async def _speak(self, turn: Turn) -> None:
+        self.speakers[turn.speaker].play(turn.file)
+        self.say(f"{turn.speaker}: " + ("(off the record)" if turn.off_the_record else turn.text))
+
+    async def _record(self, state: str, sentence: str) -> None:
+        await self.host.call("PUT", f"/rooms/{self.room_id}/recording", {"state": state})
+        self.say(sentence)
+
+    async def _reconnect(self) -> None:
+        name = self.script.reconnect_speaker
+        self.speakers[name].drop()
+        self.say(f"{name}'s connection is gone.")
+        await self._connect(name)
+        self.say(f"{name} is back.")
