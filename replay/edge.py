@@ -201,8 +201,9 @@ async def serve(edge: Edge, listening: socket.socket, stop: asyncio.Event) -> No
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The process: until `stop`. Raises OSError when its port is taken."""
-    url = settings.database_url
-    database = Database(url.get_secret_value() if url else "", pool_size=4)
+    if settings.database_url is None:
+        raise ValueError("settings.database_url must be set")
+    database = Database(settings.database_url.get_secret_value(), pool_size=4)
     library = Library(Folders(settings.data_dir), database, open_store(settings))
     edge = Edge(library, key=capability.capability_key(load_secret(settings)))
     listening = socket.create_server((settings.edge_host, settings.edge_port), backlog=2048)
