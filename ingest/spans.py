@@ -80,8 +80,11 @@ class Spans:
         span.exact_end = max(room_ms * PER_MS, span.exact_start)
         self._exact_total += span.exact_end - span.exact_start
         length = max(_to_slot(self._exact_total - span.media_start), 0)
+        span.end = span.start + length
         settled_slot = -(-settled // SLOT) * SLOT
-        span.end = max(span.start + length, settled_slot)
+        if settled_slot > span.end:
+            span.end = settled_slot
+            self._exact_total = self.media_length
         return span
 
     def place(self, start: int, end: int) -> int | None:

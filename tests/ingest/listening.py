@@ -58,3 +58,7 @@ def onset(heard: Heard, around: float, *, within: float = 0.1) -> float:
     assert part.size
     assert part.max() > 0.05, "silent"
     return (start + int(np.argmax(part > 0.3 * part.max()))) / RATE
+
+
+def rms(signal: npt.NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(signal.astype(np.float64) ** 2)))

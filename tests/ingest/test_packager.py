@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from ingest.folders import Folders
-from ingest.manifest import Ended, Line, ManifestReader, SegmentWritten
+from ingest.manifest import Ended, GapFound, Line, ManifestReader, SegmentWritten
+from ingest.marks import JournalInterrupted
 from ingest.opus import RATE
 from ingest.packager import Packager
 from tests.ingest.journals import JournalMaker, Voice, clicks, participant, tone
-from tests.ingest.listening import decode, onset
+from tests.ingest.listening import decode, onset, rms
 
 
 @pytest.fixture
@@ -94,3 +95,177 @@ def test_a_click_lies_at_one_instant_everywhere(folders: Folders, jitter: float)
         heard = [onset(decode(folders, maker.recording_id, n), moment) for n in names]
         assert max(heard) - min(heard) < 0.005
         assert all(moment + 0.015 < at < moment + 0.035 for at in heard)
+
+
+def test_a_pause_is_cut_out_exactly(folders: Folders) -> None:
+    """Secret at 440 Hz off the record, 1 kHz before, 2 kHz after."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    spoken = np.concatenate([tone(4, 1000), tone(2, 440), tone(4, 2000)])
+    maker.speak(Voice(participant(1), spoken, delay=0.0))
+    maker.record(4.0, on=False)
+    maker.record(6.0, on=True)
+    maker.end(10)
+    maker.write(folders)
+
+    lines = package(folders, maker.recording_id)
+
+    check_chain(lines)
+    ended = lines[-1]
+    assert isinstance(ended, Ended)
+    assert ended.media_samples == 8 * RATE
+    mix = segments(lines, "mix")
+    (after,) = [s for s in mix if s.discontinuity]
+    assert (after.media_start, after.room_start_ms) == (4 * RATE, 6000)
+    (gap,) = [x for x in lines if isinstance(x, GapFound)]
+    assert gap == GapFound(0, None, "off_the_record", 4000, 6000)
+    name = f"track-{participant(1)}"
+    track = segments(lines, name)
+    assert [(s.media_start, s.discontinuity) for s in track[1:]] == [(4 * RATE, True)]
+    assert track[1].room_start_ms == 6000
+    for rendition in ("mix", name):
+        heard = decode(folders, maker.recording_id, rendition).signal
+        for at in range(RATE // 2, 8 * RATE - RATE // 2, RATE // 50):
+            window = heard[at : at + RATE // 50] * np.hanning(RATE // 50)
+            spectrum = np.abs(np.fft.rfft(window))
+            strongest = int(np.argmax(spectrum)) * 50
+            if spectrum.max() > 5:
+                expected = 1000 if at + RATE // 50 <= 4 * RATE else 2000
+                assert abs(strongest - expected) <= 50, at / RATE
+
+
+def test_a_room_off_the_record_from_the_start_begins_with_the_first_mark(
+    folders: Folders,
+) -> None:
+    maker = JournalMaker()
+    maker.record(3.011, on=True)
+    maker.speak(Voice(participant(1), tone(3), start=3.1))
+    maker.end(7)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    first = segments(lines, "mix")[0]
+    assert first.media_start == 0
+    assert abs(first.room_start_ms - 3011) <= 10
+    assert not first.discontinuity
+    assert isinstance(lines[-1], Ended)
+    assert abs(lines[-1].media_samples / 48 - 3989) <= 10
+    assert not any(isinstance(x, GapFound) for x in lines)
+
+
+def test_a_room_that_was_never_on_the_record_has_no_media(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.end(7)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    assert [type(line).__name__ for line in lines] == ["Opened", "Ended"]
+
+
+def test_nobody_speaks_and_the_mix_is_silence(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.end(5)
+    maker.write(folders)
+    package(folders, maker.recording_id)
+    heard = decode(folders, maker.recording_id, "mix")
+    assert abs(heard.end - 5 * RATE) <= 1024
+    assert np.abs(heard.signal).max() == 0
+
+
+def test_the_receiving_process_dies_and_comes_back(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(3), start=0))
+    maker.speak(Voice(participant(1), tone(3), start=5))
+    maker.end(8)
+    maker.write(folders, outages=[(3.0, 4.5)])
+    lines = package(folders, maker.recording_id)
+    check_chain(lines)
+    (gap,) = [x for x in lines if isinstance(x, GapFound)]
+    assert (gap.cause, gap.participant_id, gap.room_start_ms) == ("receiver_down", None, 3000)
+    assert 5000 < gap.room_end_ms < 5100
+    heard = decode(folders, maker.recording_id, f"track-{participant(1)}").signal
+    for second, loud in ((1, True), (3.5, False), (4.5, False), (6, True)):
+        part = heard[round(second * RATE) : round((second + 0.4) * RATE)]
+        assert (rms(part) > 0.1) == loud
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].media_samples == 8 * RATE
+
+
+def test_bursts_of_losses_are_listed_and_single_ones_are_not(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    lost = {50, 80, 81, *range(100, 120)}
+    maker.speak(Voice(participant(1), tone(5), drop=lost.__contains__))
+    maker.end(5)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    (gap,) = [x for x in lines if isinstance(x, GapFound)]
+    assert (gap.cause, gap.participant_id) == ("packets_lost", participant(1))
+    assert gap.room_start_ms == pytest.approx(2000, abs=35)
+    assert gap.room_end_ms - gap.room_start_ms == pytest.approx(400, abs=3)
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_lost == 23
+
+
+def test_a_pause_is_no_loss(folders: Folders) -> None:
+    """The receiving process keeps nothing while off the record."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(5), drop=lambda i: 100 <= i < 150))
+    maker.record(2, on=False)
+    maker.record(3, on=True)
+    maker.end(5)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_lost == 0
+    assert [x.cause for x in lines if isinstance(x, GapFound)] == ["off_the_record"]
+
+
+def test_a_full_disk_is_listed_once_for_all(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(5), drop=lambda i: 100 <= i < 150))
+    maker.mark(3.0, JournalInterrupted(1990, 3000, 50))
+    maker.end(5)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    assert [x for x in lines if isinstance(x, GapFound)] == [
+        GapFound(0, None, "disk_full", 1990, 3000)
+    ]
+
+
+def test_an_object_of_a_track_is_30_s_and_starts_on_the_grid(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(2), start=7))
+    maker.speak(Voice(participant(1), tone(2), start=70, seed=2))
+    maker.end(80)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    check_chain(lines)
+    track = segments(lines, f"track-{participant(1)}")
+    ends = [(s.media_start + s.samples) / RATE for s in track]
+    assert ends[0] == pytest.approx(9.0, abs=0.05)
+    assert ends[1:] == [30, 60, pytest.approx(72.0, abs=0.05)]
+    heard = decode(folders, maker.recording_id, f"track-{participant(1)}").signal
+    assert rms(heard[round(7.5 * RATE) : 8 * RATE]) > 0.1
+    assert rms(heard[round(70.5 * RATE) : 71 * RATE]) > 0.1
+    assert rms(heard[20 * RATE : 60 * RATE]) < 0.001
+
+
+def test_media_and_room_time_agree_on_odd_marks(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0.003, on=True)
+    maker.record(1.017, on=False)
+    maker.record(1.502, on=True)
+    maker.record(2.999, on=False)
+    maker.record(3.333, on=True)
+    maker.end(4.777)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    assert isinstance(lines[-1], Ended)
+    recorded = 1014 + 1497 + 1444
+    assert abs(lines[-1].media_samples / 48 - recorded) <= 10
+    check_chain(lines)
+    assert sum(s.samples for s in segments(lines, "mix")) == lines[-1].media_samples
