@@ -24,6 +24,10 @@ class House:
     platform: Platform
     host: User
 
+    def on(self, session: AsyncSession) -> "House":
+        """The same house in another transaction."""
+        return House(session, self.platform, self.host)
+
     async def user(self, name: str = "Guest", **values: Any) -> Principal:
         return as_user(await make_user(self.session, self.platform, display_name=name, **values))
 

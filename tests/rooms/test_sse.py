@@ -1,0 +1,226 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from core.auth.principal import Principal
+from core.db import Database
+from rooms import groups, lifecycle
+from rooms.events import announce, record_event
+from rooms.feed import QUEUE_SIZE, FeedHub, Frame, Pace, Stream
+from rooms.models import Room, Visibility
+from tests.factories import make_user, sign_in
+from tests.rooms.conftest import make_house
+from tests.rooms.serving import Sent, make_app, sent_events, served, until
+
+Bearer = dict[str, str]
+
+
+class Scene:
+    """A committed live room, a server, and the host signed in."""
+
+    def __init__(self, app: FastAPI, client: httpx.AsyncClient, database: Database) -> None:
+        self.app, self.client, self.database = app, client, database
+        self.room: Room
+        self.host: Principal
+        self.bearer: Bearer
+
+    async def open(self, **values: Any) -> None:
+        async with self.database.transaction() as session:
+            house = await make_house(session)
+            self.house = house
+            self.host = house.hosting
+            self.bearer = {"Authorization": f"Bearer {await sign_in(session, house.host)}"}
+            self.room = await house.live_room(**values)
+
+    def set_pace(self, pace: Pace) -> None:
+        services = self.app.state.services
+        self.app.state.feed_hub = FeedHub(services.database, services.listener, pace)
+
+    async def record(self, count: int = 1) -> None:
+        for _ in range(count):
+            async with self.database.transaction() as session:
+                await record_event(session, self.room, "test.happened")
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, *, headers: Bearer | None = None, **query: Any
+    ) -> AsyncIterator[AsyncIterator[Sent]]:
+        url = f"/rooms/{self.room.id}/events"
+        sent = self.bearer | (headers or {})
+        async with self.client.stream("GET", url, params=query, headers=sent) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert response.headers["x-accel-buffering"] == "no"
+            yield sent_events(response.aiter_lines())
+
+    @property
+    def hub(self) -> FeedHub:
+        hub: FeedHub = self.app.state.feed_hub
+        return hub
+
+
+@pytest.fixture
+async def scene(database: Database, tmp_path: Path) -> AsyncIterator[Scene]:
+    app = make_app(database, tmp_path)
+    async with served(app) as client:
+        scene = Scene(app, client, database)
+        await scene.open()
+        yield scene
+
+
+async def take(stream: AsyncIterator[Sent], count: int, type_: str = "durable") -> list[Sent]:
+    taken: list[Sent] = []
+    async with asyncio.timeout(10):
+        async for event in stream:
+            if event.type == type_:
+                taken.append(event)
+            if len(taken) == count:
+                return taken
+    raise AssertionError(f"the stream ended after {len(taken)} of {count}")
+
+
+async def test_past_events_come_first_then_those_that_happen(scene: Scene) -> None:
+    async with scene.stream() as stream:
+        past = await take(stream, scene.room.event_seq)
+        await scene.record()
+        [live] = await take(stream, 1)
+    assert [event.id for event in past] == list(range(1, scene.room.event_seq))
+    assert past[0].data["kind"] == "room.created"
+    assert (live.id, live.data["kind"]) == (scene.room.event_seq, "test.happened")
+
+
+async def test_last_event_id_wins_over_the_address(scene: Scene) -> None:
+    async with scene.stream(headers={"Last-Event-ID": "3"}, after=1) as stream:
+        [first] = await take(stream, 1)
+    assert first.id == 4
+
+
+async def test_a_foreign_last_event_id_is_ignored(scene: Scene) -> None:
+    async with scene.stream(headers={"Last-Event-ID": "tip-9"}, after=1) as stream:
+        [first] = await take(stream, 1)
+    assert first.id == 2
+
+
+async def test_resuming_under_concurrent_writers_loses_and_doubles_nothing(scene: Scene) -> None:
+    total = scene.room.event_seq + 60
+    writers = [asyncio.create_task(scene.record(20)) for _ in range(3)]
+    seen: list[int] = []
+    while len(seen) < total:
+        async with scene.stream(after=seen[-1] if seen else 0) as stream:
+            wanted = min(7, total - len(seen))
+            seen += [event.id or 0 for event in await take(stream, wanted)]
+    await asyncio.gather(*writers)
+    assert seen == list(range(1, total + 1))
+
+
+async def test_more_history_than_memory_holds_is_read_in_pages(scene: Scene) -> None:
+    scene.set_pace(Pace(recent_events=5))
+    await scene.record(20)
+    async with scene.stream() as stream:
+        seen = [event.id for event in await take(stream, scene.room.event_seq)]
+    assert seen == list(range(1, scene.room.event_seq + 1))
+
+
+async def test_ephemeral_events_have_no_id(scene: Scene) -> None:
+    async with scene.stream(after=scene.room.event_seq) as stream:
+        await until(lambda: scene.hub.streams == 1)
+        async with scene.database.transaction() as session:
+            await announce(session, scene.room.id, "speaking", {"participant_ids": []})
+        [event] = await take(stream, 1, "ephemeral")
+    assert event == Sent("ephemeral", {"kind": "speaking", "data": {"participant_ids": []}})
+
+
+async def test_the_audience_is_counted_over_all_streams(scene: Scene) -> None:
+    scene.set_pace(Pace(audience_s=0.1))
+    after = scene.room.event_seq
+    async with scene.stream(after=after) as first, scene.stream(after=after):
+        async for event in first:
+            if event.data == {"kind": "audience", "data": {"count": 2}}:
+                break
+
+
+async def test_an_ended_room_says_bye_and_refuses_to_be_resumed(scene: Scene) -> None:
+    scene.set_pace(Pace(linger_s=0.05))
+    async with scene.stream(after=scene.room.event_seq) as stream:
+        await until(lambda: scene.hub.streams == 1)
+        async with scene.database.transaction() as session:
+            await lifecycle.end_room(session, principal=scene.host, room_id=scene.room.id)
+        rest = [event async for event in stream if event.type != "ephemeral"]
+    assert [event.type for event in rest] == ["durable", "bye"]
+    assert rest[0].data["kind"] == "room.ended"
+    resumed = await scene.client.get(
+        f"/rooms/{scene.room.id}/events",
+        headers=scene.bearer | {"Last-Event-ID": str(rest[0].id)},
+    )
+    assert resumed.status_code == 204
+
+
+async def test_who_loses_access_is_sent_away(scene: Scene) -> None:
+    async with scene.database.transaction() as session:
+        house = scene.house.on(session)
+        guest = await make_user(session, house.platform)
+        bearer = {"Authorization": f"Bearer {await sign_in(session, guest)}"}
+    async with scene.stream(headers=bearer, after=scene.room.event_seq) as stream:
+        await until(lambda: scene.hub.streams == 1)
+        async with scene.database.transaction() as session:
+            group = await groups.create_group(session, principal=scene.host, name="Friends")
+            await lifecycle.update_room(
+                session,
+                principal=scene.host,
+                room_id=scene.room.id,
+                changes={"visibility": Visibility.GROUP, "group_id": group.id},
+            )
+        rest = [event async for event in stream if event.type != "ephemeral"]
+    assert [event.data.get("kind") or event.data for event in rest] == [
+        "room.updated",
+        {"reason": "access"},
+    ]
+
+
+async def test_an_idle_stream_beats_and_rechecks(scene: Scene) -> None:
+    scene.set_pace(Pace(heartbeat_s=0.02, recheck_s=0.05))
+    url = f"/rooms/{scene.room.id}/events?after={scene.room.event_seq}"
+    beats = 0
+    async with scene.client.stream("GET", url, headers=scene.bearer) as response:
+        async for line in response.aiter_lines():
+            beats += line.startswith(":")
+            if beats == 5:
+                break
+
+
+async def test_an_idle_stream_holds_no_connection(scene: Scene) -> None:
+    async with scene.stream(after=scene.room.event_seq):
+        await until(lambda: scene.hub.streams == 1)
+        await until(lambda: scene.database.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]
+
+
+async def test_the_last_stream_takes_the_feed_with_it(scene: Scene) -> None:
+    before = asyncio.all_tasks()
+    async with scene.stream():
+        await until(lambda: scene.hub.streams == 1)
+    await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_an_unknown_room_has_no_stream(scene: Scene) -> None:
+    answer = await scene.client.get(f"/rooms/{UUID(int=0)}/events", headers=scene.bearer)
+    assert answer.status_code == 404
+
+
+async def test_a_slow_client_is_dropped_and_an_ephemeral_flood_alone_drops_nobody() -> None:
+    stream = Stream(0, ())
+    for _ in range(2 * QUEUE_SIZE):
+        stream.offer(Frame(b"", "speaking"))
+    for seq in range(1, QUEUE_SIZE // 2 + 1):
+        stream.offer(Frame(b"", "hand.raised", seq))
+    first = await stream.get(1)
+    assert first is not None
+    for seq in range(QUEUE_SIZE):
+        stream.offer(Frame(b"", "hand.raised", seq))
+    assert await stream.get(1) is None
