@@ -107,4 +107,9 @@ def open_store(settings: Settings) -> ObjectStore:
         from core.storage.folder import FolderStore
 
         return FolderStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        # boto3 takes a third of a second to import: only those who use it pay.
+        from core.storage.s3 import S3Store
+
+        return S3Store.from_settings(settings, bucket=parts.netloc, prefix=parts.path.strip("/"))
     raise StorageUrlInvalid
