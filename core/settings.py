@@ -6,13 +6,25 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class OidcProvider(BaseModel):
+    """Where people may sign in besides here (OpenID Connect)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern="^[a-z0-9-]{1,40}$", description="in our URLs")
+    title: str = Field("", max_length=80, description="on the button; the name when absent")
+    issuer: str = Field(pattern="^https?://", description="https, except on this machine")
+    client_id: str
+    client_secret: SecretStr
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -40,6 +52,10 @@ class Settings(BaseSettings):
     web_url: str | None = Field(None, description="public base URL of API and pages")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description='networks whose X-Forwarded-For is believed, as JSON: ["10.0.0.0/8"]'
+    )
+
+    oidc: tuple[OidcProvider, ...] = Field(
+        (), description="JSON list of {name, issuer, client_id, client_secret, title?}"
     )
 
     edge_host: str = "127.0.0.1"

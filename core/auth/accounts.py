@@ -17,12 +17,14 @@ from core.auth.letters import Letters
 from core.auth.models import MailPurpose, MailToken, User
 from core.auth.opaque import Prefix, digest, new_secret, well_formed
 from core.auth.passwords import check_password, hash_password, needs_rehash, verify_password
+from core.auth.platforms import ensure_default_platform
 from core.auth.sessions import SignedIn, close_all_sessions, open_session
 from core.db import Database
 from core.errors import Forbidden, Invalid, Unauthenticated
 from core.ids import uuid7
 from core.settings import Environment, Settings
 
+ADMIN_NAME = "Encore"
 TOKEN_LIFETIME = {
     MailPurpose.VERIFY_EMAIL: timedelta(hours=24),
     MailPurpose.RESET_PASSWORD: timedelta(hours=1),
@@ -94,12 +96,35 @@ async def register(
         token = await _mail_token(session, made, MailPurpose.VERIFY_EMAIL)
         await letters.verify(session, to=address, token=token)
         return
-    user = await _find(session, platform_id, address)
+    user = await find_user(session, platform_id, address)
     if user is None or user.disabled_at is not None:
         return
-    await _drop_tokens(session, user.id)
+    await drop_mail_tokens(session, user.id)
     token = await _mail_token(session, user.id, MailPurpose.RESET_PASSWORD)
     await letters.exists_already(session, to=user.email or address, token=token)
+
+
+async def create_admin(session: AsyncSession, email: str, password: str) -> User:
+    """An operator of Encore's own site, for the command line: the address counts as verified.
+
+    An existing account gets this password, loses its sessions and becomes an operator. Raises
+    EmailInvalid, PasswordUnfit.
+    """
+    address = normal_email(email)
+    check_password(password, email=address)
+    password_hash = await hash_password(password)
+    platform_id = await ensure_default_platform(session)
+    user = await find_user(session, platform_id, address)
+    if user is None:
+        user = User(platform_id=platform_id, email=address, display_name=ADMIN_NAME)
+        session.add(user)
+    user.password_hash = password_hash
+    user.email_verified_at = user.email_verified_at or datetime.now(UTC)
+    user.is_admin, user.disabled_at = True, None
+    await session.flush()
+    await close_all_sessions(session, user.id)
+    await drop_mail_tokens(session, user.id)
+    return user
 
 
 async def verify_email(session: AsyncSession, *, token: str) -> User:
@@ -119,11 +144,11 @@ async def sign_in(
 ) -> SignedIn:
     """A new session; an unverified address may sign in too. Raises SignInFailed.
 
-    Two transactions: no connection is held during the 50 ms of the hash, or a flood of sign-ins
+    Two transactions: no connection is held during the hash, or a flood of sign-ins
     would leave none for everybody else.
     """
     async with database.transaction() as session:
-        user = await _find(session, platform_id, email)
+        user = await find_user(session, platform_id, email)
     stored = user.password_hash if user is not None else None
     matches = await verify_password(stored, password)
     if user is None or stored is None or not matches or user.disabled_at is not None:
@@ -140,7 +165,7 @@ async def request_reset(
     session: AsyncSession, letters: Letters, *, platform_id: UUID, email: str
 ) -> None:
     """Mails a link for a new password if the address has an account; silent otherwise."""
-    user = await _find(session, platform_id, email)
+    user = await find_user(session, platform_id, email)
     if user is None or user.email is None or user.disabled_at is not None:
         return
     token = await _mail_token(session, user.id, MailPurpose.RESET_PASSWORD)
@@ -197,12 +222,12 @@ async def require_verified(session: AsyncSession, settings: Settings, user_id: U
 async def _set_password(session: AsyncSession, letters: Letters, user: User, password: str) -> None:
     user.password_hash = await hash_password(password)
     await close_all_sessions(session, user.id)
-    await _drop_tokens(session, user.id)
+    await drop_mail_tokens(session, user.id)
     if user.email is not None:
         await letters.password_changed(session, to=user.email)
 
 
-async def _find(session: AsyncSession, platform_id: UUID, email: str) -> User | None:
+async def find_user(session: AsyncSession, platform_id: UUID, email: str) -> User | None:
     """None too for what is no address at all."""
     try:
         address = normal_email(email)
@@ -242,7 +267,7 @@ async def _redeem(session: AsyncSession, token: str, purpose: MailPurpose) -> Us
     return user
 
 
-async def _drop_tokens(session: AsyncSession, user_id: UUID) -> None:
+async def drop_mail_tokens(session: AsyncSession, user_id: UUID) -> None:
     """Links mailed earlier stop working."""
     unused = sa.update(MailToken).where(MailToken.user_id == user_id, MailToken.used_at.is_(None))
     await session.execute(unused.values(used_at=sa.func.now()))

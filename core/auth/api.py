@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.auth import accounts, keys_api
+from core.auth import accounts, keys_api, oidc_api
 from core.auth.accounts import EmailInvalid, MailTokenInvalid, PasswordWrong, SignInFailed
 from core.auth.browser import (
     COOKIE,
@@ -362,3 +362,4 @@ def _session_out(signed_in: SignedIn, response: Response, services: Services) ->
 
 
 router.include_router(keys_api.router)
+router.include_router(oidc_api.router)

@@ -1,16 +1,30 @@
 """Tenants: Encore's own site is the platform `encore`; every embedding application is another."""
 
+import re
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.models import Platform
+from core.auth.display import clean_name
+from core.auth.models import Platform, User
+from core.errors import Conflict, Invalid, NotFound
 from core.ids import uuid7
 
 DEFAULT_SLUG = "encore"
 DEFAULT_NAME = "Encore"
+SLUG = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class SlugInvalid(Invalid):
+    code = "platform_slug_invalid"
+    title = "A platform's slug is 1 to 63 of a-z, 0-9 and -, not at the ends"
+
+
+class PlatformExists(Conflict):
+    code = "platform_exists"
+    title = "A platform with this slug exists"
 
 
 async def ensure_default_platform(session: AsyncSession) -> UUID:
@@ -34,6 +48,25 @@ async def stranger_platform(session: AsyncSession) -> UUID | None:
     Always the default one for now; the request's host will choose among several sites here.
     """
     return await session.scalar(_default_id())
+
+
+async def create_platform(session: AsyncSession, *, slug: str, name: str) -> Platform:
+    """A tenant. Raises SlugInvalid, PlatformExists, NameInvalid."""
+    if SLUG.fullmatch(slug) is None:
+        raise SlugInvalid
+    row = {"id": uuid7(), "slug": slug, "name": clean_name(name)}
+    made = insert(Platform).values(row).on_conflict_do_nothing().returning(Platform)
+    platform = await session.scalar(made)
+    if platform is None:
+        raise PlatformExists
+    return platform
+
+
+async def make_admin(session: AsyncSession, *, user_id: UUID) -> None:
+    """From the next request on the user is an operator of the own platform. Raises NotFound."""
+    statement = sa.update(User).where(User.id == user_id).values(is_admin=True)
+    if await session.scalar(statement.returning(User.id)) is None:
+        raise NotFound("there is no such user")
 
 
 def _default_id() -> sa.Select[UUID]:

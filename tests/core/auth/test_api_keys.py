@@ -191,7 +191,7 @@ def test_what_is_no_external_id(text: str) -> None:
         checked_external_id(text)
 
 
-@pytest.mark.parametrize("text", ["1", str(uuid4()), "ü" * 200, "auth0|1815"])
+@pytest.mark.parametrize("text", ["1", "0192f0c1-0000-7000-8000-0", "ü" * 200, "auth0|1815"])
 def test_external_ids_are_kept(text: str) -> None:
     assert checked_external_id(text) == text
 
