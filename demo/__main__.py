@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,13 +88,12 @@ async def run(*, once: bool) -> None:
             await asyncio.Event().wait()
 
 
-def _progress(script: Script) -> Callable[[str], None]:
-    """Lines with the time since the first of them, of the room's length."""
-    began = time.monotonic()
+def _progress(script: Script) -> Callable[[float | None, str], None]:
+    """A line of what happens, with its second on the room's clock."""
 
-    def say(line: str) -> None:
-        at = time.monotonic() - began
-        console.print(f"[dim]{at:5.1f} of {script.end_s:.0f} s[/dim]  {escape(line)}")
+    def say(at_s: float | None, line: str) -> None:
+        clock = "" if at_s is None else f"{at_s:.1f} of {script.end_s:.0f} s"
+        console.print(f"[dim]{clock:>12}[/dim]  {escape(line)}")
 
     return say
 

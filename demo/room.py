@@ -13,13 +13,13 @@ from demo.speaker import Speaker
 LOSS = 0.02
 """Share of RTP packets that each speaker's network drops."""
 
-Say = Callable[[str], None]
+Say = Callable[[float | None, str], None]
 Act = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class ScriptedRoom:
-    """One run of the script; `say` is told what happens, in a line."""
+    """One run of the script; `say` is told what happens: seconds since go-live, and a line."""
 
     script: Script
     web_url: str
@@ -31,7 +31,7 @@ class ScriptedRoom:
     recording_id: str = ""
     people: dict[str, Person] = field(default_factory=dict)
     speakers: dict[str, Speaker] = field(default_factory=dict)
-    _live_at: float = 0.0
+    _live_at: float | None = None
 
     @property
     def host(self) -> Person:
@@ -46,7 +46,7 @@ class ScriptedRoom:
             await asyncio.gather(*(self._act(at, act) for at, act in self._plan()))
             await self._at(self.script.end_s)
             await self.host.call("POST", f"/rooms/{self.room_id}/end")
-            self.say("Ada ended the room.")
+            self._tell("Ada ended the room.")
         finally:
             for speaker in self.speakers.values():
                 await speaker.close()
@@ -77,15 +77,17 @@ class ScriptedRoom:
         for name, person in self.people.items():
             if person is not self.host:
                 me = await person.call("GET", "/me")
-                invitation = {"user_id": me["user_id"], "role": "speaker"}
+                invitation = {"user_id": me["user"]["id"], "role": "speaker"}
                 await self.host.call("POST", f"/rooms/{self.room_id}/invitations", invitation)
                 await person.call("POST", f"/rooms/{self.room_id}/invitations/accept")
             await person.call("PUT", f"/rooms/{self.room_id}/consent", {"consent": True})
-            self.say(f"{name} agreed to be recorded.")
+            self._tell(f"{name} agreed to be recorded.")
         room = await self.host.call("POST", f"/rooms/{self.room_id}/live")
         self._live_at = asyncio.get_running_loop().time()
         self.recording_id = room["recording_id"]
-        self.say("The room is live.")
+        self._tell("The room is live.")
+        for person in self.people.values():
+            await person.call("POST", f"/rooms/{self.room_id}/join")
         await asyncio.gather(*(self._connect(name) for name in self.people))
 
     async def _connect(self, name: str) -> None:
@@ -112,19 +114,26 @@ class ScriptedRoom:
         await act()
 
     async def _at(self, at_s: float) -> None:
-        await asyncio.sleep(max(0.0, self._live_at + at_s - asyncio.get_running_loop().time()))
+        await asyncio.sleep(max(0.0, at_s - (self._elapsed_s() or 0.0)))
+
+    def _elapsed_s(self) -> float | None:
+        now = asyncio.get_running_loop().time()
+        return None if self._live_at is None else now - self._live_at
+
+    def _tell(self, line: str) -> None:
+        self.say(self._elapsed_s(), line)
 
     async def _speak(self, turn: Turn) -> None:
         self.speakers[turn.speaker].play(turn.file)
-        self.say(f"{turn.speaker}: " + ("(off the record)" if turn.off_the_record else turn.text))
+        self._tell(f"{turn.speaker}: " + ("(off the record)" if turn.off_the_record else turn.text))
 
     async def _record(self, state: str, sentence: str) -> None:
         await self.host.call("PUT", f"/rooms/{self.room_id}/recording", {"state": state})
-        self.say(sentence)
+        self._tell(sentence)
 
     async def _reconnect(self) -> None:
         name = self.script.reconnect_speaker
         self.speakers[name].drop()
-        self.say(f"{name}'s connection is gone.")
+        self._tell(f"{name}'s connection is gone.")
         await self._connect(name)
-        self.say(f"{name} is back.")
+        self._tell(f"{name} is back.")

@@ -22,7 +22,7 @@ PLACEMENT_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.1
 TOKEN_TTL: Final = timedelta(minutes=10)
 
-router = APIRouter(tags=["publish"])
+router = APIRouter(prefix="/v1", tags=["publish"])
 
 
 class NoWorker(Unavailable):

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import signal
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvicorn
-from core.logging import configure_logging
 
+from core.logging import configure_logging
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,8 @@ async def _until_stopped(entry: Run, settings: Settings, *, supervised: bool) ->
 
 def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1024):  # not sys.stdin: its lock would be held at exit
+            pass
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop.set)
 
