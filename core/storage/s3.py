@@ -1,6 +1,7 @@
 """Objects in a bucket, through boto3 in threads of our own. The only importer of boto3.
 
-Needs of the service: Signature V4, `If-None-Match: *` on PUT and CompleteMultipartUpload, ranges.
+Needs of the service: Signature V4, ranges, and `If-None-Match: *` on PUT. Some (radosgw 16) ignore
+that condition where a multipart upload is completed, so all but huge files go in a single PUT.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 THREADS: Final = 16
-PART_BYTES: Final = 8 << 20
+SINGLE_PUT_BYTES: Final = 1 << 30
+PART_BYTES: Final = 16 << 20
 CONFLICT_ATTEMPTS: Final = 5
 
 CONFIG: Final = Config(
@@ -62,10 +64,20 @@ class _Where(TypedDict):
 class S3Store:
     """An ObjectStore over one bucket, below `prefix`. Nothing is contacted at construction."""
 
-    def __init__(self, client: "S3Client", *, bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self,
+        client: "S3Client",
+        *,
+        bucket: str,
+        prefix: str = "",
+        single_put_bytes: int = SINGLE_PUT_BYTES,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._single_put_bytes = single_put_bytes
+        self._part_bytes = part_bytes
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3-store")
 
     @classmethod
@@ -90,7 +102,7 @@ class S3Store:
     async def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         name = self._name(key)
         size = (await self._run(path.stat)).st_size
-        send = self._put_file if size <= PART_BYTES else self._put_parts
+        send = self._put_file if size <= self._single_put_bytes else self._put_parts
         await self._run(lambda: self._create(name, size, partial(send, name, path, content_type)))
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
@@ -147,7 +159,13 @@ class S3Store:
             )
 
     def _put_parts(self, name: str, path: Path, content_type: str) -> None:
-        """A multipart upload, which boto3's own transfers cannot make create-only."""
+        """A multipart upload, which boto3's own transfers cannot make create-only.
+
+        A service that ignores the condition at its end is asked before it; only two uploads of
+        one key at the same time could then both succeed.
+        """
+        if self._exists(name):
+            raise ObjectExists
         upload = self._client.create_multipart_upload(
             Bucket=self._bucket, Key=name, ContentType=content_type
         )["UploadId"]
@@ -165,7 +183,7 @@ class S3Store:
     def _send_parts(self, where: "_Where", path: Path) -> "Iterator[CompletedPartTypeDef]":
         with path.open("rb") as file:
             for number in itertools.count(1):
-                part = file.read(PART_BYTES)
+                part = file.read(self._part_bytes)
                 if not part:
                     return
                 sent = self._client.upload_part(**where, PartNumber=number, Body=part)
@@ -204,6 +222,15 @@ class S3Store:
             if _status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return None
             raise
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._size(name)
+        except ClientError as error:
+            if _status(error) == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
 
     def _size(self, name: str) -> int:
         return self._client.head_object(Bucket=self._bucket, Key=name)["ContentLength"]

@@ -76,12 +76,12 @@ class StoreContract:
         assert all(isinstance(o, ObjectExists) for o in outcomes if o is not None)
         assert await store.get(key) == str(winners[0]).encode()
 
-    async def test_a_file_larger_than_a_part_is_stored(
+    async def test_a_large_file_is_stored_and_not_overwritten(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
         key = f"{fresh()}/large"
         source = tmp_path / "large"
-        data = bytes(range(256)) * 4096 * 9  # 9 MiB: beyond one multipart part
+        data = bytes(range(256)) * 4096 * 9  # 9 MiB: beyond a chunk and a part
         source.write_bytes(data)
         await store.put_file(key, source, content_type="audio/mp4")
         assert (await store.head(key)).size == len(data)

@@ -49,6 +49,37 @@ class TestMoto(StoreContract):
         return open_store(bucket_settings(moto_endpoint))
 
 
+def in_parts(endpoint: str) -> S3Store:
+    """A store that sends every file of more than 1 MiB as a multipart upload."""
+    store = open_store(bucket_settings(endpoint))
+    assert isinstance(store, S3Store)
+    return S3Store(
+        store._client,
+        bucket=BUCKET,
+        prefix="in/parts",
+        single_put_bytes=1 << 20,
+        part_bytes=5 << 20,
+    )
+
+
+class TestMotoInParts(StoreContract):
+    @pytest.fixture
+    def store(self, moto_endpoint: str) -> ObjectStore:
+        return in_parts(moto_endpoint)
+
+    async def test_a_failed_upload_leaves_no_parts(
+        self, store: ObjectStore, moto_endpoint: str, tmp_path: Path
+    ) -> None:
+        key = f"{fresh()}/a"
+        source = tmp_path / "large"
+        source.write_bytes(b"x" * (6 << 20))
+        await store.put_file(key, source, content_type="video/mp4")
+        with pytest.raises(ObjectExists):
+            await store.put_file(key, source, content_type="video/mp4")
+        uploads = in_parts(moto_endpoint)._client.list_multipart_uploads(Bucket=BUCKET)
+        assert uploads.get("Uploads", []) == []
+
+
 async def test_a_dead_service_is_unavailable_and_says_so_soon() -> None:
     store = open_store(bucket_settings(f"http://127.0.0.1:{_free_port()}"))
     async with asyncio.timeout(10):
