@@ -1,0 +1,57 @@
+"""What can be heard in a playlist: decoded with FFmpeg's libraries, measured with numpy."""
+
+import asyncio
+from dataclasses import dataclass
+
+import av
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Mono samples at 48 kHz, -1 to 1; `start_s` is the media time of the first."""
+
+    pcm: NDArray[np.float32]
+    start_s: float
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / RATE
+
+    def loudness(self, frequency_hz: float, *, window_s: float = 0.1) -> NDArray[np.float64]:
+        """The amplitude of one frequency in each window: 1.0 is full scale."""
+        size = round(window_s * RATE)
+        windows = self.pcm[: len(self.pcm) // size * size].reshape(-1, size)
+        at = np.arange(size) / RATE
+        wave = np.exp(-2j * np.pi * frequency_hz * at)
+        amplitude: NDArray[np.float64] = np.abs(windows @ wave) * 2 / size
+        return amplitude
+
+    def seconds_with(self, frequency_hz: float, *, above: float = 0.02) -> float:
+        """How long a tone is heard."""
+        return float(np.count_nonzero(self.loudness(frequency_hz) > above)) * 0.1
+
+
+async def hear(url: str) -> Sound:
+    """Fetches and decodes a whole playlist."""
+    async with httpx.AsyncClient(follow_redirects=True, timeout=10) as http:
+        final = str((await http.get(url)).raise_for_status().url)
+    return await asyncio.to_thread(_decode, final)
+
+
+def _decode(url: str) -> Sound:
+    parts: list[NDArray[np.float32]] = []
+    start = 0.0
+    to_mono = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+    with av.open(url, timeout=30) as container:
+        for frame in container.decode(audio=0):
+            if not parts and frame.pts is not None and frame.time_base is not None:
+                start = float(frame.pts * frame.time_base)
+            parts += [
+                f.to_ndarray().reshape(-1).astype(np.float32) for f in to_mono.resample(frame)
+            ]
+    return Sound(np.concatenate(parts) if parts else np.zeros(0, np.float32), start)

@@ -1,0 +1,131 @@
+"""kill -9 of each process while people speak: what had arrived stays, the room goes on."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
+from tests.e2e.sound import hear
+from tests.e2e.stack import Stack, running_stack
+
+pytestmark = pytest.mark.slow
+
+TALK_S = 8.0
+RESTART_S = 6.0
+"""More than a process needs to come back on a busy machine."""
+
+
+@pytest.fixture
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("crash")) as stack:
+        yield stack
+
+
+async def new_pid(stack: Stack, name: str, old: int) -> int:
+    async def look() -> int | None:
+        try:
+            pid = await asyncio.to_thread(stack.pid_of, name)
+        except LookupError:
+            return None
+        return pid if pid != old else None
+
+    return await until(look)
+
+
+async def kill(stack: Stack, name: str) -> int:
+    old = stack.pid_of(name)
+    os.kill(old, signal.SIGKILL)
+    return await new_pid(stack, name, old)
+
+
+async def playlist_text(url: str) -> str | None:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=5) as http:
+        try:
+            answer = await http.get(url)
+        except httpx.TransportError:
+            return None
+    return answer.text if answer.is_success else None
+
+
+async def ended_playlist(url: str) -> str:
+    async def read() -> str | None:
+        text = await playlist_text(url)
+        return text if text is not None and "#EXT-X-ENDLIST" in text else None
+
+    return await until(read)
+
+
+async def test_the_receiver_dies_while_three_speak(own_stack: Stack) -> None:
+    names = tuple(FREQUENCIES_HZ)
+    async with live_room(own_stack.web_url, *names) as room:
+        for name in names:
+            (await room.publish(name)).play(tone_packets(name, 2 * TALK_S + RESTART_S))
+        sessions = {n: s.session_url for n, s in room.speakers.items()}
+        await asyncio.sleep(TALK_S)
+
+        await kill(own_stack, "receive")
+        sent = sum(s.sent for s in room.speakers.values())
+        await asyncio.sleep(TALK_S)
+        assert sum(s.sent for s in room.speakers.values()) > sent, "speakers never stopped"
+        assert {n: s.session_url for n, s in room.speakers.items()} == sessions
+
+        ended = await room.end()
+        url = f"{own_stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        replay = await hear(url)
+        recording = await room.stored_recording()
+
+        gaps = [g for g in recording["gaps"] if g["cause"] == "receiver_down"]
+        assert len(gaps) == 1, recording["gaps"]
+        gap_s = (gaps[0]["room_end_ms"] - gaps[0]["room_start_ms"]) / 1000
+        assert 0 < gap_s < RESTART_S
+        assert replay.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
+        tracks = (await room.listen())["tracks"]
+        assert len(tracks) == len(names)
+        for frequency in FREQUENCIES_HZ.values():
+            heard = replay.seconds_with(frequency)
+            assert heard >= ended["duration_ms"] / 1000 - gap_s - 2.5, "both sides of the gap"
+        for track in tracks:
+            sound = await hear(track["url"])
+            frequency = FREQUENCIES_HZ[track["display_name"].lower()]
+            assert sound.seconds_with(frequency) > TALK_S
+
+
+@pytest.mark.parametrize("name", ["package", "edge", "web", "work"])
+async def test_another_process_dies(own_stack: Stack, name: str) -> None:
+    """Nothing of the recording is missing: the journal went on being written."""
+    async with live_room(own_stack.web_url, "ada") as room:
+        (await room.publish("ada")).play(tone_packets("ada", 60))
+        await asyncio.sleep(3.0)
+        await kill(own_stack, name)
+        await until_serving(own_stack)
+        await asyncio.sleep(3.0)
+        ended = await room.end()
+        url = f"{own_stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        replay = await hear(url)
+        recording = await room.stored_recording()
+        seconds: float = ended["duration_ms"] / 1000
+        assert recording["gaps"] == []
+        assert recording["packets_lost"] == 0
+        assert replay.seconds == pytest.approx(seconds, abs=0.1)
+        assert replay.seconds_with(FREQUENCIES_HZ["ada"]) >= seconds - 2.5
+
+
+async def until_serving(stack: Stack) -> None:
+    async def serving() -> Any:
+        async with httpx.AsyncClient(timeout=2) as http:
+            try:
+                answers = [
+                    await http.get(f"{url}/healthz") for url in (stack.web_url, stack.edge_url)
+                ]
+            except httpx.TransportError:
+                return None
+        return all(a.is_success for a in answers) or None
+
+    await until(serving)
