@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -24,6 +25,14 @@ POLL_SECONDS: Final = 0.05
 SCAN_SECONDS: Final = 0.25
 MIX_THREADS: Final = 2
 RETRY_SECONDS: Final = 2.0
+
+
+_ANCHOR_NS: Final = time.time_ns() - time.monotonic_ns()
+
+
+def unix_us() -> int:
+    """Unix time that never steps: the wall clock at the start, then the monotonic one."""
+    return (_ANCHOR_NS + time.monotonic_ns()) // 1000
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -74,31 +83,35 @@ class _Process:
                 del self._tasks[recording_id]
 
     async def _record(self, recording_id: str, stop: asyncio.Event) -> None:
-        """One recording, again from the manifest after any error."""
-        while not await self._attempt(recording_id, stop):  # noqa: ASYNC110 - a pause
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _attempt(self, recording_id: str, stop: asyncio.Event) -> bool:
-        """Whether nothing is left to do: all is stored, or another worker owns the recording."""
-        failed = False
+        """Packages and uploads one recording; an error of one of them does not touch the other."""
+        package = asyncio.create_task(
+            self._insist(recording_id, lambda: self._package(recording_id, stop))
+        )
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._package(recording_id, stop))
-                group.create_task(self._upload(recording_id))
-        except* Fenced:
+            await self._insist(recording_id, lambda: self._upload(recording_id))
+        except Fenced:
             log.warning("recording %s belongs to another worker now", recording_id)
-        except* Exception:
-            failed = True
-            log.exception("recording %s failed; it is taken up again", recording_id)
-        return not failed
+        finally:
+            package.cancel()
+            await asyncio.gather(package, return_exceptions=True)
+
+    async def _insist(self, recording_id: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Does the work again, from what is on the disk, until it ends without an error."""
+        while True:
+            try:
+                return await work()
+            except Fenced:
+                raise
+            except Exception:
+                log.exception("recording %s failed; it is taken up again", recording_id)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         packager = await loop.run_in_executor(self._threads, Packager, self._folders, recording_id)
         with contextlib.closing(packager):
             while not packager.ended and not stop.is_set():
-                now_us = time.time_ns() // 1000
-                step = loop.run_in_executor(self._threads, packager.step, now_us)
+                step = loop.run_in_executor(self._threads, packager.step, unix_us())
                 if not await _finished(step):
                     await asyncio.sleep(POLL_SECONDS)
 

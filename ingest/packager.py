@@ -38,8 +38,11 @@ log = logging.getLogger(__name__)
 MIX: Final = "mix"
 TICK_US: Final = 100_000
 CUT_DELAY_US: Final = 500_000
-GRACE_US: Final = 200_000
-"""How long the room's clock waits for the journal: after it, silence is mixed."""
+GRACE_US: Final = 500_000
+"""How long the room's clock waits for the journal: after it, silence is mixed.
+
+So the receiving process may stall for a second without a hole in the mix.
+"""
 
 LISTED_LOSS: Final = RATE // 5
 
@@ -72,6 +75,7 @@ class Packager:
         self._mix = MixWriter(mix, self._spans, self._mixer)
         self._clock: JournalClock | None = None
         self._caught_up = False
+        self._arrived_us = 0
         self._tick_us = 0
         self._horizon = 0
         self._down_since_us: int | None = None
@@ -89,14 +93,22 @@ class Packager:
             self._feed(batch)
             if self.ended:
                 return False
-        if self._clock is not None:
-            if batches and self._caught_up:
-                self._clock.observe(batches[-1].room_us, wall_us)
-            if not batches:
-                self._caught_up = True
-                self._tick_until(self._clock.now(wall_us) - GRACE_US)
+        self._follow_clock(wall_us, idle=not batches)
         self._commit()
         return bool(batches)
+
+    def _follow_clock(self, wall_us: int, *, idle: bool) -> None:
+        """Moves the cut by this machine's clock where the journal does not."""
+        if self._clock is None:
+            return
+        if self._caught_up and not idle:
+            self._clock.observe(self._arrived_us, wall_us)
+        elif not self._caught_up and idle:
+            self._caught_up = True
+            if (modified_us := self._tail.modified_us) is not None:
+                self._clock.observe(self._arrived_us, modified_us)
+        if idle:
+            self._tick_until(self._clock.now(wall_us) - GRACE_US)
 
     def close(self) -> None:
         """Lets go of the journal; what is written stands."""
@@ -117,8 +129,8 @@ class Packager:
         )
 
     def _feed(self, batch: Batch) -> None:
-        if self._clock is not None:
-            self._tick_until(batch.room_us)
+        """Packets first, then the cut: a drain that came late still finds its place."""
+        self._arrived_us = batch.room_us
         for record in batch.records:
             if isinstance(record, Packet):
                 self._on_packet(record, batch.room_us)
@@ -126,6 +138,7 @@ class Packager:
                 self._on_event(record, batch.room_us)
             if self.ended:
                 return
+        self._tick_until(batch.room_us)
 
     def _on_packet(self, packet: Packet, room_us: int) -> None:
         if self._down_since_us is not None:
@@ -287,3 +300,4 @@ class Packager:
             )
         )
         self._commit()
+        log.info("recording %s ended after %d ms", self.recording_id, room_ms)

@@ -47,6 +47,13 @@ class JournalTail:
         self._reader = JournalReader(later[0])
         return True
 
+    @property
+    def modified_us(self) -> int | None:
+        """Unix time at which the file that was read last was written to last."""
+        if self._reader is None:
+            return None
+        return self._reader.path.stat().st_mtime_ns // 1000
+
     def fsync(self) -> None:
         if self._reader is not None:
             self._reader.fsync()
@@ -60,8 +67,8 @@ class JournalTail:
 class JournalClock:
     """The room's clock between batches, for when nothing arrives.
 
-    Follows this machine's clock, corrected by the smallest age of the batches that were read
-    right after they were written: the receiving process took the offset to the database.
+    Follows this machine's clock, corrected by the smallest age of batches at the time when
+    they were written or read: the receiving process took the offset to the database.
     """
 
     def __init__(self, live_at_us: int) -> None:
@@ -70,7 +77,7 @@ class JournalClock:
         self._age = 0
 
     def observe(self, room_us: int, wall_us: int) -> None:
-        """A fresh batch of this time was read at this Unix time (microseconds)."""
+        """A batch of this time was there at this Unix time (microseconds)."""
         age = wall_us - self._live_at_us - room_us
         while self._ages and self._ages[-1][1] >= age:
             self._ages.pop()

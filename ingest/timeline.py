@@ -121,8 +121,9 @@ class _Epoch:
         if self.offset is None:
             self.offset = target
         error = abs(target - self.offset)
-        free = head.quiet or head.time + self.offset > cursor + SNAP
-        if error > DRIFT_FORCED or (error > DRIFT and free):
+        if error <= DRIFT:
+            return
+        if error > DRIFT_FORCED or head.time + self.offset > cursor + SNAP or head.quiet:
             self.offset = target
 
 

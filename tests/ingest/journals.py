@@ -161,6 +161,14 @@ class JournalMaker:
     def close(self, at: float, stream: int, *, received: int = 0, lost: int = 0) -> None:
         self.mark(at, StreamClosed(stream, received, lost))
 
+    def stall(self, since: float, until: float) -> None:
+        """What arrived between the two is only drained at the end of it."""
+        first, last = round(since * 1_000_000), round(until * 1_000_000)
+        self._records = [
+            (last if first <= at < last else at, index, record)
+            for at, index, record in self._records
+        ]
+
     def opened(self, at: float, *, restart: bool, last: float = 0.0) -> bytes:
         mark = RecordingOpened(
             self.recording_id,

@@ -1,6 +1,7 @@
 """A recording from a synthetic journal: decoded again, it holds what was said when it was said."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -269,3 +270,55 @@ def test_media_and_room_time_agree_on_odd_marks(folders: Folders) -> None:
     assert abs(lines[-1].media_samples / 48 - recorded) <= 10
     check_chain(lines)
     assert sum(s.samples for s in segments(lines, "mix")) == lines[-1].media_samples
+
+
+def test_a_stall_of_the_receiving_process_leaves_no_hole(folders: Folders) -> None:
+    """Nothing is drained for 0.9 s, then all at once: mixed as if nothing had been."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(6)))
+    maker.stall(3.0, 3.9)
+    maker.end(6)
+    maker.write(folders)
+    package(folders, maker.recording_id)
+    heard = decode(folders, maker.recording_id, "mix").signal
+    loudness = [rms(heard[at : at + 4800]) for at in range(RATE, 5 * RATE, 4800)]
+    assert min(loudness) > 0.15
+
+
+def test_a_torn_batch_at_the_end_of_a_file_ends_only_that_file(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(2), start=0))
+    maker.speak(Voice(participant(1), tone(2), start=3))
+    maker.end(5)
+    folder = maker.write(folders, outages=[(2.5, 2.6)])
+    first = folder / "00000001.journal"
+    first.write_bytes(first.read_bytes()[:-30])
+    lines = package(folders, maker.recording_id)
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_received == 198
+
+
+def test_this_machines_clock_may_differ_from_the_rooms(folders: Folders) -> None:
+    """The wall clock is an hour fast: the cut still follows the journal's own time."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(3)))
+    (path,) = maker.write(folders).iterdir()
+    hour_fast_us = maker.live_at_us + 3600_000_000
+    written_us = hour_fast_us + 3_020_000
+    os.utime(path, ns=(written_us * 1000, written_us * 1000))
+    with contextlib.closing(Packager(folders, maker.recording_id)) as packager:
+        while packager.step(written_us + 2_000_000):
+            pass
+    lines = ManifestReader(folders.manifest(maker.recording_id)).read()
+    mix = segments(lines, "mix")
+    assert len(mix) == 1, "4.02 s of the room have passed, less the cut and the grace"
+    with contextlib.closing(Packager(folders, maker.recording_id)) as packager:
+        for second in range(3, 8):
+            while packager.step(written_us + second * 1_000_000):
+                pass
+    lines = ManifestReader(folders.manifest(maker.recording_id)).read()
+    assert len(segments(lines, "mix")) == 4
+    check_chain(lines)
