@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth import accounts, keys_api, oidc_api
 from core.auth.accounts import EmailInvalid, MailTokenInvalid, PasswordWrong, SignInFailed
@@ -35,7 +36,7 @@ from core.auth.limits import (
 from core.auth.models import User
 from core.auth.passwords import MIN_LENGTH, PasswordUnfit
 from core.auth.platforms import site_platform
-from core.auth.principal import Kind
+from core.auth.principal import Kind, Principal
 from core.auth.sessions import SignedIn, close_session, rotate_session
 from core.errors import TooManyRequests, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
@@ -288,11 +289,10 @@ async def sign_out(
 async def me(session: SessionDep, principal: CallerDep) -> Me:
     if principal.kind is Kind.STRANGER or principal.platform_id is None:
         raise Unauthenticated
-    user = await session.get(User, principal.user_id) if principal.user_id else None
     return Me(
         kind=principal.kind,
         platform_id=principal.platform_id,
-        user=UserOut.model_validate(user) if user else None,
+        user=await _own_user(session, principal),
         room_id=principal.room_id,
         scopes=sorted(principal.scopes),
     )
@@ -315,7 +315,10 @@ async def rename(profile: Profile, session: SessionDep, principal: CallerDep) ->
     status_code=201,
     tags=["accounts"],
     summary="Change the own password",
-    dependencies=[Depends(rate_limit(PASSWORD_CHANGE)), Depends(_never_stored)],
+    dependencies=[
+        Depends(rate_limit(PASSWORD_CHANGE, per_credential=True)),
+        Depends(_never_stored),
+    ],
     responses=problems(
         Unauthenticated, PasswordWrong, AccountNeeded, PasswordUnfit, CrossSite, TooManyRequests
     ),
@@ -337,6 +340,15 @@ async def change_password(
         password=change.password,
     )
     return _session_out(signed_in, response, services)
+
+
+async def _own_user(session: AsyncSession, principal: Principal) -> UserOut | None:
+    """A room token is handed to other programs, so its bearer learns only the name."""
+    if principal.user_id is None:
+        return None
+    if principal.kind is Kind.ROOM_TOKEN:
+        return UserOut(id=principal.user_id, display_name=principal.display_name)
+    return UserOut.model_validate(await session.get_one(User, principal.user_id))
 
 
 async def _site(services: Services) -> UUID:

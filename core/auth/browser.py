@@ -40,8 +40,13 @@ def _same_origin(request: Request, settings: Settings) -> bool | None:
     if (site := request.headers.get("sec-fetch-site")) is not None:
         return site == "same-origin"
     if (origin := request.headers.get("origin")) is not None:
-        return origin == settings.public_web_url or _names_host(origin, request)
+        return _origin_of(settings.public_web_url) == origin or _names_host(origin, request)
     return None
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _names_host(origin: str, request: Request) -> bool:

@@ -3,7 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.browser import COOKIE, SAFE_METHODS, clear_cookie, refuse_cross_site
@@ -40,7 +41,19 @@ def presented(request: Request) -> Credential | None:
     return None
 
 
-async def caller(request: Request, services: ServicesDep, session: SessionDep) -> Principal:
+BEARER = HTTPBearer(
+    scheme_name="bearer",
+    description="A session token (`es_`), an API key (`ek_`) or a room token",
+    auto_error=False,
+)
+"""Only for the OpenAPI document: it refuses nothing, `caller` reads the header itself."""
+
+Documented = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+
+
+async def caller(
+    request: Request, services: ServicesDep, session: SessionDep, _: Documented = None
+) -> Principal:
     """A stranger when nothing is presented; 401 when what is presented is not valid."""
     credential = presented(request)
     if credential is None:

@@ -42,6 +42,11 @@ class RoomTokenLifetime(Invalid):
     title = "A room token lives between one second and 24 hours"
 
 
+class RoomTokenTooLarge(Invalid):
+    code = "room_token_too_large"
+    title = "A room token cannot carry so many groups"
+
+
 @dataclass(frozen=True, slots=True)
 class RoomClaims:
     """Who the bearer is, in which room, and the group keys that the platform vouches for."""
@@ -70,7 +75,7 @@ def issue_room_token(
 ) -> IssuedToken:
     """Signs `claims` with the installation's `secret`, valid from `issued_at` (now) for `ttl`.
 
-    Raises RoomTokenLifetime when `ttl` is under a second or over MAX_TTL.
+    Raises RoomTokenLifetime when `ttl` is under a second or over MAX_TTL, RoomTokenTooLarge.
     """
     if not timedelta(seconds=1) <= ttl <= MAX_TTL:
         raise RoomTokenLifetime
@@ -79,6 +84,8 @@ def issue_room_token(
     times = {"iat": start, "nbf": start, "exp": end, "jti": uuid4().hex}
     payload = {"iss": _ISSUER, "aud": _AUDIENCE, **times, **_to_payload(claims)}
     token = jwt.encode({"alg": _ALGORITHM, "typ": _TYPE}, payload, _key(secret), [_ALGORITHM])
+    if len(token) > MAX_TOKEN_CHARS:
+        raise RoomTokenTooLarge
     return IssuedToken(token, datetime.fromtimestamp(end, UTC))
 
 

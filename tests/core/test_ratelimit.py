@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.db import Database
@@ -182,12 +183,14 @@ def test_the_client_address(
     assert client_address(request_from(peer, *forwarded), behind(*trusted)) == counted
 
 
+@hypothesis_settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_no_header_moves_an_untrusted_peer(forwarded: list[str]) -> None:
     request = request_from("203.0.113.7", *forwarded)
     assert client_address(request, behind("10.0.0.0/8")) == "203.0.113.7"
 
 
+@hypothesis_settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_any_header_of_a_proxy_gives_some_address(forwarded: list[str]) -> None:
     assert client_address(request_from("10.0.0.1", *forwarded), behind("10.0.0.0/8"))

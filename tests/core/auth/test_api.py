@@ -1,15 +1,18 @@
 """The account and session endpoints, as a browser and as an app use them."""
 
+import json
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 import sqlalchemy as sa
 
+from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
 from core.settings import Settings
-from tests.core.auth.conftest import SECRET, MakeClient, make_app
-from tests.core.auth.outbox import Outbox
+from tests.core.auth.conftest import SECRET, MakeClient, make_app, random_address
+from tests.core.auth.outbox import Mail, Outbox
 from tests.factories import make_api_key, make_user, sign_in
 
 PASSWORD = "a good long passphrase"
@@ -128,6 +131,38 @@ async def test_renewing_a_session(client: httpx.AsyncClient, database: Database)
     assert (await client.get("/v1/me", headers=bearer(token))).status_code == 401
     new = bearer(answer.json()["token"])
     assert (await client.get("/v1/me", headers=new)).status_code == 200
+
+
+async def test_a_room_token_tells_no_address(client: httpx.AsyncClient, database: Database) -> None:
+    async with database.transaction() as session:
+        user = await make_user(session, admin=True)
+    claims = RoomClaims(user.platform_id, user.id, uuid4(), "Ada on air", "speaker")
+    token = issue_room_token(SECRET, claims).token
+    answer = await client.get("/v1/me", headers=bearer(token))
+    me = answer.json()
+    assert (me["kind"], me["room_id"]) == ("room_token", str(claims.room_id))
+    assert (me["user"]["id"], me["user"]["display_name"]) == (str(user.id), "Ada on air")
+    assert (me["user"]["email"], me["user"]["is_admin"]) == (None, False)
+    assert (user.email or "") not in answer.text
+
+
+async def test_letters_leave_through_the_queue(
+    settings: Settings, database: Database, encore: UUID, raw: asyncpg.Connection
+) -> None:
+    """With the mailer of the application instead of the tests' outbox."""
+    app, email = make_app(settings, database, Outbox()), address()
+    app.dependency_overrides.clear()
+    transport = httpx.ASGITransport(app, client=(random_address(), 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://encore.test") as client:
+        assert (await register(client, email)).status_code == 202
+        (job,) = [
+            payload
+            for row in await raw.fetch("select payload from pgqueuer")
+            if (payload := json.loads(row["payload"] or "{}")).get("to") == email
+        ]
+        assert job["subject"] == "Confirm your address"
+        link = {"token": Mail(**{name: job[name] for name in ("to", "subject", "text")}).token}
+        assert (await client.post("/v1/accounts/verify", json=link)).status_code == 204
 
 
 async def test_changing_name_and_password(client: httpx.AsyncClient) -> None:

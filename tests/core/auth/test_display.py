@@ -2,6 +2,7 @@ import unicodedata
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.auth.display import MAX_NAME_CHARS, NameInvalid, clean_name
@@ -50,6 +51,7 @@ def test_refused(text: str) -> None:
         clean_name(text)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=100))
 def test_a_clean_name_is_clean(text: str) -> None:
     try:

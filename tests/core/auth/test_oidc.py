@@ -13,6 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
@@ -413,6 +414,7 @@ def test_only_paths_of_this_site(goal: str, path: str) -> None:
     assert local_path(goal) == path
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(alphabet="/\\:@.aé \t\n?#", max_size=12))
 def test_no_goal_leaves_the_site(goal: str) -> None:
     parts = urlsplit(local_path(goal))

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
@@ -17,6 +18,7 @@ from core.auth.room_tokens import (
     RoomTokenExpired,
     RoomTokenInvalid,
     RoomTokenLifetime,
+    RoomTokenTooLarge,
     issue_room_token,
     looks_like_jwt,
     read_room_token,
@@ -167,6 +169,7 @@ def test_a_changed_payload_is_refused() -> None:
         read_room_token(SECRET, f"{header}.{promoted}.{signature}")
 
 
+@hypothesis_settings(deadline=None)
 @given(position=st.integers(0, len(ISSUED.token) - 1), change=st.integers(1, 63))
 def test_no_changed_character_passes(position: int, change: int) -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -182,6 +185,7 @@ def test_no_changed_character_passes(position: int, change: int) -> None:
     assert claims == CLAIMS
 
 
+@hypothesis_settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(st.binary(max_size=80), min_size=3, max_size=3).map(
     lambda parts: ".".join(b64(part) for part in parts)
 )))  # fmt: skip
@@ -190,6 +194,7 @@ def test_anything_else_raises_only_its_problem(token: str) -> None:
         read_room_token(SECRET, token)
 
 
+@hypothesis_settings(deadline=None)
 @given(
     header=st.dictionaries(
         st.sampled_from(["alg", "typ", "crit", "b64", "kid", "zip", "enc", "jwk"]),
@@ -203,6 +208,12 @@ def test_anything_else_raises_only_its_problem(token: str) -> None:
 def test_any_json_in_the_parts_raises_only_its_problem(header: object, payload: object) -> None:
     with pytest.raises(RoomTokenInvalid):
         read_room_token(SECRET, f"{b64(header)}.{b64(payload)}.{b64(b'x' * 32)}")
+
+
+def test_what_could_not_be_read_is_not_issued() -> None:
+    groups = tuple(f"group-{number:04}" for number in range(1000))
+    with pytest.raises(RoomTokenTooLarge):
+        issue_room_token(SECRET, replace(CLAIMS, groups=groups))
 
 
 def test_a_huge_token_is_refused_unread() -> None:
