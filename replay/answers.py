@@ -38,6 +38,9 @@ class Request:
     if_none_match: bytes = b""
     range: bytes = b""
     if_range: bytes = b""
+    authorization: bytes = b""
+    forwarded: bytes = b""
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,16 +63,22 @@ def issue(
     )
 
 
-def check(key: bytes, token: str, recording_id: UUID, *, now: float) -> Scope:
-    """Raises CapabilityInvalid, or CapabilityExpired for one that was ours. `now`: Unix seconds."""
+def check(key: bytes, token: str, recording_id: UUID, *, now: float) -> float:
+    """When it expires. `now` and the answer are Unix seconds.
+
+    Raises CapabilityInvalid, or CapabilityExpired for one that was ours.
+    """
     if not _SHAPE.fullmatch(token):
         raise CapabilityInvalid("the path does not begin with a capability; ask for listen again")
     claims, mac = token[:9], token[9:]
     if not hmac.compare_digest(mac, _mac(key, claims, recording_id)):
         raise CapabilityInvalid("the capability is not for this recording; ask for listen again")
-    if now >= int(claims[1:], 16):
+    expires = int(claims[1:], 16)
+    if now >= expires:
         raise CapabilityExpired("the capability has expired; ask for listen again")
-    return Scope(claims[0])
+    if claims[0] != Scope.LISTEN:
+        raise CapabilityInvalid("the capability is for something else; ask for listen again")
+    return float(expires)
 
 
 def _mac(key: bytes, claims: str, recording_id: UUID) -> str:

@@ -11,6 +11,7 @@ asyncio.Protocol could.
 import asyncio
 import contextlib
 import hashlib
+import hmac
 import logging
 import socket
 import time
@@ -19,7 +20,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import uvicorn
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
 from core.db import Database
 from core.errors import NotFound, Problem
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 FIRST_SEGMENT_WAIT_S: Final = 3.0
 MAX_PATH: Final = 300
+MAX_ADMITTED: Final = 4096
+LOOPBACK: Final = ("127.0.0.1", "::1")
 STOP_SECONDS: Final = 2
 KEEP_ALIVE_SECONDS: Final = 30
 _SKIP_QUERIES: Final = (b"_HLS_skip=YES", b"_HLS_skip=v2")
@@ -43,6 +46,12 @@ _SKIP_QUERIES: Final = (b"_HLS_skip=YES", b"_HLS_skip=v2")
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+REQUESTS = Counter("encore_edge_requests", "Answers by kind and status.", ("kind", "status"))
+SENT_BYTES = Counter("encore_edge_sent_bytes", "Bytes of bodies.")
+RECORDINGS = Gauge("encore_edge_recordings", "Recordings that are known.")
+CACHE_BYTES = Gauge("encore_edge_cache_bytes", "Segments in memory.")
 
 
 class NoSuchPath(NotFound):
@@ -53,17 +62,14 @@ class NoSuchPath(NotFound):
 class Edge:
     """Answers requests. `library.tail` must run beside it."""
 
-    def __init__(self, library: Library, *, key: bytes) -> None:
+    def __init__(self, library: Library, *, key: bytes, metrics_token: str | None = None) -> None:
         self._library = library
         self._key = key
-        self._registry = CollectorRegistry()
-        labels = ("kind", "status")
-        self._requests = Counter("encore_edge_requests", "Answers", labels, registry=self._registry)
-        self._bytes = Counter("encore_edge_sent_bytes", "Body bytes", registry=self._registry)
-        recordings = Gauge("encore_edge_recordings", "Known", registry=self._registry)
-        recordings.set_function(lambda: len(library))
-        cached = Gauge("encore_edge_cache_bytes", "Segments in memory", registry=self._registry)
-        cached.set_function(lambda: library.blobs.used)
+        self._admitted: dict[tuple[str, str], tuple[UUID, float]] = {}
+        self._metrics_token = metrics_token
+        self._counters: dict[tuple[str, int], Counter] = {}
+        RECORDINGS.set_function(lambda: len(library))
+        CACHE_BYTES.set_function(lambda: library.blobs.used)
 
     async def answer(self, request: Request) -> Answer:
         """Never raises; refusals are problems, faults of ours are logged and answered with 500."""
@@ -79,9 +85,16 @@ class Edge:
             answer = answers.problem(Problem())
         if request.method == "HEAD":
             answer = answer.without_body()
-        self._requests.labels(kind, answer.status).inc()
-        self._bytes.inc(len(answer.body))
+        self._count(kind, answer)
         return answer
+
+    def _count(self, kind: str, answer: Answer) -> None:
+        counter = self._counters.get((kind, answer.status))
+        if counter is None:
+            counter = REQUESTS.labels(kind, answer.status)
+            self._counters[kind, answer.status] = counter
+        counter.inc()
+        SENT_BYTES.inc(len(answer.body))
 
     async def _route(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
@@ -91,16 +104,38 @@ class Edge:
         if request.path == "/healthz":
             return answers.plain(b"ok\n")
         if request.path == "/metrics":
-            text = generate_latest(self._registry)
-            return answers.plain(text, b"text/plain; version=0.0.4; charset=utf-8")
+            return self._metrics(request)
         parts = request.path.split("/") if len(request.path) <= MAX_PATH else []
         if len(parts) not in (4, 6):
             raise NoSuchPath
-        recording_id = _recording_id(parts[2])
-        capability.check(self._key, parts[1], recording_id, now=time.time())
+        recording_id = self._admit(parts[1], parts[2])
         if len(parts) == 4:
             return await self._playlist(recording_id, parts[3], request)
         return await self._media(recording_id, parts[3:], request)
+
+    def _metrics(self, request: Request) -> Answer:
+        """As core/metrics.py: with the token, else for direct callers on this machine only."""
+        if self._metrics_token is not None:
+            wanted = f"Bearer {self._metrics_token}".encode()
+            allowed = hmac.compare_digest(wanted, request.authorization)
+        else:
+            allowed = request.peer in LOOPBACK and not request.forwarded
+        if not allowed:
+            raise NoSuchPath
+        return answers.plain(generate_latest(), CONTENT_TYPE_LATEST.encode())
+
+    def _admit(self, token: str, recording: str) -> UUID:
+        """The recording that the path opens. What has been checked stays known until it expires."""
+        now = time.time()
+        known = self._admitted.get((token, recording))
+        if known is not None and now < known[1]:
+            return known[0]
+        recording_id = _recording_id(recording)
+        expires = capability.check(self._key, token, recording_id, now=now)
+        if len(self._admitted) >= MAX_ADMITTED:
+            self._admitted.clear()
+        self._admitted[token, recording] = recording_id, expires
+        return recording_id
 
     async def _playlist(self, recording_id: UUID, name: str, request: Request) -> Answer:
         wait = FIRST_SEGMENT_WAIT_S if playlists.is_of_mix(name) else 0
@@ -148,12 +183,16 @@ _HEADERS: Final = {
     b"if-none-match": "if_none_match",
     b"range": "range",
     b"if-range": "if_range",
+    b"authorization": "authorization",
+    b"x-forwarded-for": "forwarded",
+    b"forwarded": "forwarded",
 }
 
 
 def _request(scope: Scope) -> Request:
     wanted = {_HEADERS[name]: value for name, value in scope["headers"] if name in _HEADERS}
-    return Request(scope["method"], scope["path"], scope["query_string"], **wanted)
+    peer = scope["client"][0] if scope.get("client") else ""
+    return Request(scope["method"], scope["path"], scope["query_string"], peer=peer, **wanted)
 
 
 def _recording_id(text: str) -> UUID:
@@ -205,7 +244,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         raise ValueError("settings.database_url must be set")
     database = Database(settings.database_url.get_secret_value(), pool_size=4)
     library = Library(Folders(settings.data_dir), database, open_store(settings))
-    edge = Edge(library, key=capability.capability_key(load_secret(settings)))
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    key = capability.capability_key(load_secret(settings))
+    edge = Edge(library, key=key, metrics_token=token)
     listening = socket.create_server((settings.edge_host, settings.edge_port), backlog=2048)
     tail = asyncio.create_task(library.tail(), name="edge-tail")
     log.info("edge serves HLS on port %d", listening.getsockname()[1])

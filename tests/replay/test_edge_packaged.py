@@ -14,15 +14,18 @@ import numpy.typing as npt
 import pytest
 from pydantic import SecretStr
 
+from core.db import Database
 from core.keys import load_secret
 from core.settings import Settings
 from ingest.folders import Folders
 from ingest.opus import RATE
 from ingest.packager import Packager
+from ingest.uploader import Patience, Uploader
 from replay.capability import capability_key, issue
 from replay.edge import run
 from tests.ingest.journals import JournalMaker, Voice, clicks, participant
 from tests.ingest.listening import Heard, onset
+from tests.ingest.recorded import placed_recording
 from tests.replay.conftest import EdgeSite
 from tests.replay.playlist_rules import check_media
 from tests.replay.spools import Spool
@@ -77,6 +80,27 @@ async def test_what_was_said_is_played_at_its_place_without_the_pause(site: Edge
             at = click + 0.02 - cut - begin
             assert abs(onset(sound, at) - at) < 0.03, (name, click)
         assert abs(sum(listed.durations) - sound.end / RATE) < 0.1
+
+
+async def test_the_stored_room_plays_on_after_the_uploader_has_cleaned_up(
+    site: EdgeSite, database: Database
+) -> None:
+    maker, (speaker,) = await placed_recording(database)
+    maker.record(0, on=True)
+    maker.speak(Voice(speaker, clicks(5, [FIRST_CLICK])))
+    maker.end(5)
+    maker.write(site.folders)
+    await asyncio.to_thread(package, site.folders, maker.recording_id)
+    recording = UUID(maker.recording_id)
+    names = ("index.m3u8", f"track-{speaker}.m3u8")
+    before = [(await site.get(recording, name)).text for name in names]
+    haste = Patience(poll=0.01, spool_grace=0)
+    await Uploader(database, site.store, site.folders, maker.recording_id, haste).run()
+    assert not site.folders.spool(maker.recording_id).exists()
+    for name in names:
+        sound = await asyncio.to_thread(played, site.url(recording, name))
+        assert abs(sound.end / RATE - 5) < 0.1
+    assert [(await site.get(recording, name)).text for name in names] == before
 
 
 NO_DATABASE = SecretStr("postgresql://encore:none@127.0.0.1:1/none")

@@ -26,6 +26,7 @@ from tests.replay.playlist_rules import (
 LIVE_AT_US = 1_795_000_000_123_456
 FULL = 96_256
 """94 AAC frames: what a 2 s segment of the mix holds."""
+quick = settings(max_examples=50, deadline=None)
 
 
 @st.composite
@@ -52,7 +53,7 @@ def playlist_of(segments: list[MediaSegment]) -> MediaPlaylist:
     return playlist
 
 
-@settings(max_examples=40)
+@quick
 @given(rooms())
 def test_every_version_of_both_playlists_follows_the_one_before(
     segments: list[MediaSegment],
@@ -67,7 +68,7 @@ def test_every_version_of_both_playlists_follows_the_one_before(
     check_update(index, playlist.render(ended=True))
 
 
-@settings(max_examples=60)
+@quick
 @given(rooms(), st.integers(1, 60), st.integers(0, 60))
 def test_a_delta_on_the_version_held_gives_the_new_one(
     segments: list[MediaSegment], held_count: int, known: int
@@ -82,6 +83,7 @@ def test_a_delta_on_the_version_held_gives_the_new_one(
         assert apply_delta(held, delta) == playlist.render(ended=False)
 
 
+@quick
 @given(rooms())
 def test_every_position_maps_to_the_room_clock_within_two_milliseconds(
     segments: list[MediaSegment],
@@ -165,6 +167,7 @@ def test_a_segment_that_is_too_long_raises_the_target_rather_than_break_it() -> 
     assert check_media(playlist.render(ended=False)).target == 3
 
 
+@quick
 @given(st.floats(0, 36_000_000))
 def test_program_date_time_is_the_room_clock_to_the_millisecond(room_ms: float) -> None:
     date = datetime.fromisoformat(program_date_time(LIVE_AT_US, room_ms))
