@@ -1,6 +1,7 @@
 """Finds recordings: on this disk while their spool is here, otherwise in the rows and the store."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ ROWS_SECONDS: Final = 1.0
 ENDED_ROWS_SECONDS: Final = 30.0
 """The same for a recording that has ended: only a new revision can change it."""
 
+ROWS_TIMEOUT_SECONDS: Final = 3.0
+
 TAILED_FOR_SECONDS: Final = 60.0
 MAX_RECORDINGS: Final = 256
 BLOB_BYTES: Final = 128 << 20
@@ -45,6 +48,7 @@ class _Shelf:
     read_at: float = float("-inf")
     spool: SpoolSource | None = None
     spool_gone: bool = False
+    failed_at: float = float("-inf")
     recorded: Recorded | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,6 +85,7 @@ class Library:
         shelf = self._shelf(recording_id, now)
         if not shelf.is_fresh(now):
             async with shelf.lock:
+                now = time.monotonic()
                 if not shelf.is_fresh(now):
                     await self._refresh(shelf, now)
         return shelf.recorded
@@ -106,7 +111,7 @@ class Library:
         async with shelf.lock:
             if shelf.spool_gone:
                 return
-            recorded = await self._from_rows(recording_id, None)
+            recorded = await self._from_rows(shelf, None)
             shelf.spool, shelf.spool_gone = None, True
             shelf.publish(recorded, time.monotonic())
 
@@ -152,7 +157,7 @@ class Library:
     async def _refresh(self, shelf: _Shelf, now: float) -> None:
         recorded = await self._from_spool(shelf, now)
         if recorded is None:
-            recorded = await self._from_rows(shelf.recording_id, shelf.recorded)
+            recorded = await self._from_rows(shelf, shelf.recorded)
         shelf.publish(recorded, now)
 
     async def _from_spool(self, shelf: _Shelf, now: float) -> Recorded | None:
@@ -165,16 +170,22 @@ class Library:
         await asyncio.to_thread(shelf.spool.refresh, now)
         return shelf.spool.recorded
 
-    async def _from_rows(self, recording_id: UUID, known: Recorded | None) -> Recorded | None:
-        try:
-            async with self._database.transaction() as session:
-                return await load_recorded(session, recording_id, known, now=time.monotonic())
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("the rows of a recording cannot be read: %s", type(error).__name__)
-            if known is not None:
-                return known
-            message = "the recording is not on this machine and the database does not answer"
-            raise Unavailable(message, headers={"Retry-After": "2"}) from error
+    async def _from_rows(self, shelf: _Shelf, known: Recorded | None) -> Recorded | None:
+        """An outage is met once a second, not by everybody who waits."""
+        if time.monotonic() - shelf.failed_at >= ROWS_SECONDS:
+            try:
+                return await self._read_rows(shelf.recording_id, known)
+            except (SQLAlchemyError, OSError) as error:
+                shelf.failed_at = time.monotonic()
+                log.warning("a recording's rows cannot be read: %s", type(error).__name__)
+        if known is not None:
+            return known
+        message = "the recording is not on this machine and the database does not answer"
+        raise Unavailable(message, headers={"Retry-After": "2"})
+
+    async def _read_rows(self, recording_id: UUID, known: Recorded | None) -> Recorded | None:
+        async with asyncio.timeout(ROWS_TIMEOUT_SECONDS), self._database.transaction() as session:
+            return await load_recorded(session, recording_id, known, now=time.monotonic())
 
     async def _load(self, place: Place) -> bytes:
         if place.path is not None:
@@ -185,8 +196,9 @@ class Library:
         data = await self._store.get(
             place.object_key, start=place.start, end=place.start + place.size
         )
-        if len(data) != place.size:
-            raise ObjectMissing("the object is shorter than its row says")
+        if place.digest and hashlib.sha256(data).hexdigest() != place.digest:
+            log.error("the object %s is not what its row says", place.object_key)
+            raise ObjectMissing("the stored segment is damaged")
         return data
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import av
@@ -12,6 +13,8 @@ from core.db import Database
 from core.storage.folder import FolderStore
 from ingest.folders import Folders
 from ingest.models import RecordingStatus
+from replay.library import MAX_RECORDINGS
+from replay.recorded import Place
 from rooms.models import RoomState
 from tests.replay.conftest import EdgeSite, running_edge
 from tests.replay.playlist_rules import check_media, check_update
@@ -130,6 +133,51 @@ async def test_an_object_that_is_missing_is_a_problem_of_its_own(
     answer = await site.get(spool.recording_id, "r1/mix/2.m4s")
     assert (answer.status_code, json.loads(answer.text)["code"]) == (404, "object_missing")
     assert (await site.get(spool.recording_id, "r1/mix/3.m4s")).status_code == 200
+
+
+async def test_a_damaged_object_is_not_served(site: EdgeSite, database: Database) -> None:
+    spool = site.spool()
+    await store_ended_room(database, site, spool)
+    shutil.rmtree(spool.folder)
+    line = spool.segments("mix")[2]
+    key = f"{spool.platform_id}/{spool.recording_id}/1/{line.file}"
+    data = await site.store.get(key)
+    await site.store.delete(key)
+    await site.store.put(key, data[:-1] + bytes([data[-1] ^ 1]), content_type="audio/mp4")
+    answer = await site.get(spool.recording_id, "r1/mix/2.m4s")
+    assert (answer.status_code, json.loads(answer.text)["code"]) == (404, "object_missing")
+
+
+async def test_a_part_of_an_object_is_a_segment_too(site: EdgeSite) -> None:
+    """What compaction will need: the same name for a range of one large object."""
+    await site.store.put("large", b"0123456789", content_type="audio/mp4")
+    assert await site.library.read(Place(None, "large", 4, start=3)) == b"3456"
+
+
+@pytest.mark.slow
+async def test_a_database_that_hangs_holds_nobody_long(tmp_path: Path) -> None:
+    """A server that accepts and says nothing; all who ask share one attempt."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        hanging = Database(f"postgresql://encore:none@127.0.0.1:{port}/encore")
+        store = FolderStore(tmp_path / "objects")
+        async with running_edge(tmp_path / "data", store, hanging) as site:
+            unknown = Spool(site.folders).recording_id
+            asked = [site.get(unknown, "r1/mix/0.m4s") for _ in range(20)]
+            async with asyncio.timeout(6):
+                answers = await asyncio.gather(*asked)
+        await hanging.close()
+    assert {answer.status_code for answer in answers} == {503}
+
+
+async def test_recordings_that_are_not_asked_for_are_forgotten(site: EdgeSite) -> None:
+    first = site.live_room(1)
+    assert await site.library.find(first.recording_id) is not None
+    for _ in range(MAX_RECORDINGS):
+        spool = site.spool()
+        assert await site.library.find(spool.recording_id) is not None
+    assert len(site.library) == MAX_RECORDINGS
+    assert (await site.get(first.recording_id, "live.m3u8")).status_code == 200
 
 
 async def test_without_a_database_local_rooms_play_and_others_are_unavailable(
