@@ -1,0 +1,253 @@
+"""Random walks of people through a room: whatever they try, the room stays consistent."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.principal import Principal
+from core.db import Database
+from core.errors import Problem
+from rooms.lifecycle import RoomDraft, create_room, end_room, go_live
+from rooms.models import Participant, RecordingState, Role, Room, RoomEvent, RoomState
+from rooms.moderation import (
+    accept_invitation,
+    change_role,
+    invite,
+    lower_hand,
+    remove_participant,
+    set_muted,
+)
+from rooms.participation import (
+    MAX_ON_STAGE,
+    join_room,
+    leave_room,
+    set_consent,
+    set_hand,
+)
+from rooms.recording import set_recording
+from tests.factories import make_user
+from tests.rooms.conftest import House, make_house
+
+PEOPLE = 5
+EXTRAS = MAX_ON_STAGE - 3
+"""On the stage from the start, so that five people fight for the last places."""
+
+
+@dataclass
+class Walk:
+    session: AsyncSession
+    house: House
+    room_id: UUID
+    people: list[Principal]
+    after_end: int | None = None
+    stage: set[str] = field(default_factory=set)
+
+    async def target(self, number: int) -> UUID:
+        """The participant id of a person; of the host's for one who never came."""
+        query = sa.select(Participant.id).where(Participant.room_id == self.room_id)
+        found = await self.session.scalar(
+            query.where(Participant.user_id == self.people[number].user_id)
+        )
+        host = query.where(Participant.role == Role.HOST)
+        return found or (await self.session.scalars(host)).one()
+
+
+Act = Callable[[Walk, Principal, int, Role, bool], Awaitable[object]]
+
+
+async def _join(w: Walk, who: Principal, *_: object) -> None:
+    await join_room(w.session, principal=who, room_id=w.room_id)
+
+
+async def _leave(w: Walk, who: Principal, *_: object) -> None:
+    await leave_room(w.session, principal=who, room_id=w.room_id)
+
+
+async def _hand(w: Walk, who: Principal, _n: int, _r: Role, flag: bool) -> None:
+    await set_hand(w.session, principal=who, room_id=w.room_id, raised=flag)
+
+
+async def _consent(w: Walk, who: Principal, _n: int, _r: Role, flag: bool) -> None:
+    await set_consent(w.session, principal=who, room_id=w.room_id, consent=flag)
+
+
+async def _role(w: Walk, who: Principal, number: int, role: Role, _f: bool) -> None:
+    target = await w.target(number)
+    await change_role(w.session, principal=who, room_id=w.room_id, participant_id=target, role=role)
+
+
+async def _mute(w: Walk, who: Principal, number: int, _r: Role, flag: bool) -> None:
+    target = await w.target(number)
+    await set_muted(w.session, principal=who, room_id=w.room_id, participant_id=target, muted=flag)
+
+
+async def _lower(w: Walk, who: Principal, number: int, *_: object) -> None:
+    target = await w.target(number)
+    await lower_hand(w.session, principal=who, room_id=w.room_id, participant_id=target)
+
+
+async def _remove(w: Walk, who: Principal, number: int, *_: object) -> None:
+    target = await w.target(number)
+    await remove_participant(w.session, principal=who, room_id=w.room_id, participant_id=target)
+
+
+async def _invite(w: Walk, who: Principal, number: int, role: Role, _f: bool) -> None:
+    user_id = w.people[number].user_id
+    assert user_id is not None
+    await invite(w.session, principal=who, room_id=w.room_id, user_id=user_id, role=role)
+
+
+async def _accept(w: Walk, who: Principal, *_: object) -> None:
+    await accept_invitation(w.session, principal=who, room_id=w.room_id)
+
+
+async def _record(w: Walk, who: Principal, number: int, *_: object) -> None:
+    state = list(RecordingState)[number % 3]
+    await set_recording(w.session, principal=who, room_id=w.room_id, state=state)
+
+
+async def _live(w: Walk, who: Principal, *_: object) -> None:
+    await go_live(w.session, principal=who, room_id=w.room_id)
+
+
+async def _end(w: Walk, who: Principal, *_: object) -> None:
+    await end_room(w.session, principal=who, room_id=w.room_id)
+
+
+ACTS: list[Act] = [
+    _join, _leave, _hand, _consent, _role, _role, _mute, _lower, _remove, _invite, _accept,
+    _record, _live, _end,
+]  # fmt: skip
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(ACTS),
+        st.integers(0, PEOPLE - 1),
+        st.integers(0, PEOPLE - 1),
+        st.sampled_from(Role),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(start_live=st.booleans(), steps=STEPS)
+async def test_a_room_stays_consistent(
+    database: Database, start_live: bool, steps: list[tuple[Act, int, int, Role, bool]]
+) -> None:
+    async with database.engine.connect() as connection:
+        transaction = await connection.begin()
+        async with AsyncSession(bind=connection, expire_on_commit=False) as session:
+            walk = await _begin(session, start_live=start_live)
+            for act, actor, target, role, flag in steps:
+                await _try(walk, act, walk.people[actor], target, role, flag)
+                await _check(walk)
+        await transaction.rollback()
+
+
+async def _begin(session: AsyncSession, *, start_live: bool) -> Walk:
+    house = await make_house(session)
+    room = await create_room(session, principal=house.hosting, draft=RoomDraft(title="T"))
+    people = [house.hosting] + [await house.user(f"P{n}") for n in range(1, PEOPLE)]
+    if start_live:
+        await go_live(session, principal=house.hosting, room_id=room.id)
+    extra = await make_user(session, house.platform)
+    await fill_stage(session, room, extra.platform_id)
+    return Walk(session, house, room.id, people)
+
+
+async def fill_stage(session: AsyncSession, room: Room, platform_id: UUID) -> None:
+    """Silent speakers, in two statements."""
+    users = sa.text(
+        "insert into user_account (id, platform_id, display_name)"
+        " select gen_random_uuid(), :platform, 'extra' from generate_series(1, :count)"
+    )
+    places = sa.text(
+        "insert into participant (id, room_id, user_id, display_name, role, joined_at)"
+        " select gen_random_uuid(), :room, id, display_name, 'speaker', now() from user_account"
+        " where platform_id = :platform and display_name = 'extra'"
+    )
+    await session.execute(users, {"platform": platform_id, "count": EXTRAS})
+    await session.execute(places, {"platform": platform_id, "room": room.id})
+
+
+async def _try(walk: Walk, act: Act, who: Principal, target: int, role: Role, flag: bool) -> None:
+    """A refusal undoes everything, as the request's transaction does."""
+    savepoint = await walk.session.begin_nested()
+    try:
+        await act(walk, who, target, role, flag)
+    except Problem:
+        await savepoint.rollback()
+    else:
+        await savepoint.commit()
+
+
+async def _check(walk: Walk) -> None:
+    session = walk.session
+    room = await session.get_one(Room, walk.room_id, populate_existing=True)
+    everybody = list(
+        await session.scalars(
+            sa.select(Participant)
+            .where(Participant.room_id == room.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+    events = list(
+        await session.scalars(
+            sa.select(RoomEvent).where(RoomEvent.room_id == room.id).order_by(RoomEvent.seq)
+        )
+    )
+    _check_people(everybody)
+    _check_events(room, events)
+    _check_fold(everybody, events)
+    if room.state is RoomState.ENDED:
+        assert events[-1].kind == "room.ended", "nothing happens after the end"
+        assert events[-1].room_ms == room.duration_ms
+
+
+def _check_people(everybody: list[Participant]) -> None:
+    assert sum(p.on_stage for p in everybody) <= MAX_ON_STAGE
+    assert [p.role for p in everybody].count(Role.HOST) == 1
+    for p in everybody:
+        assert not (p.removed and (p.present or p.invited_role)), "removed for good"
+        assert not (p.on_stage and p.hand_raised), "a hand is for those who listen"
+        assert not (p.muted and p.role is Role.LISTENER)
+
+
+def _check_events(room: Room, events: list[RoomEvent]) -> None:
+    assert [event.seq for event in events] == list(range(1, room.event_seq + 1))
+    times = [event.room_ms for event in events if event.room_ms is not None]
+    assert times == sorted(times)
+
+
+def _check_fold(everybody: list[Participant], events: list[RoomEvent]) -> None:
+    """The events alone tell who is on the stage, whose hand is up, who consented, who is muted."""
+    stage, hands, consents, muted = set[str](), set[str](), set[str](), set[str]()
+    moves: dict[str, tuple[set[str], bool]] = {
+        "stage.joined": (stage, True),
+        "stage.left": (stage, False),
+        "hand.raised": (hands, True),
+        "hand.lowered": (hands, False),
+        "consent.given": (consents, True),
+        "consent.withdrawn": (consents, False),
+        "speaker.muted": (muted, True),
+        "speaker.unmuted": (muted, False),
+    }
+    for event in events:
+        if event.kind in moves:
+            group, enters = moves[event.kind]
+            (group.add if enters else group.discard)(event.data["participant_id"])
+    told = [p for p in everybody if p.display_name != "extra"]
+    assert stage == {str(p.id) for p in told if p.on_stage}
+    assert hands == {str(p.id) for p in told if p.hand_raised}
+    assert consents == {str(p.id) for p in told if p.consented}
+    assert muted & stage == {str(p.id) for p in told if p.muted and p.on_stage}
