@@ -44,6 +44,7 @@ GRACE_US: Final = 500_000
 So the receiving process may stall for a second without a hole in the mix.
 """
 
+READS_PER_STEP: Final = 4
 LISTED_LOSS: Final = RATE // 5
 
 
@@ -86,16 +87,19 @@ class Packager:
 
     def step(self, wall_us: int) -> bool:
         """Reads on and writes what is due at Unix time `wall_us`; whether more waits to be read."""
-        if self.ended:
-            return False
-        batches = self._tail.read()
-        for batch in batches:
-            self._feed(batch)
+        for _ in range(READS_PER_STEP):
             if self.ended:
                 return False
-        self._follow_clock(wall_us, idle=not batches)
-        self._commit()
-        return bool(batches)
+            batches = self._tail.read()
+            for batch in batches:
+                self._feed(batch)
+                if self.ended:
+                    return False
+            self._follow_clock(wall_us, idle=not batches)
+            self._commit()
+            if not batches:
+                return False
+        return True
 
     def _follow_clock(self, wall_us: int, *, idle: bool) -> None:
         """Moves the cut by this machine's clock where the journal does not."""

@@ -4,12 +4,13 @@ A segment's bytes are fsynced before its line enters the manifest, so the manife
 what a crash could take back. A file that was half written is simply written again.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ingest import manifest
 from ingest.manifest import (
@@ -85,20 +86,31 @@ class Spool:
         if not self._lines:
             return
         if self._files:
-            for name, data in self._files:
-                _write(self.folder / name, data, "wb")
+            self._write_files()
             _sync_folder(self.folder)
             sync_journal()
-        _write(self.folder / MANIFEST, b"".join(map(manifest.dump, self._lines)), "ab")
+        with (self.folder / MANIFEST).open("ab") as file:
+            file.write(b"".join(map(manifest.dump, self._lines)))
+            _sync(file)
         self._files.clear()
         self._lines.clear()
 
+    def _write_files(self) -> None:
+        """All are written before the first is synced: the disk then takes them at once."""
+        with contextlib.ExitStack() as files:
+            opened: list[BinaryIO] = []
+            for name, data in self._files:
+                file = files.enter_context((self.folder / name).open("wb"))
+                file.write(data)
+                file.flush()
+                opened.append(file)
+            for file in opened:
+                _sync(file)
 
-def _write(path: Path, data: bytes, mode: str) -> None:
-    with path.open(mode) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,13 +21,16 @@ class JournalTail:
         """What came since the last call, at most about 1 MiB; empty when caught up."""
         if self._reader is None and not self._next_file():
             return []
-        # Whether a later file exists must be known before the last read of this one.
-        replaced = self._has_later_file()
-        batches = self._read_on()
-        while not batches and replaced and self._next_file():
-            replaced = self._has_later_file()
-            batches = self._read_on()
-        return batches
+        if batches := self._read_on():
+            return batches
+        while self._has_later_file():
+            # What was written between the last read and the birth of the later file.
+            if batches := self._read_on():
+                return batches
+            self._next_file()
+            if batches := self._read_on():
+                return batches
+        return []
 
     def _read_on(self) -> list[Batch]:
         return self._reader.read(READ_BYTES) if self._reader is not None else []
