@@ -1,15 +1,25 @@
 """A room from its opening to its replay, in two real browsers."""
 
 import json
+import os
+import signal
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Response, expect
 
 from tests.e2e.browser.conftest import NewPerson
 from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.slow
+
+
+_NOTE_STATES = """() => {
+  const line = document.querySelector('#publishing');
+  window.states = [];
+  new MutationObserver(() => window.states.push(line.dataset.state))
+    .observe(line, { attributeFilter: ['data-state'] });
+}"""
 
 
 async def room_of(page: Page) -> dict[str, object]:
@@ -99,19 +109,38 @@ async def test_a_hand_leads_to_the_stage(new_person: NewPerson) -> None:
     await end(host)
 
 
-async def test_a_speaker_returns_by_himself_when_the_receiver_dies(
+async def test_a_killed_receiver_costs_the_speaker_nothing_to_do(
     new_person: NewPerson, stack: Stack
 ) -> None:
-    import os
-    import signal
-
     host = await new_person()
     await sign_up(host, "Ada Lovelace")
     await open_room(host, "Kill")
     await speak(host)
-    os.kill(stack.pid_of("receive"), signal.SIGKILL)
-    await expect(host.locator("#publishing")).to_have_attribute("data-state", "reconnecting")
+    killed = stack.pid_of("receive")
+    os.kill(killed, signal.SIGKILL)
+    await host.get_by_role("button", name="Listen live").click()
+    await hears_something(host)
     await expect(host.locator("#publishing")).to_have_attribute("data-state", "live")
+    assert stack.pid_of("receive") != killed
+    await end(host)
+
+
+async def test_a_session_that_the_receiver_forgot_is_replaced(new_person: NewPerson) -> None:
+    host = await new_person()
+    sessions: list[Response] = []
+    host.on("response", lambda got: sessions.append(got) if got.status == 201 else None)
+    await sign_up(host, "Ada Lovelace")
+    await open_room(host, "Forget")
+    await speak(host)
+    published = next(got for got in sessions if "/whip/" in got.url)
+    resource = await published.header_value("location")
+    token = await published.request.header_value("authorization")
+    assert resource is not None
+    assert token is not None
+    await host.evaluate(_NOTE_STATES)
+    gone = await host.request.delete(resource, headers={"Authorization": token})
+    assert gone.ok
+    await host.wait_for_function("() => window.states.join() === 'reconnecting,live'")
     await end(host)
 
 
@@ -124,5 +153,5 @@ async def test_whoever_does_not_agree_is_not_published(new_person: NewPerson) ->
     await host.get_by_role("button", name="Speak", exact=True).click()
     await host.get_by_role("dialog").get_by_role("button", name="Don’t speak").click()
     await expect(host.get_by_role("button", name="Speak", exact=True)).to_be_visible()
-    assert not [url for url in requests if "whip" in url or url.endswith("/publish")]
+    assert not [url for url in requests if "/whip/" in url or url.endswith("/publish")]
     await end(host)

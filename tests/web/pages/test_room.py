@@ -69,7 +69,7 @@ async def test_the_page_begins_with_stage_hands_and_the_place_in_the_stream(
     assert shown.keys() == {"Host", "Ben"}, "listeners without a hand are only counted"
     assert shown["Ben"]["hand_raised"] is True
     assert data["seq"] == room.event_seq
-    assert "2 listening" in html
+    assert "3 here" in html
     kinds = [event["kind"] for event in data["events"]]
     assert kinds[-1] == "hand.raised"
     assert "participant.joined" not in kinds

@@ -6,7 +6,10 @@
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 15000;
 
-/** Fires `durable` and `ephemeral` (the event in `detail`), and `connection` (`{up}`). */
+/**
+ * Fires `durable` and `ephemeral` (the event in `detail`), `connection` (`{up}`), and `bye`
+ * (`{reason}`) when the server has nothing more for this person.
+ */
 export class RoomEvents extends EventTarget {
   constructor(roomId, after) {
     super();
@@ -22,6 +25,7 @@ export class RoomEvents extends EventTarget {
     source.onerror = () => this.#onError(source);
     source.addEventListener("durable", (message) => this.#onDurable(JSON.parse(message.data)));
     source.addEventListener("ephemeral", (message) => this.#send("ephemeral", JSON.parse(message.data)));
+    source.addEventListener("bye", (message) => this.#onBye(JSON.parse(message.data)));
   }
 
   close() {
@@ -33,6 +37,11 @@ export class RoomEvents extends EventTarget {
     if (event.seq <= this.after) return;
     this.after = event.seq;
     this.#send("durable", event);
+  }
+
+  #onBye(detail) {
+    this.close();
+    this.#send("bye", detail);
   }
 
   #onError(source) {

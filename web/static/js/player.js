@@ -64,9 +64,10 @@ export class RoomPlayer extends EventTarget {
   /** The room time of what is heard, in ms; null until it is known. */
   get roomMs() {
     if (this.wish !== null) return this.wish;
-    const date = this.hls ? this.hls.playingDate : this.#nativeDate();
-    if (date) return date.getTime() - this.liveAtMs;
-    return roomMsAt(this.#fragments, this.liveAtMs, this.audio.currentTime);
+    // Not hls.playingDate: at 0:00 it still names the moment before the jump there.
+    if (this.hls) return roomMsAt(this.#fragments, this.liveAtMs, this.audio.currentTime);
+    const start = this.audio.getStartDate?.().getTime();
+    return start ? start + this.audio.currentTime * 1000 - this.liveAtMs : null;
   }
 
   /** Moves to a room time; a wish until the playlist is known and the first sound is there. */
@@ -94,11 +95,6 @@ export class RoomPlayer extends EventTarget {
     if (this.hls) return mediaTimeAt(this.#fragments, this.liveAtMs, roomMs);
     const start = this.audio.getStartDate?.().getTime();
     return start ? Math.max(0, (this.liveAtMs + roomMs - start) / 1000) : null;
-  }
-
-  #nativeDate() {
-    const start = this.audio.getStartDate?.().getTime();
-    return start ? new Date(start + this.audio.currentTime * 1000) : null;
   }
 
   #openHls(Hls, url) {

@@ -73,7 +73,9 @@ function showPosition() {
   showStage(at);
 }
 
-function showStage(at) {
+/** As it was at the end of the second that the clock shows. */
+function showStage(roomMs) {
+  const at = Math.floor(roomMs / 1000) * 1000 + 999;
   const people = stageAt(stageEvents, at).onStage;
   drawStage($("#stage"), people, { recorded: false });
   $("#nobody").hidden = people.length > 0;

@@ -73,16 +73,16 @@ function onDurable(event) {
 function onEnd() {
   $("#ended").hidden = false;
   listening?.close();
-  events.close();
 }
 
 function onEphemeral({ kind, data: body }) {
-  if (kind === "speaking") showSpeaking($("#stage"), new Set(body.participant_ids));
-  if (kind === "audience") $("#audience").textContent = `${body.count} listening`;
+  if (kind === "speaking") showSpeaking($("#stage"), new Set(body.participants));
+  if (kind === "audience") $("#audience").textContent = `${body.count} here`;
 }
 
 const events = new RoomEvents(room.id, data.seq);
 events.addEventListener("durable", (message) => onDurable(message.detail));
+events.addEventListener("bye", ({ detail }) => detail.reason === "access" && location.reload());
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 
 for (const event of data.events) log(event);
