@@ -4,6 +4,9 @@
     /{capability}/{recording_id}/r1/mix/0.m4s         see replay/recorded.py
     /healthz  /metrics
 
+A cache in front keys on the path and on the query `_HLS_skip`, and honors Cache-Control: the
+path is the same for all listeners of an hour, so it asks here once a second per playlist.
+
 `Edge.answer` knows no server: a raw ASGI adapter under uvicorn carries it for now, an
 asyncio.Protocol could.
 """
