@@ -1,0 +1,356 @@
+"""Who may do what: every endpoint of the API for every role, as one table.
+
+A new endpoint fails `test_the_table_is_complete` until it has its row here. Each cell runs in
+a live room of its own, so what one role was allowed to do changes nothing for the next.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import Platform, User
+from core.auth.platforms import ensure_default_platform
+from core.db import Database
+from core.http import Services
+from core.ids import uuid7
+from core.settings import Settings
+from ingest.models import IngestWorker, Recording
+from rooms.groups import create_group
+from rooms.models import GroupMember, Participant, Role, Room, Visibility
+from rooms.moderation import invite
+from rooms.participation import set_hand
+from tests.factories import as_user, make_api_key, make_platform, make_user, sign_in
+from tests.rooms.conftest import House
+from web.app import create_app
+
+ROLES: Final = (
+    "stranger", "outsider", "listener", "speaker", "cohost", "host", "other_host", "api_key",
+    "admin",
+)  # fmt: skip
+"""`outsider` is signed in on this platform but not in the room; `other_host` hosts on another."""
+
+NOT_JSON: Final = {"GET /v1/rooms/{room}/events"}
+
+# One row per endpoint: status by role, in the order of ROLES. A `.` stands for 404: this
+# caller may not know of the room. OIDC and mailed links need no caller: they stand as public.
+PUBLIC: Final[dict[str, str]] = {
+    #                                         stran outsi liste speak cohos host  other key   admin
+    "GET /v1/rooms":                         "200   200   200   200   200   200   200   200   200",
+    "POST /v1/rooms":                        "401   201   201   201   201   201   201   422   201",
+    "GET /v1/rooms/{room}":                  "200   200   200   200   200   200   .     200   200",
+    "PATCH /v1/rooms/{room}":                "401   403   403   403   403   200   .     200   403",
+    "DELETE /v1/rooms/{room}":               "401   403   403   403   403   409   .     409   403",
+    "POST /v1/rooms/{room}/live":            "401   403   403   403   403   409   .     409   403",
+    "POST /v1/rooms/{room}/end":             "401   403   403   403   403   200   .     200   200",
+    "PUT /v1/rooms/{room}/recording":        "401   403   403   403   200   200   .     200   200",
+    "POST /v1/rooms/{room}/join":            "401   200   200   200   200   200   .     403   200",
+    "POST /v1/rooms/{room}/leave":           "401   204   204   204   204   204   .     403   204",
+    "PUT /v1/rooms/{room}/consent":          "401   403   200   200   200   200   .     403   403",
+    "PUT /v1/rooms/{room}/hand":             "401   403   200   409   409   409   .     403   403",
+    "GET /v1/rooms/{room}/participants":     "200   200   200   200   200   200   .     200   200",
+    "PATCH /v1/rooms/{room}/participants/{guest}":
+                                             "401   403   403   403   200   200   .     200   200",
+    "DELETE /v1/rooms/{room}/participants/{guest}":
+                                             "401   403   403   403   204   204   .     204   204",
+    "POST /v1/rooms/{room}/invitations":     "401   403   403   403   201   201   .     201   201",
+    "POST /v1/rooms/{room}/invitations/accept":
+                                             "401   403   403   403   403   403   .     403   403",
+    "POST /v1/rooms/{room}/tokens":          "401   403   403   403   403   403   403   201   403",
+    "GET /v1/rooms/{room}/history":          "200   200   200   200   200   200   .     200   200",
+    "GET /v1/rooms/{room}/events":           "200   200   200   200   200   200   .     200   200",
+    "POST /v1/rooms/{room}/publish":         "401   403   403   200   200   200   .     403   403",
+    "GET /v1/rooms/{room}/listen":           "200   200   200   200   200   200   .     200   200",
+    "GET /v1/rooms/{room}/replay.m3u8":      "302   302   302   302   302   302   .     302   302",
+    "GET /v1/recordings/{recording}":        "200   200   200   200   200   200   .     200   200",
+    "GET /v1/groups":                        "200   200   200   200   200   200   200   200   200",
+    "POST /v1/groups":                       "401   201   201   201   201   201   201   201   201",
+    "PUT /v1/groups/{group}/members/{user}": ".     .     403   403   403   204   .     204   204",
+    "DELETE /v1/groups/{group}/members/{user}":
+                                             ".     .     403   403   403   204   .     204   204",
+    "GET /v1/me":                            "401   200   200   200   200   200   200   200   200",
+    "PATCH /v1/me":                          "401   200   200   200   200   200   200   403   200",
+    `1   403   403   403   403   403   403   403   403",
+    "POST /v1/sessions/current":             "401   201   201   201   201   201   201   403   201",
+    "DELETE /v1/sessions/current":           "401   204   204   204   204   204   204   403   204",
+    "GET /v1/api-keys":                      "401   403   403   403   403   403   403   200   200",
+    "POST /v1/api-keys":                     "401   403   403   403   403   403   403   201   201",
+    "DELETE /v1/api-keys/{missing}":         "401   403   403   403   403   403   403   .     .  ",
+    "PUT /v1/users/{external}":              "401   403   403   403   403   403   403   200   403",
+    "GET /v1/webhook-endpoints":             "401   403   403   403   403   403   403   200   200",
+    "POST /v1/webhook-endpoints":            "401   403   403   403   403   403   403   201   201",
+    "DELETE /v1/webhook-endpoints/{missing}":
+                                             "401   403   403   403   403   403   403   .     .  ",
+    "POST /v1/webhook-endpoints/{missing}/rotate":
+                                             "401   403   403   403   403   403   403   .     .  ",
+    "POST /v1/webhook-endpoints/{missing}/enable":
+                                             "401   403   403   403   403   403   403   .     .  ",
+    "GET /v1/webhook-endpoints/{missing}/deliveries":
+                                             "401   403   403   403   403   403   403   .     .  ",
+}  # fmt: skip
+
+OPEN_TO_ALL: Final = {
+    "GET /healthz",
+    "GET /readyz",
+    "POST /v1/accounts",
+    "POST /v1/accounts/verify",
+    "POST /v1/accounts/password-reset",
+    "POST /v1/accounts/password-reset/confirm",
+    "POST /v1/sessions",
+    "GET /v1/oidc",
+    "GET /v1/oidc/{provider}/login",
+    "GET /v1/oidc/{provider}/callback",
+}
+"""Who calls makes no difference: what they carry (a password, a mailed token) decides."""
+
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "POST /v1/rooms": {"title": "Another"},
+    "PATCH /v1/rooms/{room}": {"title": "Renamed"},
+    "PUT /v1/rooms/{room}/recording": {"state": "paused"},
+    "PUT /v1/rooms/{room}/consent": {"consent": True},
+    "PUT /v1/rooms/{room}/hand": {"raised": True},
+    "PATCH /v1/rooms/{room}/participants/{guest}": {"role": "speaker"},
+    "POST /v1/rooms/{room}/invitations": {"user_id": "{user}", "role": "speaker"},
+    "POST /v1/rooms/{room}/tokens": {"external_user_id": "42", "display_name": "Guest"},
+    "POST /v1/groups": {"name": "Friends"},
+    "PATCH /v1/me": {"display_name": "Renamed"},
+    "POST /v1/me/password": {"current": "not the one it is", "password": "x" * 20},
+    "POST /v1/api-keys": {"name": "second", "scopes": ["rooms:read"]},
+    "PUT /v1/users/{external}": {"display_name": "Guest"},
+    "POST /v1/webhook-endpoints": {"url": "https://hooks.example.com/encore"},
+}
+
+
+@dataclass
+class World:
+    """The people; each cell makes a room among them."""
+
+    app: FastAPI
+    database: Database
+    platform: Platform
+    people: dict[str, User]
+    other: Platform
+
+    async def headers(self, role: str) -> dict[str, str]:
+        """Fresh credentials each time: rate limits count them apart."""
+        if role == "stranger":
+            return {}
+        async with self.database.transaction() as session:
+            if role == "api_key":
+                token = (await make_api_key(session, self.platform))[1]
+            else:
+                token = await sign_in(session, self.people[role])
+        return {"Authorization": f"Bearer {token}"}
+
+    async def room(self, visibility: Visibility) -> dict[str, str]:
+        """A live, recorded room with its people in place; the names that paths use."""
+        async with self.database.transaction() as session:
+            house = House(session, self.platform, self.people["host"])
+            group = await create_group(session, principal=house.hosting, name="Members")
+            place = {} if visibility is not Visibility.GROUP else {"group_id": group.id}
+            room = await house.live_room(visibility=visibility, **place)
+            visitor = await make_user(session, self.platform)
+            members = (*(self.people[n] for n in ("listener", "speaker", "cohost")), visitor)
+            session.add_all(GroupMember(group_id=group.id, user_id=m.id) for m in members)
+            guest = await self._fill(session, house, room, visitor)
+            await self._record(session, room)
+            target = await make_user(session, self.platform)
+        return {
+            "room": str(room.id),
+            "recording": str(room.recording_id),
+            "guest": str(guest.id),
+            "group": str(group.id),
+            "user": str(target.id),
+            "missing": str(uuid7()),
+            "external": "42",
+        }
+
+    async def _fill(
+        self, session: AsyncSession, house: House, room: Room, visitor: User
+    ) -> Participant:
+        for name, role in (
+            ("listener", Role.LISTENER), ("speaker", Role.SPEAKER), ("cohost", Role.COHOST)
+        ):  # fmt: skip
+            session.add(_present(room, self.people[name], role))
+        guest = _present(room, visitor, Role.LISTENER)
+        invited = await make_user(session, self.platform)
+        session.add(guest)
+        await session.flush()
+        await invite(
+            session, principal=house.hosting, room_id=room.id, user_id=invited.id, role=Role.SPEAKER
+        )
+        await set_hand(session, principal=as_user(visitor), room_id=room.id, raised=True)
+        return guest
+
+    async def _record(self, session: AsyncSession, room: Room) -> None:
+        assert room.recording_id is not None
+        assert room.live_at is not None
+        worker = IngestWorker(
+            whip_url="http://127.0.0.1:1", started_at=room.live_at, heartbeat_at=room.live_at
+        )
+        session.add(worker)
+        await session.flush()
+        session.add(
+            Recording(
+                id=room.recording_id,
+                room_id=room.id,
+                platform_id=room.platform_id,
+                worker_id=worker.id,
+                epoch=1,
+                live_at=room.live_at,
+            )
+        )
+
+
+def _present(room: Room, user: User, role: Role) -> Participant:
+    return Participant(
+        room_id=room.id,
+        user_id=user.id,
+        display_name=user.display_name,
+        role=role,
+        joined_at=room.live_at,
+    )
+
+
+@pytest.fixture(scope="module")
+async def world(
+    database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    folder: Path = tmp_path_factory.mktemp("roles")
+    settings = Settings(data_dir=folder, database_url=SecretStr(database.url))
+    app = create_app(settings)
+    async with database.transaction() as session:
+        platform = await session.get_one(Platform, await ensure_default_platform(session))
+        other = await make_platform(session)
+        people = {
+            name: await make_user(session, platform, display_name=name, admin=name == "admin")
+            for name in ("outsider", "listener", "speaker", "cohost", "host", "admin")
+        }
+        people["other_host"] = await make_user(session, other, display_name="other_host")
+    async with app.router.lifespan_context(app):
+        yield World(app, database, platform, people, other)
+    services: Services = app.state.services
+    await services.database.close()
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {k: filled(v, names) for k, v in value.items()}
+    if isinstance(value, str) and value.startswith("{"):
+        return value.format(**names)
+    return value
+
+
+async def status(world: World, endpoint: str, role: str, names: dict[str, str]) -> int:
+    method, path = endpoint.split(" ")
+    transport = httpx.ASGITransport(world.app)
+    headers = await world.headers(role)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        if endpoint in NOT_JSON:
+            return await stream_status(world, path.format(**names), headers)
+        answer = await http.request(
+            method, path.format(**names), headers=headers, json=filled(BODIES.get(endpoint), names)
+        )
+    if answer.status_code >= 400:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"]
+    return answer.status_code
+
+
+async def stream_status(world: World, path: str, headers: dict[str, str]) -> int:
+    """The status of an event stream, which is left as soon as it has begun."""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("test", 80),
+        "scheme": "http",
+        "http_version": "1.1",
+        "root_path": "",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+    }
+    begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        for request in requests:
+            return request
+        await begun
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            begun.set_result(message["status"])
+
+    await world.app(scope, receive, send)
+    return await begun
+
+
+def expected(row: str) -> dict[str, int]:
+    cells = [404 if cell == "." else int(cell) for cell in row.split()]
+    return dict(zip(ROLES, cells, strict=True))
+
+
+@pytest.mark.parametrize("endpoint", PUBLIC)
+async def test_a_public_room(world: World, endpoint: str) -> None:
+    seen = {
+        role: await status(world, endpoint, role, await world.room(Visibility.PUBLIC))
+        for role in ROLES
+    }
+    assert seen == expected(PUBLIC[endpoint])
+
+
+@pytest.mark.parametrize("endpoint", [e for e in PUBLIC if "{room}" in e or "{recording}" in e])
+@pytest.mark.parametrize("role", ["stranger", "outsider", "other_host"])
+async def test_a_group_room_is_invisible_to_others(world: World, endpoint: str, role: str) -> None:
+    """Not refused: unknown, exactly as a room that was never there."""
+    names = await world.room(Visibility.GROUP)
+    absent = {**names, "room": names["missing"], "recording": names["missing"]}
+    there = await status(world, endpoint, role, names)
+    assert there == await status(world, endpoint, role, absent)
+    assert there in (401, 403, 404), there
+
+
+@pytest.mark.parametrize("role", ["stranger", "outsider", "other_host"])
+async def test_a_group_room_is_in_no_list(world: World, role: str) -> None:
+    names = await world.room(Visibility.GROUP)
+    transport = httpx.ASGITransport(world.app)
+    headers = await world.headers(role)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        page = await http.get("/v1/rooms?limit=100", headers=headers)
+        front = await http.get("/", headers=headers)
+        itself = await http.get(f"/rooms/{names['room']}", headers=headers)
+    assert names["room"] not in page.text
+    assert names["room"] not in front.text
+    assert itself.status_code == 404
+
+
+async def test_its_members_see_it(world: World) -> None:
+    names = await world.room(Visibility.GROUP)
+    for role in ("listener", "speaker", "cohost", "host", "api_key", "admin"):
+        assert await status(world, "GET /v1/rooms/{room}", role, names) == 200
+
+
+def test_the_table_is_complete(world: World) -> None:
+    named = {"room_id": "room", "recording_id": "recording", "participant_id": "guest"}
+    named |= {"group_id": "group", "user_id": "user", "external_user_id": "external"}
+    named |= {"key_id": "missing", "endpoint_id": "missing", "provider": "provider"}
+    in_table = {
+        f"{method.upper()} {path}"
+        for path, methods in world.app.openapi()["paths"].items()
+        for method in methods
+    }
+    for ours, theirs in named.items():
+        in_table = {e.replace("{" + ours + "}", "{" + theirs + "}") for e in in_table}
+    assert in_table == set(PUBLIC) | OPEN_TO_ALL
