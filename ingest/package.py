@@ -10,6 +10,9 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
 
 from core.db import Database
 from core.settings import Settings
@@ -17,7 +20,8 @@ from core.storage import ObjectStore, open_store
 from ingest.folders import Folders
 from ingest.packager import Packager
 from ingest.rows import Fenced
-from ingest.uploader import Uploader
+from ingest.uploader import OUTAGES, Uploader
+from rooms.models import Room
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ POLL_SECONDS: Final = 0.05
 SCAN_SECONDS: Final = 0.25
 MIX_THREADS: Final = 2
 RETRY_SECONDS: Final = 2.0
+END_SECONDS: Final = 0.5
 
 
 _ANCHOR_NS: Final = time.time_ns() - time.monotonic_ns()
@@ -109,11 +114,27 @@ class _Process:
     async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         packager = await loop.run_in_executor(self._threads, Packager, self._folders, recording_id)
-        with contextlib.closing(packager):
+        watch = asyncio.create_task(self._watch_end(packager))
+        try:
             while not packager.ended and not stop.is_set():
                 step = loop.run_in_executor(self._threads, packager.step, unix_us())
                 if not await _finished(step):
                     await asyncio.sleep(POLL_SECONDS)
+        finally:
+            watch.cancel()
+            packager.close()
+
+    async def _watch_end(self, packager: Packager) -> None:
+        """Learns the room's end from the database too: the receiving process may be dead."""
+        query = sa.select(Room.duration_ms).where(Room.recording_id == UUID(packager.recording_id))
+        room_ms: int | None = None
+        while room_ms is None:
+            await asyncio.sleep(END_SECONDS)
+            with contextlib.suppress(*OUTAGES):
+                if packager.waits:
+                    async with self._database.transaction() as session:
+                        room_ms = await session.scalar(query)
+        packager.expect_end(room_ms)
 
     async def _upload(self, recording_id: str) -> None:
         await Uploader(self._database, self._store, self._folders, recording_id).run()

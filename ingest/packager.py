@@ -76,6 +76,7 @@ class Packager:
         self._mix = MixWriter(mix, self._spans, self._mixer)
         self._clock: JournalClock | None = None
         self._caught_up = False
+        self._limit_us: int | None = None
         self._arrived_us = 0
         self._tick_us = 0
         self._horizon = 0
@@ -84,6 +85,11 @@ class Packager:
     @property
     def ended(self) -> bool:
         return self._spool.written.ended is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the wall clock moves the cut, because nothing has arrived for a while."""
+        return self._tick_us > self._arrived_us
 
     def step(self, wall_us: int) -> bool:
         """Reads on and writes what is due at Unix time `wall_us`; whether more waits to be read."""
@@ -112,7 +118,16 @@ class Packager:
             if (modified_us := self._tail.modified_us) is not None:
                 self._clock.observe(self._arrived_us, modified_us)
         if idle:
-            self._tick_until(self._clock.now(wall_us) - GRACE_US)
+            now_us = self._clock.now(wall_us) - GRACE_US
+            limit_us = self._limit_us
+            self._tick_until(now_us if limit_us is None else min(now_us, limit_us))
+
+    def expect_end(self, room_ms: int) -> None:
+        """The room is known to have ended there: no silence is mixed beyond.
+
+        For when the receiving process is not there to say so in the journal.
+        """
+        self._limit_us = room_ms * 1000
 
     def close(self) -> None:
         """Lets go of the journal; what is written stands."""

@@ -89,9 +89,9 @@ class Spool:
             self._write_files()
             _sync_folder(self.folder)
             sync_journal()
-        with (self.folder / MANIFEST).open("ab") as file:
-            file.write(b"".join(map(manifest.dump, self._lines)))
-            _sync(file)
+        with (self.folder / MANIFEST).open("ab") as lines:
+            lines.write(b"".join(map(manifest.dump, self._lines)))
+            _sync(lines)
         self._files.clear()
         self._lines.clear()
 
@@ -104,8 +104,8 @@ class Spool:
                 file.write(data)
                 file.flush()
                 opened.append(file)
-            for file in opened:
-                _sync(file)
+            for written in opened:
+                _sync(written)
 
 
 def _sync(file: BinaryIO) -> None:

@@ -322,3 +322,28 @@ def test_this_machines_clock_may_differ_from_the_rooms(folders: Folders) -> None
     lines = ManifestReader(folders.manifest(maker.recording_id)).read()
     assert len(segments(lines, "mix")) == 4
     check_chain(lines)
+
+
+def test_no_silence_is_mixed_beyond_an_end_that_the_journal_does_not_hold_yet(
+    folders: Folders,
+) -> None:
+    """The receiving process is dead while the room ends; it says so an hour later."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(3)))
+    (path,) = maker.write(folders).iterdir()
+    alive = path.read_bytes()
+    with contextlib.closing(Packager(folders, maker.recording_id)) as packager:
+        packager.expect_end(5000)
+        while packager.step(maker.live_at_us + 3_100_000):
+            pass
+        for second in (60, 3600):
+            packager.step(maker.live_at_us + second * 1_000_000)
+        maker.end(5)
+        late = maker.batches(first=5, last=6)
+        path.write_bytes(alive + b"".join(late))
+        packager.step(maker.live_at_us + 3601_000_000)
+        assert packager.ended
+    lines = ManifestReader(folders.manifest(maker.recording_id)).read()
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].media_samples == 5 * RATE
