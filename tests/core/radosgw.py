@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from core.postgres import _free_port
+from core.postgres import free_port
 
 PACKAGES = ("radosgw", "ceph-mon", "ceph-osd")
 PROGRAMS = ("radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "ceph-authtool")
@@ -80,8 +80,8 @@ class Cluster:
     """A monitor, an OSD in memory and a gateway over `folder`, all on loopback."""
 
     folder: Path
-    mon_port: int = field(default_factory=_free_port)
-    rgw_port: int = field(default_factory=_free_port)
+    mon_port: int = field(default_factory=free_port)
+    rgw_port: int = field(default_factory=free_port)
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from core import health
 from core.db import Database
 from core.health import Readiness, database_check, store_check
-from core.postgres import _free_port
+from core.postgres import free_port
 from core.storage.folder import FolderStore
 
 
@@ -94,7 +94,7 @@ async def test_database_and_store_are_asked(database: Database, tmp_path: Path) 
 
 
 async def test_a_database_that_is_away_fails() -> None:
-    database = Database(f"postgresql://encore:x@127.0.0.1:{_free_port()}/encore")
+    database = Database(f"postgresql://encore:x@127.0.0.1:{free_port()}/encore")
     assert await Readiness({"database": database_check(database)}).report() == {
         "database": "failed"
     }

@@ -20,7 +20,7 @@ from core.mail import (
     open_mailer,
     send_mail,
 )
-from core.postgres import _free_port
+from core.postgres import free_port
 from core.settings import Settings
 from tests.core.certificates import loopback_tls
 from tests.core.smtp_server import SmtpServer
@@ -108,7 +108,7 @@ async def test_a_refusal_is_final_or_not(
 
 async def test_a_dead_server_is_worth_another_attempt() -> None:
     with pytest.raises(MailUnavailable, match="ConnectionRefusedError"):
-        await SmtpMailer("127.0.0.1", _free_port(), SENDER).send(letter())
+        await SmtpMailer("127.0.0.1", free_port(), SENDER).send(letter())
 
 
 def opened(url: str) -> object:

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from core.http import install_problem_handlers
 from core.ids import uuid7
 from core.metrics import instrument, metrics_server
-from core.postgres import _free_port
+from core.postgres import free_port
 from core.settings import Settings
 
 
@@ -115,7 +115,7 @@ async def test_a_bearer_reads_metrics_from_anywhere() -> None:
 
 
 def test_a_process_without_http_serves_its_metrics_on_a_port() -> None:
-    port = _free_port()
+    port = free_port()
     with metrics_server("127.0.0.1", port):
         url = f"http://127.0.0.1:{port}/metrics"
         with urllib.request.urlopen(url, timeout=5) as answer:

@@ -12,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
-from core.postgres import _free_port
+from core.postgres import free_port
 from core.settings import Settings
 from core.storage import ObjectExists, ObjectStore, StoreUnavailable, open_store
 from core.storage.s3 import S3Store
@@ -81,7 +81,7 @@ class TestMotoInParts(StoreContract):
 
 
 async def test_a_dead_service_is_unavailable_and_says_so_soon() -> None:
-    store = open_store(bucket_settings(f"http://127.0.0.1:{_free_port()}"))
+    store = open_store(bucket_settings(f"http://127.0.0.1:{free_port()}"))
     async with asyncio.timeout(10):
         with pytest.raises(StoreUnavailable, match="EndpointConnectionError"):
             await store.head("a")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.postgres import _free_port
+from core.postgres import free_port
 from core.webhooks.sender import (
     AttemptError,
     Resolve,
@@ -145,7 +145,7 @@ async def test_the_certificate_is_judged_by_the_name_not_the_address(tmp_path: P
 async def test_failures_have_a_word_each() -> None:
     sender = Sender(allow_private=True)
     with pytest.raises(AttemptError, match="connection_refused"):
-        await post(sender, f"http://127.0.0.1:{_free_port()}/")
+        await post(sender, f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(AttemptError, match="unknown_host"):
         await post(Sender(True, resolving_to()), "http://app.example/")
     async with Receiver(answer=b"220 not http\r\n\r\n") as receiver:
