@@ -9,13 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from core.auth.dependencies import caller
+from core.auth.dependencies import Documented, caller
+from core.auth.documented import problems
 from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
-from core.errors import NotFound, Unavailable
+from core.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from core.http import Services, ServicesDep
 from ingest.placement import whip_base_url
-from rooms.access import Action
+from rooms.access import Action, RoomEnded, RoomNotLive
 from rooms.queries import room_for
 
 PLACEMENT_SECONDS: Final = 3.0
@@ -38,8 +39,13 @@ class PublishTicket(BaseModel):
     expires_at: datetime
 
 
-@router.post("/rooms/{room_id}/publish")
-async def publish(room_id: UUID, request: Request, services: ServicesDep) -> PublishTicket:
+@router.post(
+    "/rooms/{room_id}/publish",
+    responses=problems(NotFound, Unauthenticated, Forbidden, RoomNotLive, RoomEnded, NoWorker),
+)
+async def publish(
+    room_id: UUID, request: Request, services: ServicesDep, _: Documented
+) -> PublishTicket:
     """A speaker's ticket for the room. 503 with Retry-After while no worker has taken it."""
     claims = await _claims(request, services, room_id)
     base_url = await _placement(services.database, room_id)

@@ -140,6 +140,16 @@ class Hall:
                 session, principal=guest.principal, room_id=self.room_id, consent=given
             )
 
+    async def demote(self, guest: Guest) -> None:
+        async with self.database.transaction() as session:
+            await change_role(
+                session,
+                principal=self.host.principal,
+                room_id=self.room_id,
+                participant_id=guest.participant_id,
+                role=Role.LISTENER,
+            )
+
     async def record(self, state: RecordingState) -> None:
         async with self.database.transaction() as session:
             await set_recording(
