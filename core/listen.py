@@ -13,6 +13,10 @@ from core.db import dsn
 
 log = logging.getLogger(__name__)
 RECONNECT_SECONDS = 0.5
+CONNECT_SECONDS = 5.0
+QUIET_SECONDS = 15.0
+"""After so long without an end of the connection it is asked whether it still is one."""
+
 QUEUE_SIZE = 1000
 
 RESYNC: dict[str, Any] = {"resync": True}
@@ -72,12 +76,14 @@ class Listener:
                 await self._listen(resync=not first)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("listen connection lost: %s", type(error).__name__)
+            except Exception:
+                log.exception("listening failed")
             self.connected.clear()
             first = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self, *, resync: bool) -> None:
-        connection = await asyncpg.connect(self._dsn)
+        connection = await asyncpg.connect(self._dsn, timeout=CONNECT_SECONDS)
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         try:
@@ -86,12 +92,17 @@ class Listener:
             self.connected.set()
             if resync:
                 self._broadcast(RESYNC)
-            await closed.wait()
+            await _until_closed(connection, closed)
         finally:
-            await connection.close(timeout=1)
+            # No farewell: a server that is away would not answer it.
+            connection.terminate()
 
     def _on_notify(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
-        message = json.loads(str(payload))
+        try:
+            message = json.loads(str(payload))
+        except ValueError:
+            log.warning("a notification on %s is not JSON", channel)
+            return
         for subscription in self._subscriptions[channel]:
             subscription.offer(message)
 
@@ -99,3 +110,12 @@ class Listener:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.offer(message)
+
+
+async def _until_closed(connection: asyncpg.Connection, closed: asyncio.Event) -> None:
+    """Also notices a server that went away without a word."""
+    while not closed.is_set():
+        try:
+            await asyncio.wait_for(closed.wait(), QUIET_SECONDS)
+        except TimeoutError:
+            await connection.execute("select 1", timeout=CONNECT_SECONDS)
