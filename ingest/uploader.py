@@ -26,10 +26,20 @@ log = logging.getLogger(__name__)
 
 PUTS_AT_ONCE: Final = 4
 BATCH_LINES: Final = 200
+
 CONTENT_TYPE: Final = "audio/mp4"
+
+
+class ObjectDiffers(ObjectExists):
+    """Other bytes lie under this recording's key. Nothing is overwritten; somebody must look."""
+
+    code = "object_differs"
+    title = "The object store holds other bytes under this key"
+
 
 OUTAGES: Final = (
     StoreUnavailable,
+    ObjectDiffers,
     rows.RecordingUnknown,
     OSError,
     TimeoutError,
@@ -113,15 +123,16 @@ class Uploader:
         return False
 
     async def _store_lines(self, opened: Opened, lines: list[Line]) -> None:
-        new = await self._without_stored(lines)
+        new = await self._without_stored(opened, lines)
         await asyncio.gather(*(self._put(opened, line) for line in new))
         async with self._database.transaction() as session:
             await rows.add_rows(session, opened=opened, lines=new)
 
-    async def _without_stored(self, lines: list[Line]) -> list[Line]:
+    async def _without_stored(self, opened: Opened, lines: list[Line]) -> list[Line]:
         """Skips what an earlier run of this process stored already."""
         if self._done is None:
             async with self._database.transaction() as session:
+                await rows.hold_epoch(session, opened)
                 self._done = await rows.stored_segments(session, UUID(self.recording_id))
         done = self._done
         return [
@@ -137,8 +148,11 @@ class Uploader:
         key = rows.object_key(opened, line.rendition, line.file)
         async with self._puts:
             data = await asyncio.to_thread(path.read_bytes)
-            with contextlib.suppress(ObjectExists):
+            try:
                 await self._store.put(key, data, content_type=CONTENT_TYPE)
+            except ObjectExists:
+                if await self._store.get(key) != data:
+                    raise ObjectDiffers from None
 
     async def _close(self, opened: Opened, ended: Ended) -> None:
         async with self._database.transaction() as session:

@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.aac import AacEncoder, audio_specific_config
@@ -80,6 +80,7 @@ def test_a_short_loss_is_concealed() -> None:
 
 
 @given(st.lists(st.integers(0, 4800), min_size=1, max_size=30))
+@settings(deadline=None, max_examples=25)
 def test_the_blocks_of_a_mix_join(sizes: list[int]) -> None:
     one, many = Mixer(0), Mixer(0)
     for mixer in (one, many):
@@ -103,6 +104,7 @@ def test_what_comes_too_late_is_left_out_and_harms_nothing() -> None:
 
 
 @given(st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=200))
+@settings(deadline=None)
 def test_the_limiter_never_clips_and_keeps_what_is_soft(values: list[float]) -> None:
     signal = np.array(values, np.float32)
     limited = limit(signal)

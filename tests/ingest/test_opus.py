@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.decoder import make_decoder
@@ -16,6 +16,7 @@ def test_the_toc_says_what_the_encoder_was_told(frame_ms: float) -> None:
 
 
 @given(st.binary(max_size=40))
+@settings(deadline=None)
 def test_any_bytes_are_a_duration_on_the_grid_or_malformed(payload: bytes) -> None:
     samples = packet_samples(payload)
     assert samples % GRID == 0
@@ -23,6 +24,7 @@ def test_any_bytes_are_a_duration_on_the_grid_or_malformed(payload: bytes) -> No
 
 
 @given(st.integers(0, 255), st.integers(0, 63), st.integers(0, 20))
+@settings(deadline=None)
 def test_durations_agree_with_libopus(toc: int, count: int, size: int) -> None:
     """Whatever libopus decodes is as long as the TOC promised (RFC 6716, 3.1)."""
     payload = bytes([toc & 0xFC | 3, count]) + bytes(size * max(count, 1))
@@ -50,6 +52,7 @@ def test_too_long_or_empty_packets_are_malformed() -> None:
 
 
 @given(st.integers(0, 4000))
+@settings(deadline=None)
 def test_silence_fills_any_length_on_the_grid(slots: int) -> None:
     packets = silence(slots * GRID)
     assert sum(samples for _, samples in packets) == slots * GRID

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.spans import PER_MS, SLOT, Spans
@@ -40,6 +40,7 @@ def recorded_ms(changes: Marks, end_ms: int) -> int:
 
 
 @given(marks())
+@settings(deadline=None)
 def test_media_is_as_long_as_what_was_recorded(changes: Marks) -> None:
     end = changes[-1][0] + 1000
     spans = spans_of(changes, end)
@@ -47,6 +48,7 @@ def test_media_is_as_long_as_what_was_recorded(changes: Marks) -> None:
 
 
 @given(marks())
+@settings(deadline=None)
 def test_spans_follow_each_other_without_hole_or_overlap(changes: Marks) -> None:
     spans = spans_of(changes, changes[-1][0] + 1000).spans
     for span in spans:
@@ -60,6 +62,7 @@ def test_spans_follow_each_other_without_hole_or_overlap(changes: Marks) -> None
 
 
 @given(marks(), st.integers(0, 110_000 * PER_MS))
+@settings(deadline=None)
 def test_the_map_is_exact_both_ways(changes: Marks, room: int) -> None:
     spans = spans_of(changes, changes[-1][0] + 1000)
     media = spans.media_at(room)
@@ -71,6 +74,7 @@ def test_the_map_is_exact_both_ways(changes: Marks, room: int) -> None:
 
 
 @given(marks(), st.integers(0, 110_000 * 8), st.sampled_from([120, 960, 5760]))
+@settings(deadline=None)
 def test_a_packet_is_kept_only_wholly_on_the_record(
     changes: Marks, slot: int, samples: int
 ) -> None:

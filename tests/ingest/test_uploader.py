@@ -142,3 +142,53 @@ async def test_a_later_placement_fences_this_one(
         recording = await session.get_one(Recording, UUID(maker.recording_id))
         assert recording.status is RecordingStatus.LIVE
     assert folders.journal(maker.recording_id).exists()
+
+
+async def test_it_waits_for_a_database_that_is_away(
+    database: Database, folders: Folders, tmp_path: Path
+) -> None:
+    """Nothing listens at first; then the same uploader finds the server."""
+    maker = await recorded(database, folders)
+    away = Database("postgresql://nobody:nothing@127.0.0.1:1/none")
+    uploader = Uploader(away, FolderStore(tmp_path / "objects"), folders, maker.recording_id, HASTE)
+    task = asyncio.create_task(uploader.run())
+    done, _ = await asyncio.wait([task], timeout=0.3)
+    assert not done
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await away.close()
+    assert folders.journal(maker.recording_id).exists()
+
+
+async def test_a_recording_without_a_row_waits_for_it(
+    database: Database, folders: Folders, tmp_path: Path
+) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.end(1)
+    maker.write(folders)
+    package(folders, maker.recording_id)
+    store = FolderStore(tmp_path / "objects")
+    task = asyncio.create_task(Uploader(database, store, folders, maker.recording_id, HASTE).run())
+    done, _ = await asyncio.wait([task], timeout=0.3)
+    assert not done
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_other_bytes_under_the_key_are_never_taken_for_ours(
+    database: Database, folders: Folders, tmp_path: Path
+) -> None:
+    maker = await recorded(database, folders)
+    store = FolderStore(tmp_path / "objects")
+    key = f"{maker.platform_id}/{maker.recording_id}/1/mix/mix-000000.m4s"
+    await store.put(key, b"not this", content_type="audio/mp4")
+    task = asyncio.create_task(Uploader(database, store, folders, maker.recording_id, HASTE).run())
+    done, _ = await asyncio.wait([task], timeout=0.3)
+    assert not done
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await store.get(key) == b"not this"
+    async with database.transaction() as session:
+        recording = await session.get_one(Recording, UUID(maker.recording_id))
+        assert recording.status is RecordingStatus.LIVE
