@@ -14,6 +14,7 @@ from core.auth.models import User
 from core.auth.principal import Kind, Principal, Scope
 from core.errors import Conflict, Forbidden, Invalid
 from core.ids import uuid7
+from core.webhooks.service import emit
 from rooms.access import Action, RoomEnded, RoomNotLive
 from rooms.events import EventKind, clock_ms, record_event
 from rooms.groups import group_for
@@ -186,6 +187,7 @@ async def go_live(session: AsyncSession, *, principal: Principal, room_id: UUID)
         await record_event(session, room, EventKind.RECORDING_STARTED, actor_id=actor, room_ms=0)
     if own is not None and own.role is Role.HOST:
         await enter(session, room, own)
+    await _tell_platform(session, room, EventKind.ROOM_WENT_LIVE)
     return room
 
 
@@ -220,4 +222,16 @@ async def end_room(session: AsyncSession, *, principal: Principal, room_id: UUID
         room_ms=ended.duration_ms,
         data={"duration_ms": ended.duration_ms},
     )
+    await _tell_platform(session, room, EventKind.ROOM_ENDED)
     return room
+
+
+async def _tell_platform(session: AsyncSession, room: Room, kind: EventKind) -> None:
+    """By webhook, which the queue sends once this has committed."""
+    data = {
+        "room_id": str(room.id),
+        "recording_id": str(room.recording_id),
+        "host_id": str(room.host_id),
+        "duration_ms": room.duration_ms,
+    }
+    await emit(session, platform_id=room.platform_id, kind=kind, data=data)

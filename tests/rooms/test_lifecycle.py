@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.dependencies import AccountNeeded, ScopeMissing
 from core.auth.principal import Kind, Principal
 from core.errors import Forbidden, NotFound, Unauthenticated
+from core.webhooks.models import WebhookDelivery, WebhookEndpoint
 from rooms import lifecycle
 from rooms.access import Action, RoomEnded, RoomNotLive
 from rooms.lifecycle import RoomDraft
@@ -156,3 +157,17 @@ async def test_only_a_scheduled_room_is_deleted(session: AsyncSession, house: Ho
         await room_for(session, house.hosting, room.id, Action.SEE)
     with pytest.raises(lifecycle.RoomStarted):
         await lifecycle.delete_room(session, principal=house.hosting, room_id=live.id)
+
+
+async def test_the_platform_is_told_of_start_and_end(session: AsyncSession, house: House) -> None:
+    url = "https://platform.example/hook"
+    endpoint = WebhookEndpoint(platform_id=house.platform.id, url=url, secret=b"sealed")
+    session.add(endpoint)
+    await session.flush()
+    room = await house.live_room()
+    await lifecycle.end_room(session, principal=house.hosting, room_id=room.id)
+    await lifecycle.end_room(session, principal=house.hosting, room_id=room.id)
+    owed = sa.select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id)
+    deliveries = list(await session.scalars(owed.order_by(WebhookDelivery.id)))
+    assert sorted(d.kind for d in deliveries) == ["room.ended", "room.went_live"]
+    assert all(d.data["room_id"] == str(room.id) for d in deliveries)

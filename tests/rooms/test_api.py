@@ -1,0 +1,426 @@
+"""Every endpoint x every caller, over HTTP with real credentials."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import Platform, User
+from core.auth.platforms import ensure_default_platform
+from core.auth.principal import Scope
+from core.auth.room_tokens import RoomClaims, issue_room_token, read_room_token
+from core.db import Database
+from rooms.groups import add_member
+from rooms.lifecycle import go_live
+from rooms.models import Participant, Role, Room
+from rooms.participation import join_room
+from tests.factories import as_user, make_api_key, make_platform, make_user, sign_in
+from tests.rooms.conftest import House
+from tests.rooms.serving import SECRET, in_process, make_app
+
+Json = dict[str, Any]
+CALLERS = (
+    "stranger",
+    "user",
+    "listener",
+    "speaker",
+    "cohost",
+    "host",
+    "other_host",
+    "admin",
+    "key",
+    "other_key",
+    "token",
+    "other_token",
+)
+
+
+@dataclass
+class World:
+    """Encore's own platform with people in every role, and a second platform."""
+
+    database: Database
+    client: httpx.AsyncClient
+    platform: Platform
+    people: dict[str, User]
+    bearers: dict[str, str]
+
+    async def room(self, *, group: bool = False, state: str = "live") -> dict[str, UUID]:
+        """A fresh room; returns the ids that paths are made of."""
+        async with self.database.transaction() as session:
+            house = House(session, self.platform, self.people["host"])
+            room = await (house.group_room() if group else house.room())
+            if group and room.group_id is not None:
+                await self._add_members(session, house, room.group_id)
+            ids = {"room": room.id, "group": room.group_id or uuid4()}
+            if state == "live":
+                ids |= await self._seat(session, house, room)
+        self.bearers["token"] = self._token(room, "user")
+        self.bearers["other_token"] = self._token(room, "user", room_id=uuid4())
+        return ids
+
+    async def _add_members(self, session: AsyncSession, house: House, group_id: UUID) -> None:
+        for name in ("listener", "speaker", "cohost"):
+            await add_member(
+                session,
+                principal=house.hosting,
+                group_id=group_id,
+                user_id=self.people[name].id,
+            )
+
+    async def _seat(self, session: AsyncSession, house: House, room: Room) -> dict[str, UUID]:
+        await go_live(session, principal=house.hosting, room_id=room.id)
+        ids = {}
+        for name in ("listener", "speaker", "cohost"):
+            person = as_user(self.people[name])
+            _, participant = await join_room(session, principal=person, room_id=room.id)
+            if name != "listener":
+                participant.role = Role(name)
+            ids[name] = participant.id
+        target = await make_user(session, self.platform, display_name="Target")
+        place = Participant(
+            room_id=room.id,
+            user_id=target.id,
+            display_name="Target",
+            role=Role.SPEAKER,
+            joined_at=room.live_at,
+        )
+        session.add(place)
+        await session.flush()
+        return ids | {"target": place.id, "target_user": target.id}
+
+    def _token(self, room: Room, name: str, *, room_id: UUID | None = None) -> str:
+        claims = RoomClaims(
+            platform_id=self.platform.id,
+            user_id=self.people[name].id,
+            room_id=room_id or room.id,
+            display_name="Ada",
+            role="listener",
+        )
+        return issue_room_token(SECRET, claims).token
+
+    async def call(
+        self, caller: str, method: str, path: str, body: Json | None = None
+    ) -> httpx.Response:
+        headers = {}
+        if caller != "stranger":
+            headers["Authorization"] = f"Bearer {self.bearers[caller]}"
+        return await self.client.request(method, path, json=body, headers=headers)
+
+
+@pytest.fixture
+async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+    async with database.transaction() as session:
+        platform = await session.get_one(Platform, await ensure_default_platform(session))
+        other = await make_platform(session)
+        names = ("user", "listener", "speaker", "cohost", "host")
+        people = {n: await make_user(session, platform, display_name=n) for n in names}
+        people["admin"] = await make_user(session, platform, admin=True)
+        people["other_host"] = await make_user(session, other)
+        bearers = {name: await sign_in(session, user) for name, user in people.items()}
+        _, bearers["key"] = await make_api_key(session, platform)
+        _, bearers["other_key"] = await make_api_key(session, other)
+    async with in_process(make_app(database, tmp_path)) as client:
+        yield World(database, client, platform, people, bearers)
+
+
+def statuses(text: str) -> dict[str, int]:
+    return dict(zip(CALLERS, map(int, text.split()), strict=True))
+
+
+R = "/rooms/{room}"
+P = R + "/participants/{target}"
+PUBLIC: list[tuple[str, str, Json | None, str]] = [
+    # method, path, body:     stranger user listener speaker cohost host other_host admin
+    #                         key other_key token other_token
+    ("GET", R, None, "200 200 200 200 200 200 404 200 200 404 200 200"),
+    ("GET", R + "/participants", None, "200 200 200 200 200 200 404 200 200 404 200 200"),
+    ("GET", R + "/history", None, "200 200 200 200 200 200 404 200 200 404 200 200"),
+    ("PATCH", R, {"title": "New"}, "401 403 403 403 403 200 404 403 200 404 403 401"),
+    ("DELETE", R, None, "401 403 403 403 403 409 404 403 409 404 403 401"),
+    ("POST", R + "/live", None, "401 403 403 403 403 409 404 403 409 404 403 401"),
+    ("POST", R + "/end", None, "401 403 403 403 403 200 404 200 200 404 403 401"),
+    (
+        "PUT",
+        R + "/recording",
+        {"state": "paused"},
+        "401 403 403 403 200 200 404 200 200 404 403 401",
+    ),
+    ("PUT", R + "/recording", {"state": "off"}, "401 403 403 403 403 200 404 200 200 404 403 401"),
+    ("POST", R + "/join", None, "401 200 200 200 200 200 404 200 403 404 200 401"),
+    ("POST", R + "/leave", None, "401 204 204 204 204 204 404 204 403 404 204 401"),
+    ("PUT", R + "/hand", {"raised": True}, "401 403 200 409 409 409 404 403 403 404 403 401"),
+    ("PUT", R + "/consent", {"consent": True}, "401 403 200 200 200 200 404 403 403 404 403 401"),
+    ("POST", R + "/invitations/accept", None, "401 403 403 403 403 403 404 403 403 404 403 401"),
+    ("PATCH", P, {"role": "listener"}, "401 403 403 403 200 200 404 200 200 404 403 401"),
+    ("PATCH", P, {"role": "cohost"}, "401 403 403 403 403 200 404 403 200 404 403 401"),
+    ("PATCH", P, {"muted": True}, "401 403 403 403 200 200 404 200 200 404 403 401"),
+    ("PATCH", P, {"muted": False}, "401 403 403 403 403 403 404 403 403 404 403 401"),
+    ("PATCH", P, {"hand_raised": False}, "401 403 403 403 200 200 404 200 200 404 403 401"),
+    (
+        "PATCH",
+        R + "/participants/{speaker}",
+        {"muted": True},
+        "401 403 403 200 200 200 404 200 200 404 403 401",
+    ),
+    ("DELETE", P, None, "401 403 403 403 204 204 404 204 204 404 403 401"),
+    (
+        "DELETE",
+        R + "/participants/{cohost}",
+        None,
+        "401 403 403 403 403 204 404 204 204 404 403 401",
+    ),
+    (
+        "POST",
+        R + "/tokens",
+        {"external_user_id": "x-1", "display_name": "Ada"},
+        "401 403 403 403 403 403 403 403 201 404 403 403",
+    ),
+]
+
+
+def path_of(template: str, ids: dict[str, UUID]) -> str:
+    return template.format(**{name: str(value) for name, value in ids.items()})
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_every_endpoint_of_a_public_room(world: World, caller: str) -> None:
+    wrong = []
+    untouched = await world.room()
+    for method, template, body, texts in PUBLIC:
+        expected = statuses(texts)[caller]
+        # What is refused changes nothing, so that room serves again.
+        fresh = caller == "token" or (method != "GET" and expected < 300)
+        ids = await world.room() if fresh else untouched
+        answer = await world.call(caller, method, path_of(template, ids), body)
+        if answer.status_code != expected:
+            wrong.append((method, template, body, answer.status_code, answer.text))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("caller", ["stranger", "user", "other_host", "other_key", "other_token"])
+async def test_a_group_room_does_not_exist_for_others(world: World, caller: str) -> None:
+    ids = await world.room(group=True)
+    wrong = []
+    for method, template, body, _ in PUBLIC:
+        answer = await world.call(caller, method, path_of(template, ids), body)
+        minting = template.endswith("/tokens") and caller != "other_key"
+        if answer.status_code != 404 and not minting:
+            wrong.append((method, template, answer.status_code))
+    assert wrong == []
+    listed = await world.call(caller, "GET", f"/rooms?host_id={world.people['host'].id}")
+    assert str(ids["room"]) not in listed.text
+    events = await world.call(caller, "GET", f"/rooms/{ids['room']}/events")
+    missing = await world.call(caller, "GET", f"/rooms/{uuid4()}/events")
+    assert (events.status_code, events.json()) == (404, missing.json()), "told apart from nothing"
+
+
+@pytest.mark.parametrize("caller", ["listener", "speaker", "cohost", "host", "admin", "key"])
+async def test_a_group_room_is_found_by_its_people(world: World, caller: str) -> None:
+    ids = await world.room(group=True)
+    listed = await world.call(caller, "GET", f"/rooms?host_id={world.people['host'].id}")
+    assert str(ids["room"]) in [room["id"] for room in listed.json()["items"]]
+    assert (await world.call(caller, "GET", f"/rooms/{ids['room']}")).status_code == 200
+
+
+async def test_a_minted_token_opens_a_group_room_by_its_claim(world: World) -> None:
+    made = await world.call("key", "POST", "/groups", {"name": "Patrons", "key": uuid4().hex})
+    group = made.json()
+    new = {
+        "title": "Patrons only",
+        "visibility": "group",
+        "group_id": group["id"],
+        "host_id": str(world.people["host"].id),
+    }
+    room = (await world.call("key", "POST", "/rooms", new)).json()
+    await world.call("key", "POST", f"/rooms/{room['id']}/live")
+    person = {"external_user_id": f"customer-{uuid4()}", "display_name": "Ada"}
+    for groups, status in (([], 404), (["others"], 404), ([group["key"]], 200)):
+        minted = await world.call(
+            "key", "POST", f"/rooms/{room['id']}/tokens", person | {"groups": groups}
+        )
+        world.bearers["minted"] = minted.json()["token"]
+        joined = await world.call("minted", "POST", f"/rooms/{room['id']}/join")
+        assert joined.status_code == status, groups
+    claims = read_room_token(SECRET, joined.json()["token"])
+    assert claims.groups == (group["key"],)
+    assert str(claims.participant_id) == joined.json()["participant"]["id"]
+    assert joined.headers["cache-control"] == "no-store"
+
+
+async def test_a_platform_seats_its_speaker_with_the_token(world: World) -> None:
+    ids = await world.room()
+    person = {"external_user_id": uuid4().hex, "display_name": "Ada", "role": "speaker"}
+    minted = await world.call("key", "POST", f"/rooms/{ids['room']}/tokens", person)
+    world.bearers["minted"] = minted.json()["token"]
+    joined = await world.call("minted", "POST", f"/rooms/{ids['room']}/join")
+    assert joined.json()["participant"]["on_stage"]
+
+
+async def test_a_key_without_tokens_write_mints_nothing(world: World) -> None:
+    ids = await world.room()
+    async with world.database.transaction() as session:
+        scopes = (Scope.ROOMS_WRITE,)
+        _, world.bearers["weak"] = await make_api_key(session, world.platform, scopes=scopes)
+    person = {"external_user_id": "x", "display_name": "Ada"}
+    answer = await world.call("weak", "POST", f"/rooms/{ids['room']}/tokens", person)
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
+async def test_an_invitation_over_http(world: World) -> None:
+    ids = await world.room()
+    offer = {"user_id": str(world.people["user"].id), "role": "speaker"}
+    path = f"/rooms/{ids['room']}/invitations"
+    assert (await world.call("listener", "POST", path, offer)).status_code == 403
+    assert (await world.call("cohost", "POST", path, offer)).status_code == 201
+    joined = await world.call("user", "POST", f"{path}/accept")
+    assert joined.json()["participant"]["on_stage"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"title": ""},
+        {"title": "   "},
+        {"title": "x" * 141},
+        {"title": "null\u0000"},
+        {"title": "line\nbreak"},
+        {"title": "turned \u202e round"},
+        {"title": "T", "description": "x" * 2001},
+        {"title": "T", "description": "bell \u0007"},
+        {"title": "T", "topics": ["t"] * 9},
+        {"title": "T", "topics": ["x" * 41]},
+        {"title": "T", "topics": ["a\u0000"]},
+        {"title": "T", "language": "not a language"},
+        {"title": "T", "visibility": "secret"},
+        {"title": "T", "visibility": "group"},
+        {"title": "T", "group_id": str(uuid4())},
+        {"title": "T", "scheduled_at": "2027-01-01T00:00:00"},
+    ],
+)
+async def test_input_that_is_refused(world: World, body: Json) -> None:
+    answer = await world.call("host", "POST", "/rooms", body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_room_as_it_is_shown(world: World) -> None:
+    new = {
+        "title": "  What the sea keeps ",
+        "description": "Two\nlines",
+        "topics": ["Diving", "diving", "history"],
+        "language": "pt-BR",
+        "scheduled_at": "2027-01-01T20:00:00+01:00",
+    }
+    answer = await world.call("host", "POST", "/rooms", new)
+    shown = answer.json()
+    assert answer.status_code == 201
+    assert shown["title"] == "What the sea keeps"
+    assert shown["topics"] == ["diving", "history"]
+    assert (shown["state"], shown["host_name"], shown["last_seq"]) == ("scheduled", "host", 1)
+    detail = (await world.call("host", "GET", f"/rooms/{shown['id']}")).json()
+    assert detail["me"]["role"] == "host"
+    assert (await world.call("host", "DELETE", f"/rooms/{shown['id']}")).status_code == 204
+    assert (await world.call("host", "GET", f"/rooms/{shown['id']}")).status_code == 404
+
+
+async def test_pages_join_without_overlap(world: World) -> None:
+    made = [(await world.room(state="scheduled"))["room"] for _ in range(5)]
+    seen: list[str] = []
+    query = f"/rooms?host_id={world.people['host'].id}&limit=2"
+    page = (await world.call("user", "GET", query)).json()
+    while True:
+        seen += [room["id"] for room in page["items"]]
+        if page["next"] is None:
+            break
+        page = (await world.call("user", "GET", f"{query}&after={page['next']}")).json()
+    assert sorted(seen) == sorted(map(str, made))
+    assert len(set(seen)) == 5
+
+
+async def test_lists_filter_by_state_and_topic(world: World) -> None:
+    topic = uuid4().hex
+    room = (await world.call("host", "POST", "/rooms", {"title": "T", "topics": [topic]})).json()
+    found = await world.call("stranger", "GET", f"/rooms?topic={topic}&state=scheduled")
+    assert [item["id"] for item in found.json()["items"]] == [room["id"]]
+    none = await world.call("stranger", "GET", f"/rooms?topic={topic}&state=live")
+    assert none.json() == {"items": [], "next": None}
+
+
+async def test_an_unlisted_room_opens_by_link_only(world: World) -> None:
+    body = {"title": "T", "visibility": "unlisted", "topics": [uuid4().hex]}
+    room = (await world.call("host", "POST", "/rooms", body)).json()
+    query = f"/rooms?topic={room['topics'][0]}"
+    assert (await world.call("user", "GET", query)).json()["items"] == []
+    assert len((await world.call("host", "GET", query)).json()["items"]) == 1
+    assert (await world.call("stranger", "GET", f"/rooms/{room['id']}")).status_code == 200
+
+
+async def test_history_is_paged_in_order(world: World) -> None:
+    ids = await world.room()
+    seqs: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        path = f"/rooms/{ids['room']}/history?limit=3&after={after}"
+        page = (await world.call("user", "GET", path)).json()
+        seqs += [event["seq"] for event in page["events"]]
+        after = page["next"]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_hands_are_listed_in_the_order_of_raising(world: World) -> None:
+    ids = await world.room()
+    for name in ("user", "listener"):
+        await world.call(name, "POST", f"/rooms/{ids['room']}/join")
+    for name in ("user", "listener"):
+        await world.call(name, "PUT", f"/rooms/{ids['room']}/hand", {"raised": True})
+    path = f"/rooms/{ids['room']}/participants?hand_raised=true&limit=1"
+    first = (await world.call("host", "GET", path)).json()
+    second = (await world.call("host", "GET", f"{path}&after={first['next']}")).json()
+    names = [page["items"][0]["display_name"] for page in (first, second)]
+    assert (names, second["next"]) == (["user", "listener"], None)
+
+
+async def test_a_removed_person_is_told_so(world: World) -> None:
+    ids = await world.room()
+    await world.call("host", "DELETE", f"/rooms/{ids['room']}/participants/{ids['listener']}")
+    answer = await world.call("listener", "POST", f"/rooms/{ids['room']}/join")
+    assert (answer.status_code, answer.json()["code"]) == (403, "removed")
+    assert (await world.call("listener", "GET", f"/rooms/{ids['room']}")).status_code == 200
+
+
+async def test_an_empty_change_is_refused(world: World) -> None:
+    ids = await world.room()
+    path = f"/rooms/{ids['room']}/participants/{ids['target']}"
+    answer = await world.call("host", "PATCH", path, {})
+    assert answer.json()["code"] == "nothing_to_change"
+
+
+async def test_groups_over_http(world: World) -> None:
+    group = (await world.call("host", "POST", "/groups", {"name": "Divers"})).json()
+    member = f"/groups/{group['id']}/members/{world.people['user'].id}"
+    assert (await world.call("user", "PUT", member)).status_code == 404, "nobody knows of it"
+    assert (await world.call("host", "PUT", member)).status_code == 204
+    assert (await world.call("host", "PUT", member)).status_code == 204
+    listed = (await world.call("user", "GET", "/groups")).json()["items"]
+    assert [item["name"] for item in listed] == ["Divers"]
+    other = f"/groups/{group['id']}/members/{world.people['listener'].id}"
+    assert (await world.call("user", "PUT", other)).status_code == 403, "members don't manage"
+    assert (await world.call("user", "DELETE", member)).status_code == 204, "but may go"
+    assert (await world.call("user", "GET", "/groups")).json()["items"] == []
+    assert (await world.call("key", "PUT", member)).status_code == 204
+    assert (await world.call("other_key", "PUT", member)).status_code == 404
+    foreign = f"/groups/{group['id']}/members/{world.people['other_host'].id}"
+    assert (await world.call("host", "PUT", foreign)).status_code == 404
+    named = await world.call("host", "POST", "/groups", {"name": "N", "key": "chosen"})
+    assert named.status_code == 403
+    key = {"name": "N", "key": uuid4().hex}
+    assert (await world.call("key", "POST", "/groups", key)).status_code == 201
+    taken = await world.call("key", "POST", "/groups", key)
+    assert (taken.status_code, taken.json()["code"]) == (409, "group_key_taken")
+    assert (await world.call("stranger", "POST", "/groups", {"name": "N"})).status_code == 401
