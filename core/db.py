@@ -69,7 +69,11 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = asyncpg_url(url)
         self.engine: AsyncEngine = create_async_engine(
-            self.url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True
+            self.url,
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error's text reaches the log; bound values may be personal
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 

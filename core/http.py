@@ -1,4 +1,4 @@
-"""What every HTTP application of ours shares: its services, one transaction per request, problems."""
+"""What our HTTP applications share: services, one transaction per request, problems."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

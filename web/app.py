@@ -4,6 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+import core
 import core.auth.api
 import core.health
 import core.metrics
@@ -12,10 +16,6 @@ import ingest.api
 import replay.api
 import rooms.api
 import rooms.sse
-from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
-
-import core
 import web.pages
 from core.auth.platforms import ensure_default_platform
 from core.db import Database

@@ -6,15 +6,15 @@ import sys
 from typing import Annotated
 
 import typer
-from core.logging import configure_logging
-from core.migrate import upgrade
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from core.errors import Problem
+from core.logging import configure_logging
+from core.migrate import upgrade
 from core.settings import Settings
-from web import doctor
+from web import doctor, operators
 from web.processes import PROCESSES, run_process
 from web.supervise import Supervisor, running, with_database
 
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
 app.add_typer(db, name="db")
+app.add_typer(operators.platform, name="platform")
+app.add_typer(operators.admin, name="admin")
 
 console = Console()
 errors = Console(stderr=True)

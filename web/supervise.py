@@ -12,12 +12,12 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
-from core.migrate import upgrade
 from pydantic import SecretStr
 from pydantic_core import to_jsonable_python
 
 from core.errors import Problem
 from core.keys import load_secret
+from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
 from core.storage import open_store
@@ -225,12 +225,19 @@ def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def with_database(settings: Settings, *, embed: bool) -> AsyncIterator[Settings]:
-    """Settings with a database that answers and has today's schema."""
+async def with_database(
+    settings: Settings, *, embed: bool, owned: bool = False
+) -> AsyncIterator[Settings]:
+    """Settings with a database that answers and has today's schema.
+
+    An embedded server that ran before goes on running afterwards, unless it is `owned`: left
+    over from a supervisor that was killed.
+    """
     server: EmbeddedPostgres | None = None
     if settings.database_url is None and embed:
-        server = EmbeddedPostgres(settings.data_dir / "postgres")
-        url = await asyncio.to_thread(server.start)
+        embedded = EmbeddedPostgres(settings.data_dir / "postgres")
+        server = embedded if owned or embedded.running_port() is None else None
+        url = await asyncio.to_thread(embedded.start)
         settings = settings.model_copy(update={"database_url": SecretStr(url)})
     if settings.database_url is None:
         raise DatabaseUrlMissing
@@ -252,7 +259,7 @@ async def running(
         check_ports(settings, names)
         open_store(settings)
         load_secret(settings)
-        async with with_database(settings, embed=embed_database) as settings:
+        async with with_database(settings, embed=embed_database, owned=True) as settings:
             supervisor = Supervisor(settings, names)
             try:
                 await supervisor.start()

@@ -1,0 +1,69 @@
+"""`encore platform` and `encore admin`: what an operator does at the machine itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.accounts import create_admin
+from core.auth.api_keys import create_api_key
+from core.auth.platforms import create_platform
+from core.auth.principal import Kind, Principal, Scope
+from core.db import Database
+from core.settings import Settings
+from web.supervise import with_database
+
+platform = typer.Typer(no_args_is_help=True, help="Platforms that embed Encore.")
+admin = typer.Typer(no_args_is_help=True, help="Operators of this site.")
+console = Console(highlight=False, soft_wrap=True)
+
+Result = TypeVar("Result")
+
+
+@platform.command("create")
+def create(
+    slug: Annotated[str, typer.Argument(help="Short name, unique on this installation.")],
+    name: Annotated[str, typer.Argument(help="As people read it.")],
+) -> None:
+    """Make a platform and its first API key, which has every scope and is shown once."""
+
+    async def work(session: AsyncSession) -> str:
+        made = await create_platform(session, slug=slug, name=name)
+        operator = Principal(kind=Kind.USER, platform_id=made.id, admin=True)
+        return (await create_api_key(session, operator, name="first", scopes=tuple(Scope)))[1]
+
+    secret = _in_transaction(work)
+    console.print(f"Platform {slug} is made. Its API key, shown only now:\n{secret}")
+
+
+@admin.command("create")
+def create_operator(
+    email: Annotated[str, typer.Argument()],
+    password: Annotated[str, typer.Option(prompt=True, confirmation_prompt=True, hide_input=True)],
+) -> None:
+    """Make somebody an operator; an account that exists gets this password."""
+
+    async def work(session: AsyncSession) -> None:
+        await create_admin(session, email, password)
+
+    _in_transaction(work)
+    console.print(f"{email} may sign in as an operator.")
+
+
+def _in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+    """Over DATABASE_URL, or over the embedded database, running or not."""
+
+    async def run() -> Result:
+        async with with_database(Settings(), embed=True) as settings:
+            assert settings.database_url is not None  # noqa: S101 - with_database set it
+            database = Database(settings.database_url.get_secret_value())
+            try:
+                async with database.transaction() as session:
+                    return await work(session)
+            finally:
+                await database.close()
+
+    return asyncio.run(run())
