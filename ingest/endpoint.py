@@ -53,8 +53,9 @@ def open_socket(host: str, port: int) -> socket.socket:
 class Endpoint:
     """Brings datagrams to peers.
 
-    `on_established` is called once per peer, `on_gone` when one is dropped, `on_drained`
-    with the monotonic microsecond of arrival after each drain.
+    `on_established` is called when a peer's handshake is done and again when its address or
+    credentials have changed, `on_gone` when one is dropped, `on_drained` with the monotonic
+    microsecond of arrival after each drain.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class Endpoint:
         if request is None or peer is None:
             self.unknown += 1
             return
-        before, known = peer.address, list(peer.addresses)
+        before, known = (peer.address, peer.credentials), list(peer.addresses)
         response = peer.authenticate(request, address, now)
         if response is None:
             self.refused += 1
@@ -207,7 +208,7 @@ class Endpoint:
                 del self._by_address[evicted]
         self._by_address[address] = peer
         self._send_to(address, response)
-        if peer.established and peer.address != before:
+        if peer.established and (peer.address, peer.credentials) != before:
             self._on_established(peer)
 
     def _on_dtls(self, datagram: bytes, address: Address) -> None:

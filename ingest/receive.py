@@ -12,12 +12,14 @@ from typing import Any
 
 import uvicorn
 
+import core.metrics
 from core.db import Database
 from core.errors import Unavailable
 from core.keys import load_secret
 from core.listen import Listener
 from core.settings import Settings
 from ingest.placement import worker_id
+from ingest.receive_metrics import ReceiveMetrics
 from ingest.receiver import Receiver
 from ingest.sessions import Sessions
 from ingest.speaking import SpeakingAnnouncer
@@ -26,7 +28,7 @@ from ingest.whip import Whip, create_whip_app
 from rooms.events import DURABLE_CHANNEL
 
 log = logging.getLogger(__name__)
-SAVE_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 class DataDirInUse(Unavailable):
@@ -126,10 +128,11 @@ async def _serve(
             whip_url=whip_url,
         )
         app = create_whip_app(Whip(receiver, sync.refresh, load_secret(settings), whip_url))
+        core.metrics.instrument(app, process="receive")
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         work = [
             _receive(receiver, sync),
-            _save_sessions(receiver, sessions),
+            _look_after(receiver, sessions),
             SpeakingAnnouncer(receiver, database).run(),
             _Server(config).serve_until_cancelled(http),
         ]
@@ -172,7 +175,10 @@ def _http_socket(settings: Settings) -> socket.socket:
     return sock
 
 
-async def _save_sessions(receiver: Receiver, sessions: Sessions) -> None:
+async def _look_after(receiver: Receiver, sessions: Sessions) -> None:
+    """Once a second: session files follow their streams, metrics follow the counters."""
+    metrics = ReceiveMetrics()
     while True:
-        await asyncio.sleep(SAVE_SECONDS)
         sessions.save_moved(receiver.endpoint.peers)
+        metrics.observe(receiver)
+        await asyncio.sleep(LOOK_SECONDS)

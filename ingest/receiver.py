@@ -46,6 +46,8 @@ class Receiver:
     def __init__(self, host: str, port: int, addresses: list[str], sessions: Sessions) -> None:
         self.rooms: dict[UUID, LiveRoom] = {}
         self._sessions = sessions
+        self._written_before = 0
+        self._lost_before = 0
         self.endpoint = Endpoint(
             open_socket(host, port),
             on_established=self._on_established,
@@ -126,8 +128,20 @@ class Receiver:
         if room.recorder.pending:
             return False
         room.recorder.close()
+        self._written_before += room.recorder.packets_written
+        self._lost_before += room.recorder.packets_lost
         del self.rooms[room_id]
         return True
+
+    @property
+    def packets_written(self) -> int:
+        """To the journals of all rooms that were ever here."""
+        return self._written_before + sum(r.recorder.packets_written for r in self.rooms.values())
+
+    @property
+    def packets_lost(self) -> int:
+        """To disks that refused them."""
+        return self._lost_before + sum(r.recorder.packets_lost for r in self.rooms.values())
 
     def close(self) -> None:
         """Takes what has arrived and closes the journals; sessions stay for the successor."""
@@ -142,7 +156,7 @@ class Receiver:
                 self.endpoint.drop(peer)
 
     def _on_established(self, peer: Peer) -> None:
-        """Also after an established peer's address has changed."""
+        """Also after an established peer's address or credentials have changed."""
         room = self.rooms.get(peer.room_id)
         if room is None or not room.may_speak(peer.participant_id):
             self.endpoint.drop(peer)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.auth.room_tokens import RoomClaims, read_room_token
 from core.errors import Problem, Unauthenticated
+from core.health import healthz
 from core.http import install_problem_handlers
 from ingest import sdp
 from ingest.peer import Peer
@@ -204,5 +205,6 @@ def create_whip_app(whip: Whip) -> FastAPI:
     app.state.whip = whip
     app.add_middleware(AnyOrigin)
     app.include_router(router)
+    app.get("/healthz", include_in_schema=False)(healthz)
     install_problem_handlers(app)
     return app
