@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -57,6 +58,7 @@ class Walk:
         return found or (await self.session.scalars(host)).one()
 
 
+Step = tuple["Act", int, int, Role, bool]
 Act = Callable[[Walk, Principal, int, Role, bool], Awaitable[object]]
 
 
@@ -137,15 +139,31 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=25,
+WALKS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(start_live=st.sampled_from([True, True, False]), steps=STEPS)
+START_LIVE = st.sampled_from([True, True, False])
+
+
+@settings(WALKS, max_examples=6)
+@given(start_live=START_LIVE, steps=STEPS)
 async def test_a_room_stays_consistent(
-    database: Database, start_live: bool, steps: list[tuple[Act, int, int, Role, bool]]
+    database: Database, start_live: bool, steps: list[Step]
 ) -> None:
+    await _walk(database, start_live, steps)
+
+
+@pytest.mark.slow
+@settings(WALKS, max_examples=80)
+@given(start_live=START_LIVE, steps=STEPS)
+async def test_a_room_stays_consistent_on_many_walks(
+    database: Database, start_live: bool, steps: list[Step]
+) -> None:
+    await _walk(database, start_live, steps)
+
+
+async def _walk(database: Database, start_live: bool, steps: list[Step]) -> None:
     async with database.engine.connect() as connection:
         transaction = await connection.begin()
         async with AsyncSession(bind=connection, expire_on_commit=False) as session:
