@@ -13,8 +13,8 @@ from ingest.decoder import Decoder, Pcm, make_decoder
 from ingest.journal import NO_LEVEL
 from ingest.opus import GRID, RATE, is_tiny
 
-TALKING_LEVEL: Final = 50
-"""Louder than -50 dBov is talk."""
+TALKING_LEVEL: Final = 60
+"""Louder than -60 dBov may be somebody with a quiet microphone; below is a room's noise."""
 
 HANG_OVER: Final = RATE * 3 // 10
 CONCEALED: Final = RATE * 6 // 100
@@ -22,8 +22,8 @@ CONCEALED: Final = RATE * 6 // 100
 
 PROBE_EVERY: Final = RATE // 2
 PROBE_PACKETS: Final = 2
-LIE_RMS: Final = 0.01
-"""-40 dBFS in a packet that claims to be below -50 dBov: the level is not believed again."""
+LIE_RMS: Final = 0.003
+"""-50 dBFS in a packet that claims to be below -60 dBov: the level is not believed again."""
 
 KNEE: Final = 0.8
 
