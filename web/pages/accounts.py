@@ -5,19 +5,24 @@ from fastapi.responses import RedirectResponse, Response
 
 from core.auth.dependencies import VisitorDep
 from core.auth.letters import RESET_PATH, VERIFY_PATH
+from core.auth.oidc_api import local_path, shown_providers
 from core.auth.passwords import MIN_LENGTH
-from web.pages.render import local_path, page
+from core.http import ServicesDep
+from web.pages.render import page
 from web.pages.route import PageRoute
 
 router = APIRouter(route_class=PageRoute)
 
 
 @router.get("/sign-in")
-async def sign_in(request: Request, me: VisitorDep, next: str = "/") -> Response:
+async def sign_in(
+    request: Request, services: ServicesDep, me: VisitorDep, next: str = "/"
+) -> Response:
     goal = local_path(next)
     if me.user_id:
         return RedirectResponse(goal, 303)
-    return page(request, "accounts/sign_in.html", me=me, next=goal, providers=[])
+    others = shown_providers(services.settings)
+    return page(request, "accounts/sign_in.html", me=me, next=goal, providers=others)
 
 
 @router.get("/sign-up")

@@ -106,11 +106,3 @@ def page(
         "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     }
     return HTMLResponse(html, status, headers=headers)
-
-
-def local_path(wish: str) -> str:
-    """`wish` when it is a path of this site, else `/`: nobody is sent elsewhere by a link."""
-    parts = urlsplit(wish.replace("\\", "/"))
-    elsewhere = parts.scheme or parts.netloc or not wish.startswith("/") or "//" in wish[:2]
-    unprintable = any(ord(character) < 0x20 for character in wish)
-    return "/" if elsewhere or unprintable else wish

@@ -1,5 +1,6 @@
 """One room under one address: before it is live, while it is, and its replay."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,7 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         me=me,
         can=reading.permissions(me, found, own),
         stage=there.stage,
-        audience=there.audience,
+        audience=there.audience + len(there.stage),
         data=_room_data(found, me, own) | await _live_data(session, found, there),
         **shared,
     )
@@ -70,8 +71,9 @@ async def _live_data(session: AsyncSession, room: Room, there: reading.People) -
     events = await reading.latest_events(session, room)
     return {
         "seq": room.event_seq,
+        "now_ms": time.time_ns() // 1_000_000,
         "participants": [_json(ParticipantOut, p) for p in (*there.stage, *there.asking)],
-        "audience": there.audience,
+        "audience": there.audience + len(there.stage),
         "events": [_json(EventOut, event) for event in events],
     }
 

@@ -25,6 +25,7 @@ MISSING = (
 WAIT_MS = 20_000
 TONES_HZ = (330, 440, 550)
 RATE = 48_000
+_POLICY = "Content Security Policy"
 
 NewPerson = Callable[..., Awaitable[Page]]
 
@@ -76,7 +77,8 @@ async def chromium(microphone: Path) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def new_person(chromium: Browser, stack: Stack) -> AsyncIterator[NewPerson]:
-    """Opens a page of its own context per call; a script error on any of them fails the test."""
+    """Opens a page of its own context per call; a script error, or a breach of
+    the Content-Security-Policy, on any of them fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -86,6 +88,7 @@ async def new_person(chromium: Browser, stack: Stack) -> AsyncIterator[NewPerson
         context.set_default_timeout(WAIT_MS)
         page = await context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda m: errors.append(m.text) if _POLICY in m.text else None)
         return page
 
     yield open_page

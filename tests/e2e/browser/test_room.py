@@ -7,13 +7,14 @@ import signal
 import pytest
 from playwright.async_api import Page, Response, expect
 
-from tests.e2e.browser.conftest import NewPerson
+from tests.e2e.browser.conftest import WAIT_MS, NewPerson
 from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.slow
 
 
+_STARVED = "() => document.querySelector('#audio').readyState < HTMLMediaElement.HAVE_FUTURE_DATA"
 _NOTE_STATES = """() => {
   const line = document.querySelector('#publishing');
   window.states = [];
@@ -42,6 +43,8 @@ async def test_a_room_is_heard_live_and_replayed(new_person: NewPerson) -> None:
 
     await host.get_by_role("button", name="Go off the record").click()
     await expect(listener.locator("#recording")).to_contain_text("Off the record")
+    await listener.wait_for_function(_STARVED)
+    await expect(listener.locator("#listening")).to_contain_text("off the record")
     await host.get_by_role("button", name="Back on the record").click()
     await expect(listener.locator("#recording")).to_contain_text("REC")
     await hears_something(listener)
@@ -122,6 +125,24 @@ async def test_a_killed_receiver_costs_the_speaker_nothing_to_do(
     await hears_something(host)
     await expect(host.locator("#publishing")).to_have_attribute("data-state", "live")
     assert stack.pid_of("receive") != killed
+    await end(host)
+
+
+async def test_a_listener_goes_on_after_an_expired_address(new_person: NewPerson) -> None:
+    host, listener = await new_person(), await new_person()
+    await sign_up(host, "Ada Lovelace")
+    room = await open_room(host, "Expiry")
+    await speak(host)
+    await listener.goto(room)
+    await listener.get_by_role("button", name="Listen live").click()
+    await hears_something(listener)
+    asked_again = listener.wait_for_event(
+        "request", lambda request: request.url.endswith("/listen"), timeout=WAIT_MS
+    )
+    await listener.route("**/live.m3u8*", lambda route: route.fulfill(status=403))
+    await asked_again
+    await listener.unroute("**/live.m3u8*")
+    await hears_something(listener)
     await end(host)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import core.http
 from core.auth.dependencies import visitor
 from core.auth.principal import Principal
 from core.http import install_problem_handlers
-from core.settings import Settings
+from core.settings import OidcProvider, Settings
 from rooms.lifecycle import RoomDraft, create_room, end_room, go_live
 from rooms.models import Room
 from tests.rooms.conftest import House, make_house
@@ -82,6 +83,15 @@ def app(session: AsyncSession, tmp_path: Path) -> FastAPI:
         data_dir=tmp_path,
         edge_url="https://edge.example/hls",
         ingest_url="https://ingest.example:8443",
+        oidc=(
+            OidcProvider(
+                name="choir",
+                title="Choir <3",
+                issuer="https://id.example",
+                client_id="encore",
+                client_secret=SecretStr("secret"),
+            ),
+        ),
     )
     app.state.services = SimpleNamespace(settings=settings)
     install_problem_handlers(app)

@@ -60,3 +60,12 @@ async def test_the_form_offers_the_groups_one_belongs_to(house: House, look: Loo
     group = await create_group(house.session, principal=house.hosting, name="Choir")
     assert f'value="{group.id}"' in await look(house.hosting).text("/rooms/new")
     assert f'value="{group.id}"' not in await look(await house.user()).text("/rooms/new")
+
+
+async def test_without_scripts_the_list_can_be_read_and_says_what_is_missing(
+    house: House, look: Look
+) -> None:
+    await live(house, "Right now")
+    html = await look(house.stranger).text("/")
+    assert "These pages need JavaScript" in html.split("<noscript>")[1].split("</noscript>")[0]
+    assert "Right now" in html

@@ -3,11 +3,15 @@ import { call } from "./api.js";
 import { RoomPlayer } from "./player.js";
 import { clockText } from "./room-clock.js";
 
-const AT_EDGE_SECONDS = 20;
+const OFF = "The room is off the record: nothing is heard until it is back.";
 
+/** `serverNowMs` is the server's clock as the page was made: the reader's own may be wrong. */
 export class Listening {
-  constructor(roomId, liveAtMs) {
+  constructor(roomId, liveAtMs, serverNowMs) {
     this.roomId = roomId;
+    this.liveAtMs = liveAtMs;
+    this.skewMs = serverNowMs - Date.now();
+    this.recorded = true;
     this.audio = document.querySelector("#audio");
     this.line = document.querySelector("#listening");
     this.live = document.querySelector("#listen");
@@ -25,7 +29,14 @@ export class Listening {
     });
     this.player.addEventListener("time", () => this.#showPosition());
     this.player.addEventListener("waiting", (event) => this.#say(event.detail.reason));
+    this.audio.addEventListener("waiting", () => this.#say(this.recorded ? "Waiting for sound…" : OFF));
     this.audio.addEventListener("ended", () => this.#stop("That was all of it."));
+  }
+
+  /** Called with every change of the room. */
+  render(stage) {
+    this.recorded = stage.recording === "on";
+    if (this.mode === "live" && !this.recorded) this.#say(OFF);
   }
 
   /** The room is over: what is loaded plays on, the edge is gone. */
@@ -43,7 +54,7 @@ export class Listening {
     this.#showButtons();
     this.#say("Connecting…");
     this.player.open(() => this.#address(mode), { fromBeginning: mode === "start" });
-    this.audio.play().catch(() => {});
+    this.player.play();
   }
 
   async #address(mode) {
@@ -53,8 +64,8 @@ export class Listening {
 
   #stop(words) {
     this.mode = null;
+    this.player.pause();
     this.player.close();
-    this.audio.pause();
     this.#showButtons();
     this.#say(words);
   }
@@ -67,9 +78,8 @@ export class Listening {
   #showPosition() {
     const at = this.player.roomMs;
     if (this.mode === null || at === null) return;
-    const behind = Math.round(this.player.behindSeconds ?? 0);
-    const late = behind > AT_EDGE_SECONDS ? `${clockText(behind * 1000)} behind live` : `${behind} s behind live`;
-    this.#say(`Playing ${clockText(at)} · ${late}`);
+    const behindMs = Date.now() + this.skewMs - this.liveAtMs - at;
+    this.#say(`Playing ${clockText(at)} · ${clockText(behindMs)} behind live`);
   }
 
   #say(words) {

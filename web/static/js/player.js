@@ -29,6 +29,7 @@ export class RoomPlayer extends EventTarget {
     this.recoveries = 0;
     this.opening = 0;
     this.wish = null;
+    this.wanted = false;
     audio.addEventListener("timeupdate", () => this.dispatchEvent(new Event("time")));
     audio.addEventListener("canplay", () => {
       this.wish = null;
@@ -52,6 +53,17 @@ export class RoomPlayer extends EventTarget {
     } catch (error) {
       if (opening === this.opening) this.#retry(error.message);
     }
+  }
+
+  /** Goes on by itself after every interruption, until `pause`. */
+  play() {
+    this.wanted = true;
+    this.audio.play().catch(() => {});
+  }
+
+  pause() {
+    this.wanted = false;
+    this.audio.pause();
   }
 
   close() {
@@ -80,11 +92,6 @@ export class RoomPlayer extends EventTarget {
     this.dispatchEvent(new Event("time"));
   }
 
-  /** Seconds between the live edge and what is heard; null when nothing is known. */
-  get behindSeconds() {
-    return this.hls && this.hls.latency > 0 ? this.hls.latency : null;
-  }
-
   get #fragments() {
     const levels = this.hls?.levels ?? [];
     const level = levels[Math.max(0, this.hls?.currentLevel ?? 0)] ?? levels[0];
@@ -109,10 +116,12 @@ export class RoomPlayer extends EventTarget {
     hls.on(Hls.Events.ERROR, (_, data) => data.fatal && this.#onFatal(Hls, data));
     hls.loadSource(url);
     hls.attachMedia(this.audio);
+    if (this.wanted) this.play();
   }
 
   #openNative(url) {
     this.audio.src = url;
+    if (this.wanted) this.play();
     this.audio.addEventListener("loadedmetadata", () => this.#onPlaylist(), { once: true });
   }
 

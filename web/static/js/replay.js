@@ -41,9 +41,9 @@ function open(startMs) {
 }
 
 function toggle() {
-  if (!audio.paused) return audio.pause();
+  if (!audio.paused) return player.pause();
   if (!opened) open(null);
-  return audio.play().catch(() => {});
+  return player.play();
 }
 
 function seek(roomMs) {

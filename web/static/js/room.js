@@ -21,7 +21,7 @@ const stage = new Stage({
 const signedIn = Boolean(me.user_id);
 const you = signedIn ? new You(room.id, me, report) : null;
 const moderation = signedIn ? new Moderation(room.id, me, report) : null;
-const listening = room.live_at ? new Listening(room.id, Date.parse(room.live_at)) : null;
+const listening = room.live_at ? new Listening(room.id, Date.parse(room.live_at), data.now_ms) : null;
 
 function report(words) {
   $("#problem").textContent = words;
@@ -46,6 +46,7 @@ function showHands() {
 function render() {
   you?.render(stage);
   moderation?.render(stage, room);
+  listening?.render(stage);
   const actions = (person) => moderation?.actionsFor(person) ?? [];
   drawStage($("#stage"), stage.onStage, { recorded: stage.state === "live", actions });
   $("#nobody").hidden = stage.onStage.length > 0;
@@ -77,11 +78,18 @@ function onEnd() {
 
 function onEphemeral({ kind, data: body }) {
   if (kind === "speaking") showSpeaking($("#stage"), new Set(body.participants));
-  if (kind === "audience") $("#audience").textContent = `${body.count} here`;
+  if (kind === "audience") showAudience(body.count);
 }
 
+function showAudience(count) {
+  audience = count ?? audience;
+  $("#audience").textContent = count === null ? "Connecting again…" : `${audience} here`;
+}
+
+let audience = data.audience;
 const events = new RoomEvents(room.id, data.seq);
 events.addEventListener("durable", (message) => onDurable(message.detail));
+events.addEventListener("connection", ({ detail }) => showAudience(detail.up ? audience : null));
 events.addEventListener("bye", ({ detail }) => detail.reason === "access" && location.reload());
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 

@@ -103,7 +103,7 @@ export class Timeline {
   }
 
   #hand(roomMs, barTop) {
-    const circle = shape("circle", { cx: this.#x(roomMs), cy: barTop - 4, r: 2.5 }, "hand");
+    const circle = shape("circle", { cx: this.#x(roomMs), cy: barTop + BAR / 2, r: 4.5 }, "hand");
     return titled(circle, "raised a hand");
   }
 
