@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from alembic import command
@@ -69,15 +70,23 @@ async def is_current(url: str) -> bool:
 
 
 async def revision(url: str, message: str) -> None:
-    """Writes the migration that brings `url` (at the newest one) to what the models say."""
+    """Writes the migration from the newest one, where `url` is, to the models; none if equal."""
     await _with_alembic(
-        url, lambda config: command.revision(config, message=message, autogenerate=True)
+        url,
+        lambda config: command.revision(
+            config, message, autogenerate=True, process_revision_directives=_leave_out_empty
+        ),
     )
 
 
 async def check(url: str) -> None:
     """Raises alembic's CommandError, which lists the differences."""
     await _with_alembic(url, command.check)
+
+
+def _leave_out_empty(_context: object, _revision: object, directives: list[Any]) -> None:
+    if directives and directives[0].upgrade_ops.is_empty():
+        directives.clear()
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,7 @@ from prometheus_client import Counter, Histogram
 
 from core.db import Database, dsn
 from core.keys import load_secret
-from core.logging import request_id
+from core.logging import redact, request_id
 from core.mail import open_mailer
 from core.metrics import metrics_server
 from core.settings import Settings
@@ -44,6 +45,10 @@ DATABASE_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 RUNS = Counter("encore_job_runs", "Finished runs of jobs.", ("entrypoint", "outcome"))
 SECONDS = Histogram("encore_job_seconds", "Length of runs.", ("entrypoint",))
+
+
+class JobHeldError(Exception):
+    """What pgqueuer stores with a held job: the trace, without personal data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,7 @@ async def _run_job(
     except Exception as error:
         wait = wait_before_retry(error, job.attempts)
         if wait is None:
-            raise
+            raise JobHeldError(redact("".join(traceback.format_exception(error)))) from None
         outcome = "retried"
         log.warning("%s failed (%s), again in %s", kind.entrypoint, type(error).__name__, wait)
         raise RetryRequested(wait, type(error).__name__) from error

@@ -72,7 +72,7 @@ async def test_a_refused_letter_is_dropped_with_its_address(
 
 async def test_a_bug_holds_its_job(tools: Tools, queue: asyncpg.Connection) -> None:
     async def broken(_tools: Tools, _payload: dict[str, Any]) -> None:
-        raise KeyError("missing")
+        raise KeyError("ada@example.org")
 
     async with tools.database.transaction() as session:
         await enqueue(session, "test.broken", {"n": 1})
@@ -80,6 +80,12 @@ async def test_a_bug_holds_its_job(tools: Tools, queue: asyncpg.Connection) -> N
     (job,) = await queue.fetch("select status::text, payload from pgqueuer")
     assert job["status"] == "failed"
     assert json.loads(job["payload"]) == {"n": 1}
+    stored = await queue.fetchval(
+        "select traceback::text from pgqueuer_log where status = 'failed'"
+    )
+    assert "KeyError: '<email>'" in stored
+    assert "in broken" in stored
+    assert "ada@" not in stored
 
 
 async def finished_recording(tools: Tools, hook: str) -> tuple[Room, Recording]:
