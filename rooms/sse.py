@@ -8,7 +8,7 @@ every minute; the credential itself is checked when the stream opens.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
@@ -96,7 +96,7 @@ async def events(
     if room.state is RoomState.ENDED and start == room.event_seq:
         return Response(status_code=204)
     watch = Watch(services.database, principal, room_id, hub.pace)
-    return EventStream(_frames(hub, watch, start), headers=HEADERS)
+    return EventStream(event_frames(hub, watch, start), headers=HEADERS)
 
 
 def _position(last_event_id: str | None, after: int) -> int:
@@ -150,7 +150,8 @@ class Watch:
         return True
 
 
-async def _frames(hub: FeedHub, watch: Watch, after: int) -> AsyncIterator[bytes]:
+async def event_frames(hub: FeedHub, watch: Watch, after: int) -> AsyncGenerator[bytes]:
+    """The body of the stream: every event above `after` once, in order, until it must end."""
     async with hub.open(watch.room_id) as stream:
         yield RETRY
         sent = after

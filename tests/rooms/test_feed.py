@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from core.auth.principal import Principal
 from core.db import Database
 from core.listen import Listener
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event
 from rooms.feed import FeedHub, Pace, Stream
 from rooms.models import Room
+from rooms.sse import Watch, event_frames
 from tests.rooms.conftest import make_house
 from tests.rooms.serving import until
 
@@ -65,6 +68,48 @@ async def test_five_hundred_streams_make_one_query(database: Database, room: Roo
             sa.event.remove(engine, "before_cursor_execute", note)
     assert seqs == {room.event_seq}
     assert sum("FROM room_event" in query for query in queries) == 1
+
+
+async def ids_of(hub: FeedHub, database: Database, room: Room, after: int, last: int) -> list[int]:
+    """What a client that has `after` is sent up to `last`."""
+    principal = Principal(platform_id=room.platform_id)
+    watch = Watch(database, principal, room.id, hub.pace)
+    seen: list[int] = []
+    async with asyncio.timeout(10), aclosing(event_frames(hub, watch, after)) as frames:
+        async for frame in frames:
+            if frame.startswith(b"id:"):
+                seen.append(int(frame.split(b"\n", 1)[0].removeprefix(b"id: ")))
+            if (seen[-1] if seen else after) >= last:
+                break
+    return seen
+
+
+async def test_resuming_anywhere_reads_from_memory_and_store_alike(
+    database: Database, room: Room
+) -> None:
+    await record(database, room, 10)
+    last = room.event_seq
+    async with process(database, Pace(recent_events=5)) as hub, hub.open(room.id):
+        for after in range(last + 1):
+            seen = await ids_of(hub, database, room, after, last)
+            assert seen == list(range(after + 1, last + 1)), f"after {after}"
+
+
+async def test_a_client_ahead_of_the_feed_gets_nothing_twice(
+    database: Database, room: Room
+) -> None:
+    """The state it was shown held events whose notification this process has yet to read."""
+    listener = Listener(database.url, (DURABLE_CHANNEL, LIVE_CHANNEL))
+    hub = FeedHub(database, listener, FAST)
+    async with hub.open(room.id):
+        await record(database, room, 2)
+        ahead = room.event_seq
+        reading = asyncio.create_task(ids_of(hub, database, room, ahead, ahead + 1))
+        await until(lambda: hub.streams == 2)
+        listener.start()
+        await record(database, room)
+        assert await reading == [ahead + 1]
+        await listener.stop()
 
 
 async def test_processes_show_the_sum_of_their_audiences(database: Database, room: Room) -> None:
