@@ -9,6 +9,7 @@ import contextlib
 import logging
 import secrets
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -35,6 +36,8 @@ def open_socket(host: str, port: int) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if sys.platform == "linux":
+        granted //= 2  # the kernel tells twice what it gives (socket(7))
     if granted < RECEIVE_BUFFER_BYTES:
         log.warning(
             "UDP receive buffer is %d bytes, %d were asked: raise net.core.rmem_max",
@@ -125,10 +128,12 @@ class Endpoint:
             self._by_address[address] = peer
 
     def register(self, peer: Peer) -> None:
-        """Makes the peer's credentials known; again after an ICE restart."""
-        self._by_ufrag[peer.credentials.ufrag] = peer
-        if peer.restarting is not None:
-            self._by_ufrag[peer.restarting.ufrag] = peer
+        """Makes the peer's credentials known, and only those; again after an ICE restart."""
+        for ufrag in [u for u, p in self._by_ufrag.items() if p is peer]:
+            del self._by_ufrag[ufrag]
+        for credentials in (peer.credentials, peer.restarting):
+            if credentials is not None:
+                self._by_ufrag[credentials.ufrag] = peer
 
     def drop(self, peer: Peer) -> None:
         """Forgets the peer and says so by DTLS; later datagrams of it are a stranger's."""

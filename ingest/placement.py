@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import uuid7
-from ingest.models import IngestWorker, Recording
+from ingest.models import IngestWorker, Recording, RecordingStatus
 from rooms.models import Room, RoomState
 from rooms.queries import lock_room
 from rooms.stage import close_recording
@@ -85,6 +85,14 @@ async def _place(session: AsyncSession, room_id: UUID, worker: UUID) -> Recordin
     session.add(recording)
     await session.flush()
     return recording
+
+
+async def placed_elsewhere(session: AsyncSession, worker: UUID) -> set[UUID]:
+    """Rooms that other workers receive: nothing to ask about again and again."""
+    query = sa.select(Recording.room_id).where(
+        Recording.worker_id != worker, Recording.status == RecordingStatus.LIVE
+    )
+    return set(await session.scalars(query))
 
 
 async def close_unreceived(session: AsyncSession, room_id: UUID) -> None:

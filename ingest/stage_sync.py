@@ -18,7 +18,14 @@ from ingest.journal_end import read_end
 from ingest.known_rooms import KnownRooms
 from ingest.live_room import LiveRoom
 from ingest.marks import RecordingOpened
-from ingest.placement import HEARTBEAT_SECONDS, Placement, beat, claim, close_unreceived
+from ingest.placement import (
+    HEARTBEAT_SECONDS,
+    Placement,
+    beat,
+    claim,
+    close_unreceived,
+    placed_elsewhere,
+)
 from ingest.receiver import Receiver
 from ingest.recorder import Recorder
 from ingest.room_clock import RoomClock, measure_offset, unix_us
@@ -117,13 +124,14 @@ class StageSync:
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as session:
                 await beat(session, self._worker, self._whip_url)
-                found = await live_rooms(session)
+                found = set(await live_rooms(session))
+                found -= await placed_elsewhere(session, self._worker)
         except DATABASE_AWAY as error:
             self._note_away(error)
             return False
         self._note_back()
         here = self._receiver.rooms
-        for room_id in {*found, *here} if reread else set(found) - here.keys():
+        for room_id in found | here.keys() if reread else found - here.keys():
             self._mark_stale(room_id)
         return True
 

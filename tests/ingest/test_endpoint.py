@@ -169,6 +169,20 @@ async def test_a_dropped_peer_is_a_stranger(served: Served, caller: Caller) -> N
     await eventually(lambda: served.endpoint.unknown == unknown + 2)
 
 
+async def test_only_the_newest_restart_of_a_session_is_answered(
+    served: Served, caller: Caller
+) -> None:
+    peer = make_peer(caller.client)
+    served.endpoint.add(peer)
+    old, new = (peer.restart(ufrag) for ufrag in ("Old1", "New2"))
+    served.endpoint.register(peer)
+    caller.send(check(old.ufrag, old.password, remote_ufrag="Old1"))
+    await eventually(lambda: served.endpoint.unknown == 1)
+    caller.send(check(new.ufrag, new.password, remote_ufrag="New2"))
+    await eventually(caller.received)
+    assert peer.credentials == new
+
+
 async def test_close_notify_drops_the_peer(served: Served, caller: Caller) -> None:
     peer = make_peer(caller.client)
     served.endpoint.add(peer)

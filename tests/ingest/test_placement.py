@@ -15,6 +15,7 @@ from ingest.placement import (
     beat,
     claim,
     close_unreceived,
+    placed_elsewhere,
     whip_base_url,
     worker_id,
 )
@@ -68,6 +69,14 @@ async def test_of_two_workers_at_once_one_gets_the_room(database: Database) -> N
     assert sorted(p is None for p in got) == [False, True]
     async with database.transaction() as session:
         assert (await session.get_one(Room, hall.room_id)).epoch == 1
+
+
+async def test_rooms_of_others_are_known_as_such(database: Database) -> None:
+    hall, mine, other = await live_hall(database), await worker(database), await worker(database)
+    await claimed(database, hall.room_id, other)
+    async with database.transaction() as session:
+        assert hall.room_id in await placed_elsewhere(session, mine)
+        assert hall.room_id not in await placed_elsewhere(session, other)
 
 
 async def test_a_room_that_ended_unheard_is_settled_without_a_recording(
