@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from tests.e2e.browser.conftest import browser_path
+
 pytestmark = pytest.mark.slow
 
 ORIGIN = "http://encore.test"
@@ -210,6 +212,13 @@ async def test_forms_send_what_was_chosen(page: Page) -> None:
         "record_from_start": False,
     }
     assert group == "g"
+
+
+def test_where_no_browser_is_the_tests_fail_and_say_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("tests.e2e.browser.conftest.NAMES", ("chromium", "google-chrome"))
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        browser_path()
 
 
 async def test_names_are_drawn_as_text(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -38,8 +39,14 @@ async def test_a_room_is_heard_live_and_replayed(new_person: NewPerson) -> None:
     await listener.goto(room)
     await listener.get_by_role("button", name="Listen live").click()
     await hears_something(listener)
-    await expect(listener.locator("#listening")).to_contain_text("behind live")
+    await expect(listener.locator("#position")).to_contain_text("behind live")
     await expect(listener.locator("#stage .person.speaking")).to_contain_text("Ada Lovelace")
+    await listener.get_by_role("button", name="From the beginning").click()
+    await expect(listener.locator("#position")).to_contain_text(re.compile("^0:0[01] "))
+    await hears_something(listener)
+    await listener.get_by_role("button", name="Back to live").click()
+    await listener.wait_for_function("() => document.querySelector('#audio').readyState > 2")
+    await hears_something(listener)
 
     await host.get_by_role("button", name="Go off the record").click()
     await expect(listener.locator("#recording")).to_contain_text("Off the record")

@@ -14,6 +14,7 @@ export class Listening {
     this.recorded = true;
     this.audio = document.querySelector("#audio");
     this.line = document.querySelector("#listening");
+    this.position = document.querySelector("#position"); // apart: it changes too often to be read out
     this.live = document.querySelector("#listen");
     this.start = document.querySelector("#from-start");
     this.mode = null;
@@ -79,10 +80,13 @@ export class Listening {
     const at = this.player.roomMs;
     if (this.mode === null || at === null) return;
     const behindMs = Date.now() + this.skewMs - this.liveAtMs - at;
-    this.#say(`Playing ${clockText(at)} · ${clockText(behindMs)} behind live`);
+    this.#say("Playing");
+    this.position.textContent = `${clockText(at)} · ${clockText(behindMs)} behind live`;
   }
 
   #say(words) {
-    if (this.line.textContent !== words) this.line.textContent = words;
+    if (this.line.textContent === words) return;
+    this.line.textContent = words;
+    this.position.textContent = "";
   }
 }

@@ -17,7 +17,8 @@ function constraints(deviceId) {
 /** What to tell somebody whose microphone can't be had. */
 export function explain(error) {
   const reasons = {
-    NotAllowedError: "The browser doesn't let this page use the microphone. Allow it beside the address, then try again.",
+    NotAllowedError:
+      "The browser doesn't let this page use the microphone. Allow it beside the address, then try again.",
     NotFoundError: "No microphone was found. Plug one in, then try again.",
     NotReadableError: "Another program holds the microphone. Close it, then try again.",
     OverconstrainedError: "That microphone is gone. Choose another one.",

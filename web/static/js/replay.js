@@ -9,7 +9,14 @@ import { Timeline } from "./timeline.js";
 
 const PLAY = "M7 4v16l13-8z";
 const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
-const KEYS = { " ": toggle, k: toggle, j: () => skip(-15), l: () => skip(15), ArrowLeft: () => skip(-5), ArrowRight: () => skip(5) };
+const KEYS = {
+  " ": toggle,
+  k: toggle,
+  j: () => skip(-15),
+  l: () => skip(15),
+  ArrowLeft: () => skip(-5),
+  ArrowRight: () => skip(5),
+};
 const GAPS = {
   receiver_down: "the receiver was down",
   packets_lost: "packets were lost on the way",
@@ -119,14 +126,19 @@ function missing(gap, lanes) {
   return `${where}, ${GAPS[gap.cause] ?? gap.cause}${name ? ` (${name})` : ""}`;
 }
 
+function nothingMissing() {
+  const row = document.createElement("li");
+  row.textContent = "Nothing: every second that was received is here.";
+  return row;
+}
+
 function showLedger(gaps, lanes) {
   const rows = gaps.map((gap) => {
     const row = document.createElement("li");
     row.textContent = missing(gap, lanes);
     return row;
   });
-  if (!rows.length) rows.push(Object.assign(document.createElement("li"), { textContent: "Nothing: every second that was received is here." }));
-  $("#ledger").replaceChildren(...rows);
+  $("#ledger").replaceChildren(...(rows.length ? rows : [nothingMissing()]));
 }
 
 function marksOf(gaps, lanes) {
@@ -148,11 +160,11 @@ function allGaps(gaps) {
   return [...gaps, ...cuts].sort((a, b) => a.room_start_ms - b.room_start_ms);
 }
 
-function showTracks(tracks, lanes) {
+function showTracks(tracks) {
   const rows = tracks.map((track) => {
     const row = document.createElement("li");
     const name = document.createElement("span");
-    name.textContent = lanes.find((lane) => lane.id === track.participant_id)?.name ?? track.display_name ?? "Somebody";
+    name.textContent = track.display_name;
     const link = document.createElement("a");
     link.href = track.url;
     link.textContent = "HLS playlist";
@@ -220,7 +232,7 @@ async function load() {
   const gaps = allGaps(recording?.gaps ?? []);
   timeline.show(lanes, marksOf(gaps, lanes));
   showLedger(gaps, lanes);
-  showTracks(urls?.tracks ?? [], lanes);
+  showTracks(urls?.tracks ?? []);
   say(urls ? "" : "Nothing was recorded in this room.");
   const wish = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
   if (urls) open(wish === null ? null : wish * 1000);

@@ -36,10 +36,16 @@ function showRecording() {
   badge.textContent = words;
 }
 
+function nameLine(person) {
+  const line = document.createElement("li");
+  line.textContent = person.display_name;
+  return line;
+}
+
 function showHands() {
   const list = $("#hands");
   if (moderation) moderation.drawHands(list);
-  else list.replaceChildren(...stage.hands.map((person) => Object.assign(document.createElement("li"), { textContent: person.display_name })));
+  else list.replaceChildren(...stage.hands.map(nameLine));
   $("#no-hands").hidden = stage.hands.length > 0;
 }
 
@@ -93,6 +99,7 @@ events.addEventListener("connection", ({ detail }) => showAudience(detail.up ? a
 events.addEventListener("bye", ({ detail }) => detail.reason === "access" && location.reload());
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 for (const event of data.events) log(event);
 render();
 you?.resume();
