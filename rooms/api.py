@@ -59,7 +59,7 @@ async def create(new: NewRoom, session: SessionDep, principal: CallerDep) -> Roo
     return await _shown(session, room)
 
 
-@router.get("/rooms", tags=["rooms"], summary="Find rooms")
+@router.get("/rooms", tags=["rooms"], summary="Find rooms", responses=problems(Unauthenticated))
 async def find(
     session: SessionDep,
     principal: CallerDep,
@@ -83,7 +83,12 @@ async def find(
     return RoomPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/rooms/{room_id}", tags=["rooms"], summary="See a room", responses=problems(NotFound))
+@router.get(
+    "/rooms/{room_id}",
+    tags=["rooms"],
+    summary="See a room",
+    responses=problems(Unauthenticated, NotFound),
+)
 async def see(room_id: UUID, session: SessionDep, principal: CallerDep) -> RoomDetail:
     room, own = await room_for(session, principal, room_id, Action.SEE)
     shown = RoomDetail.of(room, await host_name(session, room))
@@ -166,7 +171,7 @@ async def record(
     "/rooms/{room_id}/history",
     tags=["events"],
     summary="Page through a room's events",
-    responses=problems(NotFound),
+    responses=problems(Unauthenticated, NotFound),
 )
 async def history(
     room_id: UUID,

@@ -35,7 +35,7 @@ async def create(new: NewGroup, session: SessionDep, principal: CallerDep) -> Gr
     return GroupOut.model_validate(group)
 
 
-@router.get("", summary="Your groups")
+@router.get("", summary="Your groups", responses=problems(Unauthenticated))
 async def find(
     session: SessionDep,
     principal: CallerDep,

@@ -133,7 +133,10 @@ async def hand(
 
 
 @router.get(
-    "/participants", tags=["people"], summary="Who is in the room", responses=problems(NotFound)
+    "/participants",
+    tags=["people"],
+    summary="Who is in the room",
+    responses=problems(Unauthenticated, NotFound),
 )
 async def participants(
     room_id: UUID,

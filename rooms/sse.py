@@ -22,7 +22,7 @@ from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Principal
 from core.db import Database
-from core.errors import NotFound, Problem, TooManyRequests
+from core.errors import NotFound, Problem, TooManyRequests, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from rooms.access import Action
@@ -78,7 +78,7 @@ def feed_hub(request: Request) -> FeedHub:
             },
         },
         204: {"description": "The room has ended and you have all its events: don't reconnect"},
-        **problems(NotFound, TooManyRequests),
+        **problems(Unauthenticated, NotFound, TooManyRequests),
     },
 )
 async def events(
