@@ -37,6 +37,7 @@ osd pool default min size=1
 mon warn on pool no redundancy=false
 mon allow pool size one=true
 osd crush chooseleaf type=0
+osd crush update on start=false
 osd pool default pg num=1
 osd pool default pgp num=1
 mon max pg per osd=1000
@@ -135,8 +136,8 @@ class Cluster:
         identifier = str(uuid.uuid4())
         self._run("ceph", "osd", "new", identifier)
         self._run("ceph-osd", "-i", "0", "--osd-uuid", identifier, "--mkfs")
-        self._serve("ceph-osd", "-i", "0")
         self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default")
+        self._serve("ceph-osd", "-i", "0")
         self._until(lambda: "1 up" in self._run("ceph", "osd", "stat"), "the OSD")
 
     def _answers(self) -> bool:
@@ -167,7 +168,8 @@ class Cluster:
             env={**os.environ, "CEPH_CONF": str(self.folder / "ceph.conf")},
         )
         if done.returncode != 0:
-            raise RuntimeError(f"{program} failed: {done.stderr.strip()[-500:]}")
+            words = " ".join([program, *arguments])
+            raise RuntimeError(f"{words}: {done.stderr.strip()[-500:]}")
         return done.stdout
 
     def _config(self) -> list[str]:
