@@ -8,7 +8,6 @@ const SENTENCES = {
   "stage.left": (name) => `${name} left the stage`,
   "participant.removed": (name) => `${name} was removed`,
   "hand.raised": (name) => `${name} raised a hand`,
-  "hand.lowered": (name) => `${name}’s hand is down`,
   "speaker.muted": (name) => `${name} is muted`,
   "speaker.unmuted": (name) => `${name} is no longer muted`,
   "invitation.sent": (name) => `${name} was invited to the stage`,
