@@ -100,11 +100,13 @@ def run_doctor() -> None:
 def process(
     name: Annotated[str, typer.Argument(help="One of: " + ", ".join(PROCESSES))],
     unsupervised: Annotated[bool, typer.Option(help="Do not stop when stdin ends.")] = False,
+    standby: Annotated[bool, typer.Option(help="Load, then wait on stdin to take over.")] = False,
 ) -> None:
     """Run one process alone (what the supervisor starts)."""
     if name not in PROCESSES:
         raise typer.BadParameter(f"no process {name!r}; one of {', '.join(PROCESSES)}")
-    raise typer.Exit(run_process(name, Settings(), supervised=not unsupervised))
+    code = run_process(name, Settings(), supervised=not unsupervised, standby=standby)
+    raise typer.Exit(code)
 
 
 def _supervise(names: tuple[str, ...], *, embed_database: bool) -> None:

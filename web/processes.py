@@ -26,6 +26,9 @@ PROCESSES: Final = {
 }
 """Name of each process and the module whose `run(settings, stop)` is it."""
 
+GO: Final = b"go\n"
+"""What the supervisor tells a spare that takes over."""
+
 Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
@@ -55,13 +58,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     await serving
 
 
-def run_process(name: str, settings: Settings, *, supervised: bool) -> int:
+def run_process(name: str, settings: Settings, *, supervised: bool, standby: bool) -> int:
     """Runs one process until SIGTERM, SIGINT or, when supervised, the end of stdin.
 
-    The pipe on stdin is held by the supervisor: however that dies, its children stop.
+    The pipe on stdin is held by the supervisor: however that dies, its children stop. A
+    standby loads everything, then waits there for its turn.
     """
     configure_logging(settings, process=name)
     entry: Run = importlib.import_module(PROCESSES[name]).run
+    if standby and os.read(0, len(GO)) != GO:
+        return 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_stopped(entry, settings, supervised=supervised))
     return 0

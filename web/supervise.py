@@ -21,11 +21,15 @@ from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
 from core.storage import open_store
+from web.processes import GO
 
 log = logging.getLogger(__name__)
 
 STOP_ORDER = ("receive", "package", "work", "web", "edge")
 """Nothing new comes in first; what listeners fetch goes last."""
+
+STANDBY = ("receive",)
+"""Each has a second process that has loaded its code and waits: its gap is a blink, not a start."""
 
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
@@ -64,6 +68,7 @@ class Child:
 
     name: str
     process: asyncio.subprocess.Process | None = None
+    spare: asyncio.subprocess.Process | None = None
     keeper: asyncio.Task[None] | None = None
     restarts: int = 0
 
@@ -101,12 +106,24 @@ class Supervisor:
                 await self._stop(self.children[name])
 
     async def _spawn(self, child: Child) -> None:
-        child.process = await asyncio.create_subprocess_exec(
+        """The spare takes over when there is one; the next spare loads beside the new process."""
+        if child.spare is not None and child.spare.returncode is None:
+            child.process, child.spare = child.spare, None
+            await _wake(child.process)
+        else:
+            child.process = await self._launch(child.name)
+        pid_file = self.settings.data_dir / f"{child.name}.pid"
+        pid_file.write_text(str(child.process.pid))
+        if child.name in STANDBY:
+            child.spare = await self._launch(child.name, "--standby")
+
+    async def _launch(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "web.cli",
             "process",
-            child.name,
+            *arguments,
             stdin=asyncio.subprocess.PIPE,
             env={**os.environ, **environment(self.settings)},
             start_new_session=True,  # Ctrl-C reaches the supervisor alone: it ends them in order
@@ -129,16 +146,28 @@ class Supervisor:
             await self._spawn(child)
 
     async def _stop(self, child: Child) -> None:
-        if child.process is None or child.process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            child.process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(child.process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            log.warning("%s did not end in %.0f s; killed", child.name, STOP_SECONDS)
-            child.process.kill()
-            await child.process.wait()
+        for process in (child.spare, child.process):
+            if process is not None and process.returncode is None:
+                await _end(child.name, process)
+        (self.settings.data_dir / f"{child.name}.pid").unlink(missing_ok=True)
+
+
+async def _wake(spare: asyncio.subprocess.Process) -> None:
+    assert spare.stdin is not None  # noqa: S101 - it was made with a pipe
+    with contextlib.suppress(ConnectionError):
+        spare.stdin.write(GO)
+        await spare.stdin.drain()
+
+
+async def _end(name: str, process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        log.warning("%s did not end in %.0f s; killed", name, STOP_SECONDS)
+        process.kill()
+        await process.wait()
 
 
 def environment(settings: Settings) -> dict[str, str]:

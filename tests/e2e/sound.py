@@ -35,6 +35,18 @@ class Sound:
         """How long a tone is heard."""
         return float(np.count_nonzero(self.loudness(frequency_hz) > above)) * 0.1
 
+    def silences(
+        self, frequency_hz: float, *, above: float = 0.02, window_s: float = 0.1
+    ) -> list[tuple[float, float]]:
+        """Where a tone is missing after it was first heard: (start, end) in seconds."""
+        heard = self.loudness(frequency_hz, window_s=window_s) > above
+        if not heard.any():
+            return [(0.0, self.seconds)]
+        first = int(np.argmax(heard))
+        edges = np.flatnonzero(np.diff(np.concatenate(([True], heard[first:], [True]))))
+        bounds = [(first + int(edge)) * window_s for edge in edges]
+        return list(zip(bounds[::2], bounds[1::2], strict=True))
+
 
 async def hear(url: str) -> Sound:
     """Fetches and decodes a whole playlist."""

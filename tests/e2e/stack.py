@@ -94,18 +94,7 @@ class Stack:
 
     def pid_of(self, name: str) -> int:
         """The process id of a running part (`receive`, `package`, ...)."""
-        assert self.process is not None
-        found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for line in found.stdout.splitlines():
-            pid, _, arguments = line.strip().partition(" ")
-            if arguments.endswith(f"process {name}"):
-                return int(pid)
-        raise LookupError(f"no process {name}: {found.stdout}")
+        return int((self.data_dir / f"{name}.pid").read_text())
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

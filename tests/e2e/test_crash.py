@@ -10,14 +10,15 @@ import httpx
 import pytest
 
 from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
-from tests.e2e.sound import hear
+from tests.e2e.sound import Sound, hear
 from tests.e2e.stack import Stack, running_stack
 
 pytestmark = pytest.mark.slow
 
 TALK_S = 8.0
-RESTART_S = 6.0
-"""More than a process needs to come back on a busy machine."""
+TONE_S = 90.0
+EDGE_S = 0.3
+"""Slack at the edges of what is heard: measuring windows, the codec's ramps, the path's delay."""
 
 
 @pytest.fixture
@@ -26,12 +27,22 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+def assert_heard_but_for(sound: Sound, frequency_hz: float, gaps: list[dict[str, Any]]) -> None:
+    """From its first moment to the end of the room a tone is there, but for the listed gaps."""
+    silences = sound.silences(frequency_hz)
+    for start_s, end_s in silences:
+        listed = any(
+            g["room_start_ms"] / 1000 - EDGE_S <= start_s
+            and end_s <= g["room_end_ms"] / 1000 + EDGE_S
+            for g in gaps
+        )
+        before_the_end = sound.seconds - start_s < EDGE_S
+        assert listed or before_the_end, (silences, gaps)
+
+
 async def new_pid(stack: Stack, name: str, old: int) -> int:
     async def look() -> int | None:
-        try:
-            pid = await asyncio.to_thread(stack.pid_of, name)
-        except LookupError:
-            return None
+        pid = stack.pid_of(name)
         return pid if pid != old else None
 
     return await until(look)
@@ -62,9 +73,10 @@ async def ended_playlist(url: str) -> str:
 
 async def test_the_receiver_dies_while_three_speak(own_stack: Stack) -> None:
     names = tuple(FREQUENCIES_HZ)
+    tones = {name: tone_packets(name, TONE_S) for name in names}  # encoding stops the loop
     async with live_room(own_stack.web_url, *names) as room:
         for name in names:
-            (await room.publish(name)).play(tone_packets(name, 2 * TALK_S + RESTART_S))
+            (await room.publish(name)).play(tones[name])
         sessions = {n: s.session_url for n, s in room.speakers.items()}
         await asyncio.sleep(TALK_S)
 
@@ -83,13 +95,12 @@ async def test_the_receiver_dies_while_three_speak(own_stack: Stack) -> None:
         gaps = [g for g in recording["gaps"] if g["cause"] == "receiver_down"]
         assert len(gaps) == 1, recording["gaps"]
         gap_s = (gaps[0]["room_end_ms"] - gaps[0]["room_start_ms"]) / 1000
-        assert 0 < gap_s < RESTART_S
+        assert gap_s > 0
         assert replay.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
         tracks = (await room.listen())["tracks"]
         assert len(tracks) == len(names)
         for frequency in FREQUENCIES_HZ.values():
-            heard = replay.seconds_with(frequency)
-            assert heard >= ended["duration_ms"] / 1000 - gap_s - 2.5, "both sides of the gap"
+            assert_heard_but_for(replay, frequency, gaps)
         for track in tracks:
             sound = await hear(track["url"])
             frequency = FREQUENCIES_HZ[track["display_name"].lower()]
@@ -99,8 +110,9 @@ async def test_the_receiver_dies_while_three_speak(own_stack: Stack) -> None:
 @pytest.mark.parametrize("name", ["package", "edge", "web", "work"])
 async def test_another_process_dies(own_stack: Stack, name: str) -> None:
     """Nothing of the recording is missing: the journal went on being written."""
+    tone = tone_packets("ada", TONE_S)
     async with live_room(own_stack.web_url, "ada") as room:
-        (await room.publish("ada")).play(tone_packets("ada", 60))
+        (await room.publish("ada")).play(tone)
         await asyncio.sleep(3.0)
         await kill(own_stack, name)
         await until_serving(own_stack)
@@ -114,7 +126,7 @@ async def test_another_process_dies(own_stack: Stack, name: str) -> None:
         assert recording["gaps"] == []
         assert recording["packets_lost"] == 0
         assert replay.seconds == pytest.approx(seconds, abs=0.1)
-        assert replay.seconds_with(FREQUENCIES_HZ["ada"]) >= seconds - 2.5
+        assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [])
 
 
 async def until_serving(stack: Stack) -> None:
