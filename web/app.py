@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.services = _services(settings)
     install_problem_handlers(app)
+    web.pages.install_error_pages(app)
     app.add_middleware(BodyLimit)
     core.metrics.instrument(app, process="web")
     for router in (

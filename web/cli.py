@@ -12,7 +12,6 @@ from rich.table import Table
 
 from core.errors import Problem
 from core.logging import configure_logging
-from core.migrate import upgrade
 from core.settings import Settings
 from web import doctor, operators
 from web.processes import PROCESSES, run_process
@@ -62,12 +61,8 @@ def db_upgrade() -> None:
     """Bring the schema of DATABASE_URL (or of the embedded database) up to date."""
 
     async def run() -> None:
-        settings = Settings()
-        if settings.database_url is not None:
-            await upgrade(settings.database_url.get_secret_value())
-        else:
-            async with with_database(settings, embed=True):
-                pass
+        async with with_database(Settings(), embed=True):
+            pass
 
     asyncio.run(run())
     console.print("The schema is up to date.")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
+import asyncpg
 from pydantic import SecretStr
 from pydantic_core import to_jsonable_python
 
@@ -33,6 +34,7 @@ STANDBY = ("receive",)
 
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
+DATABASE_WATCH_SECONDS = 0.5
 FIRST_RESTART_SECONDS = 0.05
 LONGEST_RESTART_SECONDS = 5.0
 STABLE_SECONDS = 10.0
@@ -54,6 +56,12 @@ class DatabaseUrlMissing(Problem):
     status = 503
     code = "database_url_missing"
     title = "Set DATABASE_URL; only `encore up` brings its own PostgreSQL"
+
+
+class DatabaseUnreachable(Problem):
+    status = 503
+    code = "database_unreachable"
+    title = "The database does not answer"
 
 
 class NotReady(Problem):
@@ -263,19 +271,43 @@ async def with_database(
     over from a supervisor that was killed.
     """
     server: EmbeddedPostgres | None = None
+    keeper: asyncio.Task[None] | None = None
     if settings.database_url is None and embed:
         embedded = EmbeddedPostgres(settings.data_dir / "postgres")
         server = embedded if owned or embedded.running_port() is None else None
         url = await asyncio.to_thread(embedded.start)
         settings = settings.model_copy(update={"database_url": SecretStr(url)})
+        keeper = asyncio.create_task(_keep_database(embedded)) if owned else None
     if settings.database_url is None:
         raise DatabaseUrlMissing
     try:
-        await upgrade(settings.database_url.get_secret_value())
+        await _upgrade(settings.database_url.get_secret_value())
         yield settings
     finally:
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
         if server is not None:
             await asyncio.to_thread(server.stop)
+
+
+async def _upgrade(url: str) -> None:
+    try:
+        await upgrade(url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnreachable(f"DATABASE_URL: {type(error).__name__}: {error}") from error
+
+
+async def _keep_database(server: EmbeddedPostgres) -> None:
+    """Starts a server that was killed again; it keeps its port, so that pools find it."""
+    while True:
+        await asyncio.sleep(DATABASE_WATCH_SECONDS)
+        if server.running_port() is None:
+            log.error("the embedded PostgreSQL has ended; starting it again")
+            try:
+                await asyncio.to_thread(server.start)
+            except (Problem, OSError) as error:
+                log.error("it did not start: %s", error)
 
 
 @contextlib.asynccontextmanager

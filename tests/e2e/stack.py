@@ -96,6 +96,11 @@ class Stack:
         """The process id of a running part (`receive`, `package`, ...)."""
         return int((self.data_dir / f"{name}.pid").read_text())
 
+    def postgres_pid(self) -> int | None:
+        for pid_file in (self.data_dir / "postgres").rglob("postmaster.pid"):
+            return int(pid_file.read_text().splitlines()[0])
+        return None
+
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 

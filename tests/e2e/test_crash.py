@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from demo.client import ApiError
 from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
 from tests.e2e.sound import Sound, hear
 from tests.e2e.stack import Stack, running_stack
@@ -127,6 +128,38 @@ async def test_another_process_dies(own_stack: Stack, name: str) -> None:
         assert recording["packets_lost"] == 0
         assert replay.seconds == pytest.approx(seconds, abs=0.1)
         assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [])
+
+
+async def test_the_database_dies(own_stack: Stack) -> None:
+    """Receiving and packaging go on; the server is started again and the rows follow."""
+    tone = tone_packets("ada", TONE_S)
+    async with live_room(own_stack.web_url, "ada") as room:
+        (await room.publish("ada")).play(tone)
+        await asyncio.sleep(3.0)
+        old = own_stack.postgres_pid()
+        assert old is not None
+        os.kill(old, signal.SIGKILL)
+        await until(lambda: _new_postmaster(own_stack, old), seconds=30)
+        ended = await until(lambda: _accepted(room.end))
+        url = f"{own_stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        replay = await hear(url)
+        recording = await room.stored_recording()
+    assert recording["gaps"] == []
+    assert replay.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
+    assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [])
+
+
+async def _new_postmaster(stack: Stack, old: int) -> bool:
+    return stack.postgres_pid() not in (None, old)
+
+
+async def _accepted(call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any] | None:
+    """The answer, or None while the server refuses: it recovers from the kill."""
+    try:
+        return await call()
+    except (ApiError, httpx.TransportError):
+        return None
 
 
 async def until_serving(stack: Stack) -> None:

@@ -51,6 +51,9 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
         (["serve"], {}, "DATABASE_URL"),
         (["work"], {}, "DATABASE_URL"),
         (["ingest"], {}, "DATABASE_URL"),
+        (["work"], {"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/d"}, "DATABASE_URL"),
+        (["db", "upgrade"], {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, "DATABASE_URL"),
+        (["admin", "create", "nobody", "--password", "x" * 20], {}, "email"),
     ],
 )
 def test_a_refusal_is_one_line(
@@ -60,6 +63,7 @@ def test_a_refusal_is_one_line(
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert says.lower() in done.stderr.lower()
+    assert "hunter2" not in done.stderr
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
@@ -78,7 +82,10 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = encore(tmp_path, "doctor", ENCORE_EDGE_PORT=str(taken.getsockname()[1]))
+        free = dict.fromkeys(
+            ("ENCORE_WEB_PORT", "ENCORE_INGEST_PORT", "ENCORE_INGEST_UDP_PORT"), "0"
+        )
+        done = encore(tmp_path, "doctor", ENCORE_EDGE_PORT=str(taken.getsockname()[1]), **free)
     assert done.returncode == 1
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
     assert lines["ports"].startswith("FIX")
