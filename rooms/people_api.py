@@ -13,6 +13,7 @@ from core.auth.display import NameInvalid
 from core.auth.documented import problems
 from core.auth.limits import ROOM_TOKEN
 from core.auth.principal import Principal
+from core.auth.room_tokens import RoomTokenExpired
 from core.errors import Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
@@ -71,7 +72,7 @@ class NothingToChange(Invalid):
     tags=["people"],
     summary="Join a live room",
     dependencies=TOKENS,
-    responses=problems(*REFUSED, StageFull),
+    responses=problems(*REFUSED, RoomTokenExpired, StageFull),
 )
 async def join(
     room_id: UUID,
@@ -80,7 +81,10 @@ async def join(
     session: SessionDep,
     principal: CallerDep,
 ) -> Joined:
-    """As host, as what an accepted invitation offered, or as listener. Again: a fresh token."""
+    """As host, as what an accepted invitation offered, or as listener. Again: a fresh token.
+
+    What it says of groups ends with the token that the platform minted: ask it for another.
+    """
     room, own = await participation.join_room(session, principal=principal, room_id=room_id)
     response.headers["Cache-Control"] = "no-store"
     return Joined.of(own, token_for(services.secret, principal, room, own))
@@ -258,7 +262,7 @@ async def invite(
     tags=["people"],
     summary="Accept an invitation to the stage",
     dependencies=TOKENS,
-    responses=problems(*REFUSED, StageFull),
+    responses=problems(*REFUSED, RoomTokenExpired, StageFull),
 )
 async def accept(
     room_id: UUID,

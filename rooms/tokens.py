@@ -1,7 +1,7 @@
 """Room tokens: issued with a join, and minted by a platform's server for its people."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,13 @@ from core.auth.api_keys import upsert_external_user
 from core.auth.dependencies import require_scope
 from core.auth.models import User
 from core.auth.principal import Principal, Scope
-from core.auth.room_tokens import DEFAULT_TTL, IssuedToken, RoomClaims, issue_room_token
+from core.auth.room_tokens import (
+    DEFAULT_TTL,
+    IssuedToken,
+    RoomClaims,
+    RoomTokenExpired,
+    issue_room_token,
+)
 from rooms.access import Action
 from rooms.models import Participant, Role, Room
 from rooms.moderation import ParticipantRemoved, change_role
@@ -20,7 +26,10 @@ from rooms.queries import participant_of, room_for
 def token_for(
     secret: bytes, principal: Principal, room: Room, participant: Participant
 ) -> IssuedToken:
-    """For somebody who joined; vouched groups go on, so that a group room stays open to him."""
+    """For somebody who joined; vouched groups go on, so that a group room stays open to him.
+
+    Raises RoomTokenExpired when the vouching ends within this second.
+    """
     claims = RoomClaims(
         platform_id=room.platform_id,
         user_id=participant.user_id,
@@ -30,7 +39,17 @@ def token_for(
         groups=tuple(sorted(principal.groups)),
         participant_id=participant.id,
     )
-    return issue_room_token(secret, claims, ttl=DEFAULT_TTL)
+    return issue_room_token(secret, claims, ttl=_lifetime(principal))
+
+
+def _lifetime(principal: Principal) -> timedelta:
+    """Groups are vouched for until the caller's own token ends, however often he joins."""
+    if not principal.groups or principal.expires_at is None:
+        return DEFAULT_TTL
+    left = principal.expires_at - datetime.now(UTC)
+    if left < timedelta(seconds=1):
+        raise RoomTokenExpired
+    return min(DEFAULT_TTL, left)
 
 
 @dataclass(frozen=True, slots=True)

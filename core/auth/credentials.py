@@ -123,6 +123,7 @@ def _by_room_token(secret: bytes, presented: str) -> Principal:
         display_name=claims.display_name,
         groups=frozenset(claims.groups),
         room_id=claims.room_id,
+        expires_at=claims.expires_at,
     )
 
 

@@ -1,6 +1,7 @@
 """The caller of a request, as every access decision sees it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -40,6 +41,8 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     room_id: UUID | None = None
+    expires_at: datetime | None = None
+    """Of a room token: how long the platform vouches. None for what can be revoked."""
 
 
 STRANGER = Principal()

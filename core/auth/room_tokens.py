@@ -4,7 +4,7 @@ The signature is HMAC-SHA256 under a key derived for this purpose only; the algo
 type are pinned (RFC 8725, 3.1 and 3.11). A token cannot be taken back, so it lives minutes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -58,6 +58,8 @@ class RoomClaims:
     role: str
     groups: tuple[str, ...] = ()
     participant_id: UUID | None = None
+    expires_at: datetime | None = field(default=None, compare=False)
+    """Set by reading; what is issued lives for the `ttl` given then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,15 @@ def read_room_token(secret: bytes, token: str) -> RoomClaims:
         return _verified(secret, token)
     except ExpiredTokenError:
         raise RoomTokenExpired from None
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (
+        JoseError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ):
         # Which check failed helps only a forger.
         raise RoomTokenInvalid from None
 
@@ -152,4 +162,5 @@ def _from_payload(payload: dict[str, Any]) -> RoomClaims:
         role=str(payload["role"]),
         groups=tuple(str(group) for group in payload["groups"]),
         participant_id=UUID(participant) if participant else None,
+        expires_at=datetime.fromtimestamp(payload["exp"], UTC),
     )

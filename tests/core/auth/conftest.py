@@ -83,6 +83,7 @@ def _shown(principal: Principal) -> dict[str, Any]:
         "admin": principal.admin,
         "scopes": sorted(principal.scopes),
         "groups": sorted(principal.groups),
+        "expires_at": principal.expires_at,
     }
 
 

@@ -85,9 +85,10 @@ async def test_an_api_key_is_its_platform_with_scopes(
 
 async def test_a_room_token_is_a_person_in_one_room(client: httpx.AsyncClient) -> None:
     claims = RoomClaims(uuid4(), uuid4(), uuid4(), "Ada", "speaker", ("patrons",))
-    token = issue_room_token(SECRET, claims).token
-    body = (await client.get("/probe", headers=bearer(token))).json()
+    issued = issue_room_token(SECRET, claims)
+    body = (await client.get("/probe", headers=bearer(issued.token))).json()
     assert body["kind"] == "room_token"
+    assert datetime.fromisoformat(body["expires_at"]) == issued.expires_at
     assert (body["user_id"], body["room_id"]) == (str(claims.user_id), str(claims.room_id))
     assert body["groups"] == ["patrons"]
     assert body["admin"] is False

@@ -69,6 +69,7 @@ def test_what_is_issued_is_read(claims: RoomClaims) -> None:
     assert read_room_token(SECRET, issued.token) == claims
     left = issued.expires_at - datetime.now(UTC)
     assert timedelta(minutes=9, seconds=55) < left <= timedelta(minutes=10)
+    assert read_room_token(SECRET, issued.token).expires_at == issued.expires_at
     assert looks_like_jwt(issued.token)
 
 
