@@ -100,7 +100,12 @@ class Instrument:
 
 def route_of(scope: Scope) -> str:
     """The template (`/v1/rooms/{room_id}`) that answered, never the path with its ids."""
-    return str(getattr(scope.get("route"), "path", None) or UNMATCHED)
+    route = scope.get("route")
+    # A router inside a router keeps its own paths; FastAPI puts the whole one here.
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    if included is not None and included.original_route is route:
+        route = included
+    return str(getattr(route, "path", None) or UNMATCHED)
 
 
 def _identifier(scope: Scope) -> str:

@@ -42,7 +42,16 @@ def application(process: str, **values: str) -> FastAPI:
 
         return StreamingResponse(chunks())
 
+    people = APIRouter(prefix="/rooms/{room_id}")
+
+    @people.post("/join")
+    async def join(room_id: str) -> dict[str, str]:
+        return {"id": room_id}
+
+    api = APIRouter(prefix="/v1")
+    api.include_router(people)
     app.include_router(rooms)
+    app.include_router(api)
     app.mount("/static", StaticFiles(directory="."), name="static")
     app.state.services = WithSettings(**values)
     install_problem_handlers(app)
@@ -78,6 +87,15 @@ async def test_requests_are_counted_by_route_template() -> None:
     assert counted(process, "/v1/rooms/{room_id}", 405, "OTHER") == 1
     in_flight = REGISTRY.get_sample_value("encore_http_requests_in_flight", {"process": process})
     assert in_flight == 0
+
+
+async def test_a_router_inside_a_router_is_counted_with_every_prefix() -> None:
+    process = uuid7().hex
+    async with calling(application(process)) as client:
+        assert (await client.post("/v1/rooms/1/join")).status_code == 200
+        assert (await client.get("/v1/rooms/1/join")).status_code == 405
+    assert counted(process, "/v1/rooms/{room_id}/join", 200, "POST") == 1
+    assert counted(process, "/v1/rooms/{room_id}/join", 405) == 1
 
 
 async def test_a_harmless_request_id_is_kept_and_another_replaced() -> None:
