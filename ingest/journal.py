@@ -28,6 +28,9 @@ MAGIC: Final = b"ENCJRNL1"
 NO_LEVEL: Final = 255
 """`Packet.level` where the sender negotiated no RFC 6464 level; else 0 (loud) to 127 dB below."""
 
+LAST_STREAM: Final = 0xFFFF
+"""Stream numbers run from 1 to this."""
+
 _BATCH = struct.Struct("<IIq")
 _PACKET = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")

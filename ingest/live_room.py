@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from uuid import UUID
 
-from ingest.journal import NO_LEVEL, Packet
+from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
 from ingest.journal_end import JournalEnd
 from ingest.marks import RecordMark, RoomEnded, StreamClosed, StreamOpened
 from ingest.peer import Peer
@@ -19,7 +19,8 @@ class LiveRoom:
     """Kept is what comes from an established peer of somebody on stage, with consent, not muted,
     while the room is live and on the record.
 
-    `end` is what earlier files of the journal hold: stream numbers go on, marks are not repeated.
+    Whenever keeping stops the stream is closed; what is kept later is a new one. `end` is what
+    earlier files of the journal hold: stream numbers go on, marks are not repeated.
     """
 
     def __init__(self, stage: Stage, recorder: Recorder, end: JournalEnd) -> None:
@@ -29,6 +30,9 @@ class LiveRoom:
         self.peers: dict[UUID, Peer] = {}
         """The established peer of each participant; a newer one takes its place."""
         self._streams = end.streams
+        self._counts_at: dict[int, tuple[int, int]] = {}
+        """Packets received and lost before each open stream began."""
+
         self._marks = end.marks
         self.apply(stage)
 
@@ -52,6 +56,8 @@ class LiveRoom:
             self._end(stage.ended_room_ms or 0)
         for peer in self.peers.values():
             peer.kept = self._keeps(peer.participant_id)
+            if not peer.kept:
+                self._close_streams(peer)
         self.recorder.flush()
 
     def _end(self, room_ms: int) -> None:
@@ -100,17 +106,25 @@ class LiveRoom:
     def _close_streams(self, peer: Peer) -> None:
         for ssrc, number in peer.numbers.items():
             stream = peer.streams[ssrc]
-            self.recorder.write(StreamClosed(number, stream.received, stream.lost))
+            received, lost = self._counts_at.pop(number)
+            lost = max(stream.lost - lost, 0)  # those counted before may have come after all
+            self.recorder.write(StreamClosed(number, stream.received - received, lost))
         peer.numbers.clear()
 
     def on_packet(self, peer: Peer, ssrc: int, packet: Packet) -> None:
         """Keeps one packet; a stream's first opens it."""
         if packet.stream == 0:
-            self._streams += 1
-            peer.numbers[ssrc] = self._streams
+            number = peer.numbers[ssrc] = self._new_number()
+            stream = peer.streams[ssrc]
+            self._counts_at[number] = stream.received - 1, stream.lost
             has_level = packet.level != NO_LEVEL
-            self.recorder.write(
-                StreamOpened(self._streams, str(peer.participant_id), ssrc, has_level)
-            )
-            packet = replace(packet, stream=self._streams)
+            self.recorder.write(StreamOpened(number, str(peer.participant_id), ssrc, has_level))
+            packet = replace(packet, stream=number)
         self.recorder.keep(packet)
+
+    def _new_number(self) -> int:
+        """The next that is not open: they come round, however often somebody mutes."""
+        self._streams = self._streams % LAST_STREAM + 1
+        while self._streams in self._counts_at:
+            self._streams = self._streams % LAST_STREAM + 1
+        return self._streams

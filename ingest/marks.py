@@ -44,7 +44,11 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """The peer left or timed out; the last RTP statistics of the stream."""
+    """Nothing of it is kept any more: its peer left, or was muted, off the stage or off the record.
+
+    What is heard of the same SSRC later is a new stream, so a hole in a stream's sequence is
+    always a loss. `received` and `lost` are its RTP statistics since it was opened.
+    """
 
     kind: ClassVar[str] = "stream.closed"
     stream: int

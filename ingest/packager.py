@@ -217,6 +217,8 @@ class Packager:
             self._tracks[mark.participant_id] = track
         track.timeline.open(mark.stream)
         self._stream_tracks[mark.stream] = track
+        self._closing.pop(mark.stream, None)
+        self._level_less.discard(mark.stream)
         if not mark.has_level:
             self._level_less.add(mark.stream)
 
@@ -227,8 +229,6 @@ class Packager:
             self._closing[stream] = _to_samples(room_us) + RATE
 
     def _on_mark(self, mark: RecordMark) -> None:
-        for track in self._tracks.values():
-            track.timeline.forgive()
         if not mark.on:
             self._spans.finish(mark.room_ms, settled=self._horizon)
             return

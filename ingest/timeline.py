@@ -29,9 +29,6 @@ MAX_DROPOUT: Final = 3000
 MAX_MISORDER: Final = 1000
 """A sequence number outside of these is another sequence (RFC 3550, A.1, with 2.5 ms in mind)."""
 
-LOSS_LIMIT: Final = 5 * 48_000
-"""A longer hole in a sequence was withheld on purpose (muted, off the stage), not lost."""
-
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -86,7 +83,6 @@ class _Epoch:
         self.last_seq: int | None = None
         self.last_end = 0
         self.offset: int | None = None
-        self.forgiven = -1
         self.strange: int | None = None
 
     def broken_by(self, packet: Packet) -> bool:
@@ -143,7 +139,7 @@ class TrackTimeline:
         self._current: dict[int, _Epoch] = {}
 
     def open(self, stream: int) -> None:
-        """A new SSRC: its packets supersede those of earlier streams once they are placed."""
+        """Its packets supersede those of earlier streams once they are placed."""
         epoch = _Epoch()
         self._epochs.append(epoch)
         self._current[stream] = epoch
@@ -152,12 +148,6 @@ class TrackTimeline:
         """No more packets of it come; those that wait are still placed."""
         self._current.pop(stream, None)
         self._drop_finished()
-
-    def forgive(self) -> None:
-        """Packets are withheld from here on: the hole that follows is not a loss."""
-        for epoch in self._current.values():
-            if epoch.seqs.highest is not None:
-                epoch.forgiven = epoch.seqs.highest
 
     def push(self, packet: Packet, room_us: int) -> None:
         epoch = self._current.get(packet.stream)
@@ -256,12 +246,9 @@ class TrackTimeline:
         """Counts the hole before `seq`; its length in samples where packets were lost."""
         if epoch.last_seq is None or seq == epoch.last_seq + 1:
             return 0
-        hole = head.time - epoch.last_end
-        if epoch.last_seq <= epoch.forgiven < seq or hole > LOSS_LIMIT:
-            return 0
         epoch.missing = set(range(max(epoch.last_seq + 1, seq - MAX_MISORDER), seq))
         self.counts.lost += seq - epoch.last_seq - 1
-        return max(hole, 0)
+        return max(head.time - epoch.last_end, 0)
 
     def _supersede(self, epoch: _Epoch) -> None:
         """Earlier epochs are over once a later one plays."""

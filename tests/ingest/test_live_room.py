@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.journal import NO_LEVEL, Packet
+from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
 from ingest.journal_end import JournalEnd
 from ingest.live_room import LiveRoom
 from ingest.marks import Mark, RecordingOpened, RoomEnded, StreamClosed, StreamOpened
@@ -125,10 +125,59 @@ def test_a_stream_opens_with_its_first_kept_packet_and_closes_with_its_counts(
     assert marks_of(tmp_path)[1:] == [
         StreamOpened(1, str(ADA), 5, has_level=True),
         StreamOpened(2, str(ADA), 6, has_level=False),
-        StreamClosed(1, 3, 1),
+        StreamClosed(1, 2, 1),
         StreamClosed(2, 1, 0),
     ]
     assert [(p.stream, p.seq) for p in Journal(tmp_path).packets()] == [(1, 2), (1, 4), (2, 9)]
+    room.recorder.close()
+
+
+@pytest.mark.parametrize(
+    "withheld",
+    [
+        stage(speaker(ADA, muted=True)),
+        stage(speaker(ADA, on_stage=False)),
+        stage(speaker(ADA, consented=False)),
+        stage(),
+        stage(speaker(ADA), marks=(ON, OFF)),
+    ],
+)
+def test_what_is_kept_again_is_a_new_stream(tmp_path: Path, withheld: Stage) -> None:
+    room = open_room(tmp_path, stage(speaker(ADA)))
+    peer = peer_of(ADA)
+    room.connected(peer)
+    say(room, peer, 1)
+    room.apply(withheld)
+    room.apply(withheld)
+    for seq in (2, 3, 5):
+        say(room, peer, seq)
+    room.apply(replace(stage(speaker(ADA)), marks=(ON, OFF, RecordMark(900, on=True))))
+    say(room, peer, 6)
+    say(room, peer, 8)
+    room.gone(peer)
+    assert [m for m in marks_of(tmp_path) if not isinstance(m, Marked)] == [
+        StreamOpened(1, str(ADA), 5, has_level=True),
+        StreamClosed(1, 1, 0),
+        StreamOpened(2, str(ADA), 5, has_level=True),
+        StreamClosed(2, 2, 1),
+    ]
+    assert [(p.stream, p.seq) for p in Journal(tmp_path).packets()] == [(1, 1), (2, 6), (2, 8)]
+    room.recorder.close()
+
+
+def test_stream_numbers_come_round_past_those_in_use(tmp_path: Path) -> None:
+    end = JournalEnd(files=1, streams=LAST_STREAM - 1, marks=1)
+    room = open_room(tmp_path, stage(speaker(ADA), speaker(BEN)), end)
+    ada, ben = peer_of(ADA), peer_of(BEN)
+    room.connected(ada)
+    room.connected(ben)
+    say(room, ada, 1)
+    say(room, ben, 1)
+    assert (Journal(tmp_path).streams(ADA), Journal(tmp_path).streams(BEN)) == ([LAST_STREAM], [1])
+    room.apply(stage(speaker(ADA, muted=True), speaker(BEN)))
+    room.apply(stage(speaker(ADA), speaker(BEN)))
+    say(room, ada, 2)
+    assert Journal(tmp_path).streams(ADA) == [LAST_STREAM, 2]
     room.recorder.close()
 
 

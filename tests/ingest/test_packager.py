@@ -212,9 +212,11 @@ def test_a_pause_is_no_loss(folders: Folders) -> None:
     """The receiving process keeps nothing while off the record."""
     maker = JournalMaker()
     maker.record(0, on=True)
-    maker.speak(Voice(participant(1), tone(5), drop=lambda i: 100 <= i < 150))
+    stream = maker.speak(Voice(participant(1), tone(2.01)))
     maker.record(2, on=False)
+    maker.close(2.05, stream)
     maker.record(3, on=True)
+    maker.speak(Voice(participant(1), tone(2), start=3, seq=1150, timestamp=5_144_000))
     maker.end(5)
     maker.write(folders)
     lines = package(folders, maker.recording_id)

@@ -116,7 +116,8 @@ async def test_nothing_is_kept_without_consent_or_off_the_record(scene: Scene) -
         assert len(marked) == 1
         await hall.record(RecordingState.ON)
         await eventually(lambda: len(journal.packets()) > kept)
-    assert journal.streams(ben.participant_id) == [1], "the stream goes on through a pause"
+    assert journal.streams(ben.participant_id) == [1, 2], "closed and opened by the pause"
+    assert [m.lost for m in journal.marks() if isinstance(m, StreamClosed)] == [0]
 
 
 def _off(mark: object) -> object:

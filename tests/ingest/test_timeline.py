@@ -1,7 +1,7 @@
 """The timeline under everything that a network and a client do to packets."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -285,21 +285,27 @@ def test_a_stall_of_the_network_moves_nothing() -> None:
     assert all(b.start == a.end for a, b in pairwise(placed))
 
 
-def test_what_was_withheld_is_not_lost() -> None:
-    sent = stream(300)
+@pytest.mark.parametrize("withheld", [50, 500])
+def test_what_was_withheld_is_not_lost(withheld: int) -> None:
+    """The same SSRC goes on as another stream of the journal."""
+    sent = stream(150 + withheld)
+    after = [Sent(s.arrival, replace(s.packet, stream=2), s.truth) for s in sent[100 + withheld :]]
     timeline = track()
     placed = play(timeline, sent[:100])
-    timeline.forgive()
-    placed += play(timeline, sent[200:])
-    assert timeline.counts.lost == 0
+    timeline.close(1)
+    timeline.open(2)
+    placed += play(timeline, after)
+    assert (len(placed), timeline.counts.lost) == (150, 0)
     assert placed[100].lost == 0
+    assert abs(placed[100].start - after[0].truth) <= GRID
 
 
-def test_a_long_mute_is_not_lost() -> None:
+def test_a_network_that_was_away_for_long_has_lost_it_all() -> None:
     sent = stream(2000)
     timeline = track()
-    play(timeline, sent[:100] + sent[400:])
-    assert timeline.counts.lost == 0
+    placed = play(timeline, sent[:100] + sent[400:])
+    assert timeline.counts.lost == 300
+    assert placed[100].lost == 300 * 960
 
 
 def test_malformed_and_unknown_packets_are_counted() -> None:
