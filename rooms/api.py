@@ -7,11 +7,13 @@ from fastapi import APIRouter, Depends, Query
 
 import rooms.groups_api
 import rooms.people_api
+from core.auth.accounts import EmailNotVerified, require_verified
 from core.auth.browser import CrossSite
 from core.auth.dependencies import AccountNeeded, CallerDep, ScopeMissing
 from core.auth.documented import problems
+from core.auth.principal import Kind
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
-from core.http import SessionDep
+from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from rooms import lifecycle
 from rooms.access import Action, RoomEnded, RoomNotLive
@@ -47,11 +49,18 @@ Limit = Annotated[int, Query(ge=1, le=100)]
     tags=["rooms"],
     summary="Open a room",
     dependencies=[Depends(rate_limit(CREATE, per_credential=True))],
-    responses=problems(*REFUSED, AccountNeeded, GroupMismatch, HostUnknown),
+    responses=problems(*REFUSED, AccountNeeded, EmailNotVerified, GroupMismatch, HostUnknown),
 )
-async def create(new: NewRoom, session: SessionDep, principal: CallerDep) -> RoomOut:
+async def create(
+    new: NewRoom, services: ServicesDep, session: SessionDep, principal: CallerDep
+) -> RoomOut:
     """A person hosts it; an API key names a user of its platform. It is live only with
-    `POST /v1/rooms/{room_id}/live`, whatever `scheduled_at` says."""
+    `POST /v1/rooms/{room_id}/live`, whatever `scheduled_at` says.
+
+    In production a person's email must be confirmed first.
+    """
+    if principal.kind is Kind.USER and principal.user_id is not None:
+        await require_verified(session, services.settings, principal.user_id)
     draft = RoomDraft(**new.model_dump(exclude={"host_id"}))
     room = await lifecycle.create_room(
         session, principal=principal, draft=draft, host_id=new.host_id

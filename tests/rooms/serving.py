@@ -18,15 +18,17 @@ import rooms.sse
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
-from core.settings import Settings
+from core.settings import Environment, Settings
 from core.storage import open_store
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL
 
 SECRET = b"a secret of this test installation, long enough"
 
 
-def make_app(database: Database, folder: Path) -> FastAPI:
-    settings = Settings(_env_file=None, data_dir=folder)
+def make_app(
+    database: Database, folder: Path, environment: Environment = Environment.DEVELOPMENT
+) -> FastAPI:
+    settings = Settings(_env_file=None, data_dir=folder, environment=environment)
     app = FastAPI()
     app.state.services = Services(
         settings=settings,

@@ -1,14 +1,17 @@
 """Every endpoint x every caller, over HTTP with real credentials."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from core.auth.principal import Scope
 from core.auth.room_tokens import RoomClaims, issue_room_token, read_room_token
-from tests.factories import make_api_key
-from tests.rooms.serving import SECRET
+from core.settings import Environment
+from tests.factories import make_api_key, make_user, sign_in
+from tests.rooms.serving import SECRET, in_process, make_app
 from tests.rooms.world import Json, World, world
 
 __all__ = ["world"]
@@ -229,6 +232,25 @@ async def test_an_invitation_over_http(world: World) -> None:
     assert (await world.call("cohost", "POST", path, offer)).status_code == 201
     joined = await world.call("user", "POST", f"{path}/accept")
     assert joined.json()["participant"]["on_stage"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "refused"), [(Environment.PRODUCTION, 403), (Environment.DEVELOPMENT, 201)]
+)
+async def test_in_production_hosts_have_confirmed_their_address(
+    world: World, tmp_path: Path, environment: Environment, refused: int
+) -> None:
+    async with world.database.transaction() as session:
+        newcomer = await make_user(session, world.platform, verified=False)
+        world.bearers["newcomer"] = await sign_in(session, newcomer)
+    named = {"title": "T", "host_id": str(newcomer.id)}
+    async with in_process(make_app(world.database, tmp_path, environment)) as client:
+        there = replace(world, client=client)
+        answer = await there.call("newcomer", "POST", "/rooms", {"title": "T"})
+        assert answer.status_code == refused
+        assert answer.status_code == 201 or answer.json()["code"] == "email_not_verified"
+        assert (await there.call("user", "POST", "/rooms", {"title": "T"})).status_code == 201
+        assert (await there.call("key", "POST", "/rooms", named)).status_code == 201
 
 
 @pytest.mark.parametrize(
