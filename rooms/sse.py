@@ -1,14 +1,14 @@
 """HTTP: a room's events as they happen (server-sent events, WHATWG HTML 9.2).
 
 Durable events carry `id: <seq>` and are resumed after it; ephemeral ones carry none and are
-never resumed. Access is asked again when the room or the caller's place in it changes, and
-every minute; the credential itself is checked when the stream opens.
+never resumed. Credential and access are asked again when the room or the caller's place in it
+changes, and every minute.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
@@ -16,9 +16,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Send
 
-from core.auth.dependencies import CallerDep
+from core.auth.credentials import Credential, authenticate
+from core.auth.dependencies import CallerDep, presented
 from core.auth.documented import problems
 from core.auth.principal import Principal
 from core.db import Database
@@ -86,6 +88,7 @@ async def events(
     services: ServicesDep,
     session: SessionDep,
     principal: CallerDep,
+    credential: Annotated[Credential | None, Depends(presented)],
     hub: Annotated[FeedHub, Depends(feed_hub)],
     after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -95,7 +98,8 @@ async def events(
     start = min(_position(last_event_id, after), room.event_seq)
     if room.state is RoomState.ENDED and start == room.event_seq:
         return Response(status_code=204)
-    watch = Watch(services.database, principal, room_id, hub.pace)
+    again = caller_again(principal, credential, services.secret)
+    watch = Watch(services.database, again, room_id, hub.pace, user_id=principal.user_id)
     return EventStream(event_frames(hub, watch, start), headers=HEADERS)
 
 
@@ -106,13 +110,37 @@ def _position(last_event_id: str | None, after: int) -> int:
     return min(int(last_event_id[:20]), MAX_SEQ)
 
 
+CallerAgain = Callable[[AsyncSession], Awaitable[Principal]]
+"""Who the stream's caller is by now. Raises Unauthenticated once the credential has ended."""
+
+
+def caller_again(principal: Principal, credential: Credential | None, secret: bytes) -> CallerAgain:
+    """`principal` as it was for a stranger; `secret` is the installation's."""
+
+    async def again(session: AsyncSession) -> Principal:
+        if credential is None:
+            return principal
+        return await authenticate(session, credential, secret=secret)
+
+    return again
+
+
 class Watch:
     """Whether the caller may go on, and when the stream ends by itself."""
 
-    def __init__(self, database: Database, principal: Principal, room_id: UUID, pace: Pace) -> None:
+    def __init__(
+        self,
+        database: Database,
+        caller: CallerAgain,
+        room_id: UUID,
+        pace: Pace,
+        *,
+        user_id: UUID | None = None,
+    ) -> None:
         self.database = database
-        self.principal = principal
         self.room_id = room_id
+        self._caller = caller
+        self._user_id = user_id
         self._pace = pace
         self._recheck_at = time.monotonic() + pace.recheck_s
         self._bye_at: float | None = None
@@ -121,7 +149,7 @@ class Watch:
         if frame.kind == EventKind.ROOM_ENDED:
             self._bye_at = time.monotonic() + self._pace.linger_s
         removed = frame.kind == EventKind.PARTICIPANT_REMOVED
-        mine = removed and frame.data.get("user_id") == str(self.principal.user_id)
+        mine = removed and frame.data.get("user_id") == str(self._user_id)
         if mine or frame.kind == EventKind.ROOM_UPDATED:
             self._recheck_at = 0.0
 
@@ -142,7 +170,8 @@ class Watch:
     async def _may_see(self) -> bool:
         try:
             async with self.database.transaction() as session:
-                await room_for(session, self.principal, self.room_id, Action.SEE)
+                principal = await self._caller(session)
+                await room_for(session, principal, self.room_id, Action.SEE)
         except Problem:
             return False
         except (OSError, SQLAlchemyError):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.db import Database
@@ -72,8 +73,11 @@ async def test_five_hundred_streams_make_one_query(database: Database, room: Roo
 
 async def ids_of(hub: FeedHub, database: Database, room: Room, after: int, last: int) -> list[int]:
     """What a client that has `after` is sent up to `last`."""
-    principal = Principal(platform_id=room.platform_id)
-    watch = Watch(database, principal, room.id, hub.pace)
+
+    async def stranger(_: AsyncSession) -> Principal:
+        return Principal(platform_id=room.platform_id)
+
+    watch = Watch(database, stranger, room.id, hub.pace)
     seen: list[int] = []
     async with asyncio.timeout(10), aclosing(event_frames(hub, watch, after)) as frames:
         async for frame in frames:

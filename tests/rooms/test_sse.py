@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,15 +10,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from core.auth.principal import Principal
+from core.auth.api_keys import revoke_api_key
+from core.auth.credentials import Credential, Source
+from core.auth.principal import Kind, Principal, Scope
+from core.auth.room_tokens import LEEWAY_SECONDS, RoomClaims, issue_room_token
+from core.auth.sessions import close_session
 from core.db import Database
 from rooms import groups, lifecycle
 from rooms.events import announce, record_event
 from rooms.feed import QUEUE_SIZE, FeedHub, Frame, Pace, Stream
 from rooms.models import Room, Visibility
-from tests.factories import make_user, sign_in
+from rooms.sse import Watch, caller_again
+from tests.factories import make_api_key, make_user, sign_in
 from tests.rooms.conftest import make_house
-from tests.rooms.serving import Sent, make_app, sent_events, served, until
+from tests.rooms.serving import SECRET, Sent, make_app, sent_events, served, until
 
 Bearer = dict[str, str]
 
@@ -182,6 +188,65 @@ async def test_who_loses_access_is_sent_away(scene: Scene) -> None:
         "room.updated",
         {"reason": "access"},
     ]
+
+
+async def by_session(scene: Scene) -> tuple[str, Callable[[], Awaitable[None]]]:
+    async with scene.database.transaction() as session:
+        guest = await make_user(session, scene.house.platform)
+        token = await sign_in(session, guest)
+
+    async def sign_out() -> None:
+        async with scene.database.transaction() as session:
+            await close_session(session, token)
+
+    return token, sign_out
+
+
+async def by_key(scene: Scene) -> tuple[str, Callable[[], Awaitable[None]]]:
+    async with scene.database.transaction() as session:
+        key, secret = await make_api_key(session, scene.house.platform)
+
+    async def revoke() -> None:
+        scopes = frozenset({Scope.KEYS_WRITE})
+        platform = Principal(Kind.API_KEY, scene.house.platform.id, scopes=scopes)
+        async with scene.database.transaction() as session:
+            await revoke_api_key(session, platform, key_id=key.id)
+
+    return secret, revoke
+
+
+@pytest.mark.parametrize("way", [by_session, by_key])
+async def test_a_credential_that_ends_takes_its_streams_with_it(
+    scene: Scene,
+    way: Callable[[Scene], Awaitable[tuple[str, Callable[[], Awaitable[None]]]]],
+) -> None:
+    scene.set_pace(Pace(recheck_s=0.05))
+    token, end = await way(scene)
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with scene.stream(headers=bearer, after=scene.room.event_seq) as stream:
+        await until(lambda: scene.hub.streams == 1)
+        await scene.record()
+        await take(stream, 1)
+        await end()
+        rest = [event async for event in stream if event.type != "ephemeral"]
+    assert rest == [Sent("bye", {"reason": "access"})]
+    again = await scene.client.get(f"/rooms/{scene.room.id}/events", headers=bearer)
+    assert again.status_code == 401
+
+
+@pytest.mark.parametrize(("age_s", "reason"), [(0, None), (60 + LEEWAY_SECONDS + 1, "access")])
+async def test_an_expired_room_token_ends_its_stream(
+    scene: Scene, age_s: int, reason: str | None
+) -> None:
+    principal = scene.host
+    assert principal.platform_id is not None
+    assert principal.user_id is not None
+    claims = RoomClaims(principal.platform_id, principal.user_id, scene.room.id, "Ada", "listener")
+    then = datetime.now(UTC) - timedelta(seconds=age_s)
+    issued = issue_room_token(SECRET, claims, ttl=timedelta(seconds=60), issued_at=then)
+    again = caller_again(principal, Credential(Source.HEADER, issued.token), SECRET)
+    watch = Watch(scene.database, again, scene.room.id, Pace(recheck_s=0))
+    assert await watch.reason_to_end() == reason
 
 
 async def test_an_idle_stream_beats_and_rechecks(scene: Scene) -> None:
