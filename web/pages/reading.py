@@ -12,7 +12,7 @@ from core.auth.principal import Principal
 from core.errors import Problem
 from rooms.access import Action, decide, visible_rooms
 from rooms.events import EventKind
-from rooms.models import Participant, Room, RoomEvent, RoomState
+from rooms.models import Participant, RecordingState, Room, RoomEvent, RoomState
 from rooms.queries import standing_on_stage
 
 LISTED = 60
@@ -108,6 +108,16 @@ async def latest_events(session: AsyncSession, room: Room) -> list[RoomEvent]:
         .limit(LATEST_EVENTS)
     )
     return list(await session.scalars(query))[::-1]
+
+
+async def recording_stopped(session: AsyncSession, room: Room) -> bool:
+    """For good: `off` alone may also mean that it never began."""
+    if room.recording_state is not RecordingState.OFF:
+        return False
+    stopped = sa.exists().where(
+        RoomEvent.room_id == room.id, RoomEvent.kind == EventKind.RECORDING_STOPPED
+    )
+    return bool(await session.scalar(sa.select(stopped)))
 
 
 async def host_name(session: AsyncSession, room: Room) -> str:

@@ -26,7 +26,11 @@ router = APIRouter(route_class=PageRoute)
 @router.get("/rooms/{room_id}")
 async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: UUID) -> Response:
     found, own = await room_for(session, me, room_id, Action.SEE)
-    shared: dict[str, Any] = {"room": found, "host_name": await reading.host_name(session, found)}
+    shared: dict[str, Any] = {
+        "room": found,
+        "host_name": await reading.host_name(session, found),
+        "can": reading.permissions(me, found, own),
+    }
     if found.state is RoomState.ENDED:
         data = _room_data(found, me, own)
         return page(request, "rooms/replay.html", me=me, data=data, **shared)
@@ -35,7 +39,6 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         request,
         "rooms/live.html",
         me=me,
-        can=reading.permissions(me, found, own),
         stage=there.stage,
         audience=there.audience + len(there.stage),
         data=_room_data(found, me, own) | await _live_data(session, found, there),
@@ -71,6 +74,7 @@ async def _live_data(session: AsyncSession, room: Room, there: reading.People) -
     events = await reading.latest_events(session, room)
     return {
         "seq": room.event_seq,
+        "recording_stopped": await reading.recording_stopped(session, room),
         "now_ms": time.time_ns() // 1_000_000,
         "participants": [_json(ParticipantOut, p) for p in (*there.stage, *there.asking)],
         "audience": there.audience + len(there.stage),

@@ -3,9 +3,10 @@ from uuid import uuid4
 import pytest
 
 from rooms.groups import create_group
-from rooms.models import Role, Visibility
+from rooms.models import RecordingState, Role, Visibility
 from rooms.moderation import change_role, invite, remove_participant
 from rooms.participation import join_room, set_hand
+from rooms.recording import set_recording
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
 
@@ -38,6 +39,33 @@ async def test_the_host_gets_the_controls(house: House, look: Look) -> None:
         "record": True,
         "end": True,
     }
+
+
+async def test_only_the_host_edits_and_calls_off(house: House, look: Look) -> None:
+    rooms = {"made": await made(house), "live": await live(house), "ended": await ended(house)}
+    guest = await house.user()
+    for state, room in rooms.items():
+        html = await look(house.hosting).text(f"/rooms/{room.id}")
+        assert f'data-api="PATCH /v1/rooms/{room.id}"' in html
+        assert ('id="call-off"' in html) == (state == "made")
+        assert ('name="scheduled_at"' in html) == (state == "made")
+        for other in (guest, house.stranger):
+            html = await look(other).text(f"/rooms/{room.id}")
+            assert 'id="edit' not in html
+            assert 'id="call-off"' not in html
+
+
+async def test_a_recording_stopped_for_good_is_told_from_one_that_never_began(
+    house: House, look: Look
+) -> None:
+    never = await live(house, record_from_start=False)
+    stopped = await live(house)
+    await set_recording(
+        house.session, principal=house.hosting, room_id=stopped.id, state=RecordingState.OFF
+    )
+    for room, expected in ((never, False), (stopped, True)):
+        html = await look(house.hosting).text(f"/rooms/{room.id}")
+        assert page_data(html)["recording_stopped"] is expected
 
 
 async def test_a_cohost_moderates_but_does_not_end(house: House, look: Look) -> None:

@@ -1,10 +1,12 @@
 /**
  * Forms that speak to the API: `data-api="POST /v1/..."` sends the named fields as JSON.
  *
+ * `{name}` in an address is the field of that name, which is then not sent beside it.
  * `data-then` is a second request with the same fields, `data-else` what to say when that one is
  * refused; `data-next` is where to go afterwards (`{id}` comes from the answer), `data-said` what
- * to say instead of going anywhere.
- * A field's `data-as` may be `list` (commas) or `instant` (local time, sent with its zone).
+ * to say instead of going anywhere. In a dialog the form closes it and fires `answered`.
+ * A field's `data-as` may be `list` (commas) or `instant` (local time, sent with its zone); what
+ * it sends when it is empty, if anything, stands as JSON in `data-empty`.
  */
 import { call } from "./api.js";
 
@@ -16,7 +18,7 @@ const READ = {
 
 function valueOf(field) {
   if (field.type === "checkbox") return READ.checkbox(field);
-  if (field.value === "") return undefined;
+  if (field.value === "") return field.dataset.empty ? JSON.parse(field.dataset.empty) : undefined;
   return (READ[field.dataset.as] ?? (() => field.value))(field);
 }
 
@@ -55,11 +57,22 @@ function mark(form, problem) {
 }
 
 function request(text, body) {
-  const [method, path] = text.split(" ");
-  return call(method, path, body);
+  const [method, template] = text.split(" ");
+  const rest = { ...body };
+  const path = template.replace(/\{(\w+)\}/g, (_, name) => {
+    delete rest[name];
+    return encodeURIComponent(body[name] ?? "");
+  });
+  return call(method, path, rest);
 }
 
 function finish(form, answer) {
+  const dialog = form.closest("dialog");
+  if (dialog) {
+    dialog.close();
+    form.dispatchEvent(new CustomEvent("answered", { detail: answer }));
+    return;
+  }
   if (form.dataset.said) {
     say(form, "done", form.dataset.said);
     form.reset();

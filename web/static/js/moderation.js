@@ -1,23 +1,14 @@
 /** What hosts and co-hosts do: the record, the hands, the people, the end. */
 import { call } from "./api.js";
+import { sure } from "./dialogs.js";
 import { actionButton } from "./stage-view.js";
 
 const HINTS = {
   on: "Everything said on stage is kept.",
   paused: "Nothing is kept now. The replay shows that something was left out.",
   off: "Nothing is kept.",
+  stopped: "The recording was stopped for good: nothing more is kept.",
 };
-
-function sure(text, label) {
-  const dialog = document.querySelector("#confirm");
-  document.querySelector("#confirm-text").textContent = text;
-  document.querySelector("#confirm-yes").textContent = label;
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
-}
 
 export class Moderation {
   constructor(roomId, me, report) {
@@ -66,20 +57,21 @@ export class Moderation {
   }
 
   #showButtons() {
-    const { state, recording } = this.stage;
+    const { state, recording, stopped } = this.stage;
     const live = state === "live";
     const runs = this.isHost || this.me.admin;
     const shown = {
       "go-live": state === "scheduled" && this.isHost,
-      record: live && recording === "off",
+      record: live && recording === "off" && !stopped,
       pause: live && recording === "on",
       resume: live && recording === "paused",
+      stop: live && recording !== "off" && runs,
       end: live && runs,
     };
     for (const [name, visible] of Object.entries(shown)) {
       this.card.querySelector(`[data-do="${name}"]`).hidden = !visible;
     }
-    document.querySelector("#record-hint").textContent = live ? HINTS[recording] : "";
+    document.querySelector("#record-hint").textContent = live ? HINTS[stopped ? "stopped" : recording] : "";
   }
 
   #actions(id) {
@@ -92,6 +84,7 @@ export class Moderation {
       record: record("on"),
       pause: record("paused"),
       resume: record("on"),
+      stop: () => this.#stop(record("off")),
       end: () => this.#end(),
       invite: () => call("POST", `${path}/invitations`, { user_id: person.user_id, role: "speaker" }),
       silence: () => call("PATCH", at, { muted: true }),
@@ -99,6 +92,11 @@ export class Moderation {
       demote: () => call("PATCH", at, { role: "listener" }),
       remove: () => this.#remove(person, at),
     };
+  }
+
+  async #stop(stop) {
+    const text = "What was said until now stays in the replay. Recording can’t be started again in this room.";
+    if (await sure(text, "Stop recording for good")) await stop();
   }
 
   async #end() {

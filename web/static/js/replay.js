@@ -3,6 +3,7 @@ import { call } from "./api.js";
 import { logLine, sentence } from "./log.js";
 import { RoomPlayer } from "./player.js";
 import { clockText, secondsOf } from "./room-clock.js";
+import { wireEditing } from "./room-head.js";
 import { drawStage } from "./stage-view.js";
 import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
 import { Timeline } from "./timeline.js";
@@ -240,4 +241,5 @@ async function load() {
 }
 
 wire();
+wireEditing(`/v1/rooms/${room.id}`, say);
 load().catch((error) => say(error.message));

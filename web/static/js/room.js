@@ -1,13 +1,16 @@
 /** The page of a room that is scheduled or live. */
+import { call } from "./api.js";
 import { RoomEvents } from "./events.js";
 import { Listening } from "./listening.js";
 import { logLine, sentence } from "./log.js";
 import { Moderation } from "./moderation.js";
+import { showHead, wireEditing } from "./room-head.js";
 import { drawStage, showSpeaking } from "./stage-view.js";
 import { Stage } from "./stage.js";
 import { You } from "./you.js";
 
 const BADGES = { on: ["rec", "REC"], paused: ["paused", "Off the record"], off: ["", "Not recorded"] };
+const TELL_WITHIN_MS = 4000;
 const $ = (selector) => document.querySelector(selector);
 
 const data = JSON.parse($("#room-data").textContent);
@@ -16,6 +19,7 @@ const { room, me } = data;
 const stage = new Stage({
   state: room.state,
   recording: room.recording_state,
+  stopped: data.recording_stopped,
   people: me.participant ? [...data.participants, me.participant] : data.participants,
 });
 const signedIn = Boolean(me.user_id);
@@ -73,8 +77,16 @@ function onDurable(event) {
   if (words) $("#moves").textContent = words;
   if (event.kind === "room.went_live") location.reload();
   if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
+  if (event.kind === "room.updated") readHeadSoon();
   if (event.kind === "room.ended") onEnd();
   render();
+}
+
+/** Somewhere in the next seconds: a whole audience hears of a change at once. */
+function readHeadSoon() {
+  clearTimeout(readHeadSoon.timer);
+  const read = async () => showHead(await call("GET", `/v1/rooms/${room.id}`));
+  readHeadSoon.timer = setTimeout(() => read().catch(() => {}), Math.random() * TELL_WITHIN_MS);
 }
 
 function onEnd() {
@@ -100,6 +112,7 @@ events.addEventListener("bye", ({ detail }) => detail.reason === "access" && loc
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 
 addEventListener("pageshow", (event) => event.persisted && location.reload());
+wireEditing(`/v1/rooms/${room.id}`, report);
 for (const event of data.events) log(event);
 render();
 you?.resume();

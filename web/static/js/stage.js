@@ -42,9 +42,10 @@ function known(facts) {
 }
 
 export class Stage {
-  constructor({ state = "scheduled", recording = "off", people = [] } = {}) {
+  constructor({ state = "scheduled", recording = "off", stopped = false, people = [] } = {}) {
     this.state = state;
     this.recording = recording;
+    this.stopped = stopped; // for good: it can't be started again
     this.people = new Map(people.map((person) => [person.id, { ...person }]));
   }
 
@@ -53,6 +54,7 @@ export class Stage {
     if (kind === "room.went_live") this.state = "live";
     if (kind === "room.ended") this.state = "ended";
     if (RECORDING[kind]) this.recording = RECORDING[kind];
+    if (kind === "recording.stopped") this.stopped = true;
     const offered = kind === "invitation.sent"; // its role is not the person's own yet
     const about = offered ? { ...data, role: undefined } : data;
     if (FACTS[kind] && data.participant_id) this.#set(about, FACTS[kind](data));

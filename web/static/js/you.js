@@ -1,5 +1,6 @@
 /** What the signed-in person does: join, raise a hand, agree, speak, mute, leave. */
 import { call } from "./api.js";
+import { ask } from "./dialogs.js";
 import { explain, LevelMeter, listMicrophones, openMicrophone } from "./microphone.js";
 import { Publisher, State } from "./whip.js";
 
@@ -10,14 +11,6 @@ const WORDS = {
   [State.STOPPED]: "Your microphone is off.",
 };
 const ON_STAGE = new Set(["host", "cohost", "speaker"]);
-
-function ask(dialog) {
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
-  });
-}
 
 /** `report` shows a refusal to the person. */
 export class You {
