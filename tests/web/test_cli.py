@@ -11,9 +11,11 @@ import pytest
 
 def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
+    own = {f"ENCORE_{name}_PORT": "0" for name in ("WEB", "EDGE", "INGEST", "INGEST_UDP")}
+    own |= {"ENCORE_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "web.cli", *arguments],
-        env={**unset, "ENCORE_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200", **environment},
+        env={**unset, **own, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -63,6 +64,10 @@ PUBLIC: Final[dict[str, str]] = {
     "POST /v1/rooms/{room}/invitations":     "401   403   403   403   201   201   .     201   201",
     "POST /v1/rooms/{room}/invitations/accept":
                                              "401   403   403   403   403   403   .     403   403",
+    "POST /v1/rooms/{room}/invitations/decline":
+                                             "401   403   403   403   403   403   .     403   403",
+    "DELETE /v1/rooms/{room}/invitations/{guest}":
+                                             "401   403   403   403   204   204   .     204   204",
     "POST /v1/rooms/{room}/tokens":          "401   403   403   403   403   403   403   201   403",
     "GET /v1/rooms/{room}/history":          "200   200   200   200   200   200   .     200   200",
     "GET /v1/rooms/{room}/events":           "200   200   200   200   200   200   .     200   200",
@@ -83,7 +88,7 @@ PUBLIC: Final[dict[str, str]] = {
     "GET /v1/api-keys":                      "401   403   403   403   403   403   403   200   200",
     "POST /v1/api-keys":                     "401   403   403   403   403   403   403   201   201",
     "DELETE /v1/api-keys/{missing}":         "401   403   403   403   403   403   403   .     .  ",
-    "PUT /v1/users/{external}":              "401   403   403   403   403   403   403   200   403",
+    "PUT /v1/users/{external}":              "401   403   403   403   403   403   403   201   403",
     "GET /v1/webhook-endpoints":             "401   403   403   403   403   403   403   200   200",
     "POST /v1/webhook-endpoints":            "401   403   403   403   403   403   403   201   201",
     "DELETE /v1/webhook-endpoints/{missing}":
@@ -118,7 +123,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "PUT /v1/rooms/{room}/hand": {"raised": True},
     "PATCH /v1/rooms/{room}/participants/{guest}": {"role": "speaker"},
     "POST /v1/rooms/{room}/invitations": {"user_id": "{user}", "role": "speaker"},
-    "POST /v1/rooms/{room}/tokens": {"external_user_id": "42", "display_name": "Guest"},
+    "POST /v1/rooms/{room}/tokens": {"external_user_id": "{external}", "display_name": "Guest"},
     "POST /v1/groups": {"name": "Friends"},
     "PATCH /v1/me": {"display_name": "Renamed"},
     "POST /v1/me/password": {"current": "not the one it is", "password": "x" * 20},
@@ -169,7 +174,7 @@ class World:
             "group": str(group.id),
             "user": str(target.id),
             "missing": str(uuid7()),
-            "external": "42",
+            "external": uuid4().hex,
         }
 
     async def _fill(
