@@ -1,7 +1,9 @@
 """A room while this machine receives it: the stage decides whose packets the recorder keeps."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
@@ -13,6 +15,7 @@ from rooms.models import RoomState
 from rooms.stage import Stage
 
 log = logging.getLogger(__name__)
+NO_WITHDRAWALS: Final[Mapping[UUID, int]] = {}
 
 
 class LiveRoom:
@@ -44,8 +47,16 @@ class LiveRoom:
     def on_record(self) -> bool:
         return bool(self.stage.marks) and self.stage.marks[-1].on
 
-    def apply(self, stage: Stage) -> None:
-        """Takes over what has changed; marks reach the journal before this returns."""
+    def loses_consent(self, stage: Stage) -> bool:
+        """Whether somebody who is kept now has withdrawn, so that `apply` must know when."""
+        kept = [p for p, peer in self.peers.items() if peer.kept]
+        return not all(p in stage.speakers and stage.speakers[p].consented for p in kept)
+
+    def apply(self, stage: Stage, withdrawals: Mapping[UUID, int] = NO_WITHDRAWALS) -> None:
+        """Takes over what has changed; marks reach the journal before this returns.
+
+        `withdrawals` are `room_ms` of the last one of each participant.
+        """
         if self.ended:
             return
         self.stage = stage
@@ -57,7 +68,10 @@ class LiveRoom:
         for peer in self.peers.values():
             peer.kept = self._keeps(peer.participant_id)
             if not peer.kept:
-                self._close_streams(peer)
+                speaker = stage.speakers.get(peer.participant_id)
+                consented = speaker is not None and speaker.consented
+                until = None if consented else withdrawals.get(peer.participant_id)
+                self._close_streams(peer, until)
         self.recorder.flush()
 
     def _end(self, room_ms: int) -> None:
@@ -103,12 +117,12 @@ class LiveRoom:
         peer.kept, peer.sink = False, None
         self._close_streams(peer)
 
-    def _close_streams(self, peer: Peer) -> None:
+    def _close_streams(self, peer: Peer, until_ms: int | None = None) -> None:
         for ssrc, number in peer.numbers.items():
             stream = peer.streams[ssrc]
             received, lost = self._counts_at.pop(number)
             lost = max(stream.lost - lost, 0)  # those counted before may have come after all
-            self.recorder.write(StreamClosed(number, stream.received - received, lost))
+            self.recorder.write(StreamClosed(number, stream.received - received, lost, until_ms))
         peer.numbers.clear()
 
     def on_packet(self, peer: Peer, ssrc: int, packet: Packet) -> None:

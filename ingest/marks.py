@@ -47,13 +47,15 @@ class StreamClosed:
     """Nothing of it is kept any more: its peer left, or was muted, off the stage or off the record.
 
     What is heard of the same SSRC later is a new stream, so a hole in a stream's sequence is
-    always a loss. `received` and `lost` are its RTP statistics since it was opened.
+    always a loss. `received` and `lost` are its RTP statistics since it was opened. With
+    `until_ms`, consent was withdrawn then: what the stream holds beyond is not used.
     """
 
     kind: ClassVar[str] = "stream.closed"
     stream: int
     received: int
     lost: int
+    until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,8 +172,8 @@ class Packager:
                 self._on_opened(mark)
             case StreamOpened() as mark:
                 self._on_stream(mark)
-            case StreamClosed(stream=stream):
-                self._close_stream(stream, room_us)
+            case StreamClosed(stream=stream, until_ms=until_ms):
+                self._close_stream(stream, room_us, until_ms)
             case RecordMark() as mark:
                 self._on_mark(mark)
             case JournalInterrupted(room_start_ms=start_ms, room_end_ms=end_ms):
@@ -222,10 +222,10 @@ class Packager:
         if not mark.has_level:
             self._level_less.add(mark.stream)
 
-    def _close_stream(self, stream: int, room_us: int) -> None:
+    def _close_stream(self, stream: int, room_us: int, until_ms: int | None = None) -> None:
         track = self._stream_tracks.pop(stream, None)
         if track is not None:
-            track.timeline.close(stream)
+            track.timeline.close(stream, until=None if until_ms is None else until_ms * PER_MS)
             self._closing[stream] = _to_samples(room_us) + RATE
 
     def _on_mark(self, mark: RecordMark) -> None:

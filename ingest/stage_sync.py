@@ -29,6 +29,7 @@ from ingest.placement import (
 from ingest.receiver import Receiver
 from ingest.recorder import Recorder
 from ingest.room_clock import RoomClock, measure_offset, unix_us
+from ingest.withdrawals import withdrawals
 from rooms.events import DURABLE_CHANNEL
 from rooms.models import RoomState
 from rooms.stage import Stage, close_recording, live_rooms, stage_of
@@ -140,7 +141,9 @@ class StageSync:
             await self._wake.wait()
             self._wake.clear()
             while self._stale:
-                room_id = next(iter(self._stale))
+                # Who is being heard comes first: they may have been muted, or have withdrawn.
+                here = self._receiver.rooms
+                room_id = next((r for r in self._stale if r in here), next(iter(self._stale)))
                 del self._stale[room_id]
                 if not await self._try(room_id):
                     self._stale[room_id] = None
@@ -179,13 +182,17 @@ class StageSync:
                     return
                 self._placements[room_id] = placement
             stage = await stage_of(session, room_id)
-        if stage is None:
-            return
-        room = await self._take_over(room, stage)
+            if stage is None:
+                return
+            losing = room is not None and room.loses_consent(stage)
+            withdrawn = await withdrawals(session, room_id) if losing else {}
+        room = await self._take_over(room, stage, withdrawn)
         if room is None or room.ended:
             await self._end(room_id)
 
-    async def _take_over(self, room: LiveRoom | None, stage: Stage) -> LiveRoom | None:
+    async def _take_over(
+        self, room: LiveRoom | None, stage: Stage, withdrawn: dict[UUID, int]
+    ) -> LiveRoom | None:
         """The room as it is now; None when its journal was ended by this process's predecessor."""
         placement = self._placements[stage.room_id]
         if room is None:
@@ -194,7 +201,7 @@ class StageSync:
                 return None
             self._known.save(stage, placement, room.recorder.clock.zero_us)
         elif stage != room.stage:
-            room.apply(stage)
+            room.apply(stage, withdrawn)
             self._known.save(stage, placement, room.recorder.clock.zero_us)
         self._receiver.enforce(room)
         return room

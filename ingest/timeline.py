@@ -108,8 +108,21 @@ class _Epoch:
         return self.waiting[self.order[0]]
 
     def head_start(self) -> int:
-        offset = self.clock.offset if self.offset is None else self.offset
-        return _on_grid(self.head().time + offset)
+        return _on_grid(self.head().time + self.placed_at())
+
+    def withhold(self, stream: int, until: int) -> None:
+        """Drops what waits and ends after `until`."""
+        kept = {
+            seq: waiting
+            for seq, waiting in self.waiting.items()
+            if waiting.packet.stream != stream
+            or _on_grid(waiting.time + self.placed_at()) + waiting.samples <= until
+        }
+        self.waiting, self.order = kept, sorted(kept)
+
+    def placed_at(self) -> int:
+        """Room position of RTP time 0."""
+        return self.clock.offset if self.offset is None else self.offset
 
     def correct(self, head: _Waiting, cursor: int) -> None:
         """Follows the clock where nobody hears it: in silence, or after a hole."""
@@ -144,9 +157,12 @@ class TrackTimeline:
         self._epochs.append(epoch)
         self._current[stream] = epoch
 
-    def close(self, stream: int) -> None:
-        """No more packets of it come; those that wait are still placed."""
+    def close(self, stream: int, *, until: int | None = None) -> None:
+        """No more packets of it come; those that wait and end by `until` are still placed."""
         self._current.pop(stream, None)
+        if until is not None:
+            for epoch in self._epochs:
+                epoch.withhold(stream, until)
         self._drop_finished()
 
     def push(self, packet: Packet, room_us: int) -> None:

@@ -24,7 +24,7 @@ from ingest.placement import whip_base_url
 from ingest.receive import run
 from rooms.lifecycle import RoomDraft, create_room, end_room, go_live
 from rooms.models import RecordingState, Role, Room, RoomState
-from rooms.moderation import change_role
+from rooms.moderation import change_role, set_muted
 from rooms.participation import join_room, set_consent
 from rooms.recording import set_recording
 from tests.factories import as_user, make_platform, make_user
@@ -160,6 +160,16 @@ class Hall:
                 room_id=self.room_id,
                 participant_id=guest.participant_id,
                 role=Role.LISTENER,
+            )
+
+    async def mute(self, guest: Guest) -> None:
+        async with self.database.transaction() as session:
+            await set_muted(
+                session,
+                principal=guest.principal,
+                room_id=self.room_id,
+                participant_id=guest.participant_id,
+                muted=True,
             )
 
     async def record(self, state: RecordingState) -> None:

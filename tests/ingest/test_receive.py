@@ -14,6 +14,7 @@ from core.listen import Listener
 from demo.opus_files import SILENCE, encode, tone
 from demo.speaker import PublishFailed, Speaker
 from ingest.endpoint import open_socket
+from ingest.journal import Packet
 from ingest.marks import (
     RecordingOpened,
     RecordMark,
@@ -23,7 +24,7 @@ from ingest.marks import (
 )
 from ingest.models import Recording
 from rooms.events import LIVE_CHANNEL
-from rooms.models import RecordingState, Role, Room
+from rooms.models import RecordingState, Role, Room, RoomEvent
 from rooms.stage import live_rooms
 from tests.ingest.gate import gate_to
 from tests.ingest.receiving import (
@@ -117,11 +118,44 @@ async def test_nothing_is_kept_without_consent_or_off_the_record(scene: Scene) -
         await hall.record(RecordingState.ON)
         await eventually(lambda: len(journal.packets()) > kept)
     assert journal.streams(ben.participant_id) == [1, 2], "closed and opened by the pause"
-    assert [m.lost for m in journal.marks() if isinstance(m, StreamClosed)] == [0]
+    assert next(m.lost for m in journal.marks() if isinstance(m, StreamClosed)) == 0
 
 
 def _off(mark: object) -> object:
     return mark if isinstance(mark, RecordMark) and not mark.on else None
+
+
+@pytest.mark.parametrize("kind", ["consent.withdrawn", "speaker.muted", "stage.left"])
+async def test_what_the_api_commits_takes_effect_at_once(scene: Scene, kind: str) -> None:
+    """Measured on the room's clock, from the event to the last packet that was kept."""
+    hall, journal = scene.hall, scene.journal
+    ada = await hall.guest()
+    async with Speaker() as speaker:
+        await speaker.connect(scene.url, ada.token)
+        speaker.play(encode(tone(2)))
+        await eventually(lambda: len(journal.said(ada.participant_id)) > 20)
+        change = {
+            "consent.withdrawn": lambda: hall.consent(ada, given=False),
+            "speaker.muted": lambda: hall.mute(ada),
+            "stage.left": lambda: hall.demote(ada),
+        }
+        await change[kind]()
+        await eventually(lambda: any(isinstance(m, StreamClosed) for m in journal.marks()))
+        sent = speaker.sent
+        await eventually(lambda: kind == "stage.left" or speaker.sent > sent + 10)
+    async with hall.database.transaction() as session:
+        query = sa.select(RoomEvent.room_ms).where(
+            RoomEvent.room_id == hall.room_id, RoomEvent.kind == kind
+        )
+        room_ms = (await session.scalars(query)).one() or 0
+    last_us = max(b.room_us for b in journal.batches() if any(map(_is_packet, b.records)))
+    assert last_us / 1000 - room_ms < 500
+    (closed,) = [m for m in journal.marks() if isinstance(m, StreamClosed)]
+    assert closed.until_ms == (room_ms if kind == "consent.withdrawn" else None)
+
+
+def _is_packet(record: object) -> bool:
+    return isinstance(record, Packet)
 
 
 async def test_the_same_participant_again_takes_over_and_a_leaver_is_closed(scene: Scene) -> None:

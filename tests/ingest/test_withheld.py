@@ -29,7 +29,6 @@ from tests.ingest.test_packager import package
 RECORDING = "recording"
 SSRC = 5
 LAG = 0.03
-"""Seconds from a change of the stage to the receiving process."""
 
 PACKETS = opus(tone(9))
 
@@ -54,10 +53,12 @@ class Studio:
             self.room.recorder.flush()
             self.sent += 1
 
-    def become(self, at: float, then: Stage) -> None:
-        self.speak_until(at + LAG)
-        self.now(at + LAG)
-        self.room.apply(then)
+    def become(self, at: float, then: Stage, *, lag: float = LAG) -> None:
+        """It becomes so at `at`; the receiving process learns of it `lag` seconds later."""
+        self.speak_until(at + lag)
+        self.now(at + lag)
+        withdrawn = {ADA: round(at * 1000)} if self.room.loses_consent(then) else {}
+        self.room.apply(then, withdrawn)
 
 
 @pytest.fixture
@@ -115,3 +116,23 @@ def test_two_seconds_that_are_not_kept_are_no_loss(
         assert loudness(2.5, 2.9) > 0.15
         assert paused or loudness(3.1, 4.9) < 0.01
         assert loudness(5.2 - paused, 7.8 - paused) > 0.15
+
+
+@pytest.mark.parametrize("lag", [0.01, 0.4])
+def test_nothing_after_a_withdrawal_is_in_track_or_mix(
+    studio: Studio, tmp_path: Path, lag: float
+) -> None:
+    """Exact to a packet, whenever the receiving process learns of it; what came before stays."""
+    withdrawn = stage(speaker(ADA, consented=False))
+    studio.become(3.0, withdrawn, lag=lag)
+    studio.become(5.0, replace(withdrawn, state=RoomState.ENDED, ended_room_ms=5000))
+    studio.room.recorder.close()
+    folders = Folders(tmp_path)
+    lines = package(folders, RECORDING)
+    track = decode(folders, RECORDING, f"track-{ADA}")
+    assert 2.95 * RATE < track.end <= 3 * RATE
+    mix = decode(folders, RECORDING, "mix").signal
+    assert rms(mix[round(2.8 * RATE) : round(2.9 * RATE)]) > 0.15
+    assert rms(mix[round(3.03 * RATE) :]) < 0.001
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_lost == 0
