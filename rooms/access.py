@@ -56,11 +56,14 @@ class Action(StrEnum):
     RAISE_HAND = "raise_hand"
     ACCEPT = "accept"
     """An invitation of one's own."""
+    DECLINE = "decline"
+    """One's own invitation; there may be another."""
     CONSENT = "consent"
     """To be recorded: given and withdrawn by the person alone."""
     SPEAK = "speak"
     """Publish sound."""
     INVITE = "invite"
+    """To the stage; and take it back."""
     MODERATE = "moderate"
     """Roles up to speaker, mute, remove, lower hands."""
     RECORD = "record"
@@ -104,6 +107,7 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.LEAVE: (frozenset({_S.PERSON}), frozenset({_LIVE, _ENDED})),
     Action.RAISE_HAND: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
     Action.ACCEPT: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
+    Action.DECLINE: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
     Action.CONSENT: (frozenset({_S.PARTICIPANT}), frozenset({_SCHEDULED, _LIVE})),
     Action.SPEAK: (frozenset({_S.ON_STAGE}), frozenset({_LIVE})),
     Action.INVITE: (_MODERATORS, frozenset({_SCHEDULED, _LIVE})),
@@ -113,12 +117,21 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.END: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset({_LIVE, _ENDED})),
 }
 _CLOSED_TO_REMOVED = frozenset(
-    {Action.JOIN, Action.LEAVE, Action.RAISE_HAND, Action.ACCEPT, Action.CONSENT, Action.SPEAK}
+    {
+        Action.JOIN,
+        Action.LEAVE,
+        Action.RAISE_HAND,
+        Action.ACCEPT,
+        Action.DECLINE,
+        Action.CONSENT,
+        Action.SPEAK,
+    }
 )
 _WHO = {
     Action.RAISE_HAND: "Join the room first.",
     Action.CONSENT: "Join the room first.",
     Action.ACCEPT: "You have no invitation to this room's stage.",
+    Action.DECLINE: "You have no invitation to this room's stage.",
     Action.SPEAK: "Only people on the stage may speak: raise a hand or ask the host.",
     Action.INVITE: "Only the host and co-hosts may do this.",
     Action.MODERATE: "Only the host and co-hosts may do this.",

@@ -40,6 +40,8 @@ class EventKind(StrEnum):
     SPEAKER_UNMUTED = "speaker.unmuted"
     INVITATION_SENT = "invitation.sent"
     INVITATION_ACCEPTED = "invitation.accepted"
+    INVITATION_DECLINED = "invitation.declined"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
     CONSENT_GIVEN = "consent.given"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     RECORDING_STARTED = "recording.started"

@@ -253,6 +253,33 @@ async def accept_invitation(
     return room, own
 
 
+async def decline_invitation(session: AsyncSession, *, principal: Principal, room_id: UUID) -> None:
+    """The person keeps the place he has. Raises Forbidden without an invitation, RoomEnded."""
+    room, own = await room_for(session, principal, room_id, Action.DECLINE, lock=True)
+    own = own_row(own)
+    own.invited_role = None
+    await session.flush()
+    await _record(session, room, EventKind.INVITATION_DECLINED, principal, own)
+
+
+async def withdraw_invitation(
+    session: AsyncSession, *, principal: Principal, room_id: UUID, participant_id: UUID
+) -> None:
+    """An open one; the role of somebody who accepted is changed instead. Idempotent.
+
+    Raises HostNeeded for a co-host's, NotFound for somebody who was never in the room or invited.
+    """
+    room, _ = await room_for(session, principal, room_id, Action.INVITE, lock=True)
+    guest = await participant_in(session, room, participant_id)
+    if guest.invited_role is None:
+        return
+    if guest.invited_role is Role.COHOST:
+        await _require_manager(session, principal, room_id)
+    guest.invited_role = None
+    await session.flush()
+    await _record(session, room, EventKind.INVITATION_WITHDRAWN, principal, guest)
+
+
 async def _record(
     session: AsyncSession,
     room: Room,

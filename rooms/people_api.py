@@ -278,6 +278,36 @@ async def accept(
 
 
 @router.post(
+    "/invitations/decline",
+    status_code=204,
+    tags=["people"],
+    summary="Decline an invitation to the stage",
+    dependencies=CHANGING,
+    responses=problems(*REFUSED),
+)
+async def decline(room_id: UUID, session: SessionDep, principal: CallerDep) -> None:
+    """Whoever is in the room stays in it. There may be another invitation."""
+    await moderation.decline_invitation(session, principal=principal, room_id=room_id)
+
+
+@router.delete(
+    "/invitations/{participant_id}",
+    status_code=204,
+    tags=["people"],
+    summary="Withdraw an invitation to the stage",
+    dependencies=CHANGING,
+    responses=problems(*REFUSED, HostNeeded),
+)
+async def withdraw(
+    room_id: UUID, participant_id: UUID, session: SessionDep, principal: CallerDep
+) -> None:
+    """By host and co-hosts, until it is accepted. Withdrawing again changes nothing."""
+    await moderation.withdraw_invitation(
+        session, principal=principal, room_id=room_id, participant_id=participant_id
+    )
+
+
+@router.post(
     "/tokens",
     status_code=201,
     tags=["people"],

@@ -59,9 +59,9 @@ def token(room_id: UUID) -> Principal:
 class Caller:
     """Somebody, and by their initials what they may do while the room is live.
 
-    f find, s see, l listen, j join, x leave, h hand, a accept, c consent, p speak (publish),
-    i invite, m moderate, r record, g manage, e end. `group` says whether a group room knows
-    them; `listed` is what they find of an unlisted room.
+    f find, s see, l listen, j join, x leave, h hand, a accept, d decline, c consent,
+    p speak (publish), i invite, m moderate, r record, g manage, e end. `group` says whether a
+    group room knows them; `listed` is what they find of an unlisted room.
     """
 
     principal: Principal
@@ -74,7 +74,7 @@ class Caller:
 
 LETTERS = dict(
     zip(
-        "fsljxhacpimrge",
+        "fsljxhadcpimrge",
         [
             Action.FIND,
             Action.SEE,
@@ -83,6 +83,7 @@ LETTERS = dict(
             Action.LEAVE,
             Action.RAISE_HAND,
             Action.ACCEPT,
+            Action.DECLINE,
             Action.CONSENT,
             Action.SPEAK,
             Action.INVITE,
@@ -105,7 +106,7 @@ CALLERS = {
     "listener": Caller(user(), "fsljxhc", person(), member=True, group=True),
     "who left": Caller(user(), "fsljxc", person(left_at=NOW), member=True, group=True),
     "invited": Caller(
-        user(), "fsljxac", person(joined_at=None, invited_role=Role.SPEAKER), True, True
+        user(), "fsljxadc", person(joined_at=None, invited_role=Role.SPEAKER), True, True
     ),
     "speaker": Caller(user(), "fsljxhcp", STAGE_ROLE, member=True, group=True),
     "speaker put off the group": Caller(user(), "fsljxhcp", STAGE_ROLE),
@@ -143,7 +144,7 @@ CALLERS = {
     "key elsewhere": Caller(key(*Scope, platform_id=THEIRS), ""),
 }
 IN_STATE = {
-    RoomState.SCHEDULED: "fsacig",
+    RoomState.SCHEDULED: "fsadcig",
     RoomState.LIVE: "".join(LETTERS),
     RoomState.ENDED: "fslxge",
 }

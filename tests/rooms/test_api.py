@@ -60,6 +60,13 @@ PUBLIC: list[tuple[str, str, Json | None, str]] = [
     ("PUT", R + "/hand", {"raised": True}, "401 403 200 409 409 409 404 403 403 404 403 401"),
     ("PUT", R + "/consent", {"consent": True}, "401 403 200 200 200 200 404 403 403 404 403 401"),
     ("POST", R + "/invitations/accept", None, "401 403 403 403 403 403 404 403 403 404 403 401"),
+    ("POST", R + "/invitations/decline", None, "401 403 403 403 403 403 404 403 403 404 403 401"),
+    (
+        "DELETE",
+        R + "/invitations/{target}",
+        None,
+        "401 403 403 403 204 204 404 204 204 404 403 401",
+    ),
     ("PATCH", P, {"role": "listener"}, "401 403 403 403 200 200 404 200 200 404 403 401"),
     ("PATCH", P, {"role": "cohost"}, "401 403 403 403 403 200 404 403 200 404 403 401"),
     ("PATCH", P, {"muted": True}, "401 403 403 403 200 200 404 200 200 404 403 401"),
@@ -232,6 +239,19 @@ async def test_an_invitation_over_http(world: World) -> None:
     assert (await world.call("cohost", "POST", path, offer)).status_code == 201
     joined = await world.call("user", "POST", f"{path}/accept")
     assert joined.json()["participant"]["on_stage"]
+
+
+async def test_an_invitation_that_comes_to_nothing_over_http(world: World) -> None:
+    ids = await world.room()
+    offer = {"user_id": str(world.people["user"].id), "role": "speaker"}
+    path = f"/rooms/{ids['room']}/invitations"
+    place = (await world.call("cohost", "POST", path, offer)).json()["id"]
+    assert (await world.call("user", "POST", f"{path}/decline")).status_code == 204
+    await world.call("cohost", "POST", path, offer)
+    assert (await world.call("user", "DELETE", f"{path}/{place}")).status_code == 403
+    assert (await world.call("cohost", "DELETE", f"{path}/{place}")).status_code == 204
+    assert (await world.call("user", "POST", f"{path}/accept")).status_code == 403
+    assert (await world.call("cohost", "DELETE", f"{path}/{uuid4()}")).status_code == 404
 
 
 @pytest.mark.parametrize(

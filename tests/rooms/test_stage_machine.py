@@ -18,10 +18,12 @@ from rooms.models import Participant, RecordingState, Role, Room, RoomEvent, Roo
 from rooms.moderation import (
     accept_invitation,
     change_role,
+    decline_invitation,
     invite,
     lower_hand,
     remove_participant,
     set_muted,
+    withdraw_invitation,
 )
 from rooms.participation import (
     MAX_ON_STAGE,
@@ -108,6 +110,15 @@ async def _accept(w: Walk, who: Principal, *_: object) -> None:
     await accept_invitation(w.session, principal=who, room_id=w.room_id)
 
 
+async def _decline(w: Walk, who: Principal, *_: object) -> None:
+    await decline_invitation(w.session, principal=who, room_id=w.room_id)
+
+
+async def _withdraw(w: Walk, who: Principal, number: int, *_: object) -> None:
+    target = await w.target(number)
+    await withdraw_invitation(w.session, principal=who, room_id=w.room_id, participant_id=target)
+
+
 async def _record(w: Walk, who: Principal, number: int, *_: object) -> None:
     state = list(RecordingState)[number % 3]
     await set_recording(w.session, principal=who, room_id=w.room_id, state=state)
@@ -123,7 +134,7 @@ async def _end(w: Walk, who: Principal, *_: object) -> None:
 
 ACTS: list[Act] = [
     _join, _leave, _hand, _consent, _role, _role, _mute, _lower, _remove, _invite, _accept,
-    _join, _join, _role, _record, _live, _end,
+    _decline, _withdraw, _join, _join, _role, _record, _live, _end,
 ]  # fmt: skip
 HOST_OFTEN = (0, 0, *range(PEOPLE))
 STEPS = st.lists(
@@ -259,8 +270,9 @@ def _check_events(room: Room, events: list[RoomEvent]) -> None:
 
 
 def _check_fold(everybody: list[Participant], events: list[RoomEvent]) -> None:
-    """The events alone tell who is on the stage, whose hand is up, who consented, who is muted."""
+    """The events alone tell who is on the stage, or invited, whose hand is up, who consented."""
     stage, hands, consents, muted = set[str](), set[str](), set[str](), set[str]()
+    invited = set[str]()
     moves: dict[str, tuple[set[str], bool]] = {
         "stage.joined": (stage, True),
         "stage.left": (stage, False),
@@ -270,6 +282,11 @@ def _check_fold(everybody: list[Participant], events: list[RoomEvent]) -> None:
         "consent.withdrawn": (consents, False),
         "speaker.muted": (muted, True),
         "speaker.unmuted": (muted, False),
+        "invitation.sent": (invited, True),
+        "invitation.accepted": (invited, False),
+        "invitation.declined": (invited, False),
+        "invitation.withdrawn": (invited, False),
+        "participant.removed": (invited, False),
     }
     for event in events:
         if event.kind in moves:
@@ -279,4 +296,5 @@ def _check_fold(everybody: list[Participant], events: list[RoomEvent]) -> None:
     assert stage == {str(p.id) for p in told if p.on_stage}
     assert hands == {str(p.id) for p in told if p.hand_raised}
     assert consents == {str(p.id) for p in told if p.consented}
+    assert {str(p.id) for p in told if p.invited_role} <= invited
     assert muted & stage == {str(p.id) for p in told if p.muted and p.on_stage}
