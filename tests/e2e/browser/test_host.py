@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.browser.conftest import NewPerson
-from tests.e2e.browser.people import end, open_room, sign_up
+from tests.e2e.browser.people import end, open_room, sign_up, speak
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +21,7 @@ async def test_a_scheduled_room_is_edited_and_called_off(new_person: NewPerson) 
     await host.get_by_label("When").fill("2030-01-02T20:30")
     await host.get_by_role("button", name="Make the room").click()
     await expect(host.locator("#when")).to_have_text(re.compile("Wed.*2 Jan 2030.*20:30 CET"))
+    await expect(host.get_by_role("button", name="Go live")).to_be_visible()
 
     await host.get_by_role("button", name="Edit").click()
     dialog = host.get_by_role("dialog")
@@ -73,4 +74,59 @@ async def test_a_live_room_is_edited_and_its_recording_stopped(new_person: NewPe
         await expect(host.locator("#record-hint")).to_contain_text("stopped for good")
         await expect(host.get_by_role("button", name="Record", exact=True)).to_be_hidden()
         await host.reload()
+    await end(host)
+
+
+async def test_a_listener_is_brought_on_stage_made_cohost_and_back(new_person: NewPerson) -> None:
+    host, guest = await new_person(), await new_person()
+    await sign_up(host, "Ada Lovelace")
+    room = await open_room(host, "Roles")
+    await sign_up(guest, "Ben <b>Okafor</b>")
+    await guest.goto(room)
+    await expect(guest.get_by_role("heading", name="Listeners")).to_be_hidden()
+    await guest.get_by_role("button", name="Join the room").click()
+    await host.reload()  # whoever came before this page did is not in what it begins with
+    await host.get_by_text("Show who is signed in").click()
+    await host.get_by_role("button", name="Invite: Ben <b>Okafor</b>").click()
+    await expect(host.locator("#listener-list")).to_contain_text("invited")
+    await guest.get_by_role("button", name="Come on stage").click()
+    await expect(host.locator("#no-listeners")).to_have_text("Nobody yet.")
+
+    async def manage(action: str) -> None:
+        await host.get_by_label("Manage Ben <b>Okafor</b>").click()
+        await host.get_by_role("button", name=f"{action}: Ben <b>Okafor</b>").click()
+
+    await manage("Make co-host")
+    await expect(guest.get_by_role("heading", name="Run the room")).to_be_visible()
+    await expect(guest.get_by_role("heading", name="Listeners")).to_be_visible()
+    await expect(guest.get_by_role("button", name="Go off the record")).to_be_visible()
+    await expect(guest.get_by_role("button", name="Stop recording")).to_be_hidden()
+    await manage("No longer co-host")
+    await expect(guest.get_by_role("heading", name="Run the room")).to_be_hidden()
+    await expect(guest.get_by_role("button", name="Leave the stage")).to_be_visible()
+    await manage("To the audience")
+    await expect(guest.get_by_role("button", name="Raise hand")).to_be_visible()
+    await expect(host.locator("#listener-list")).to_contain_text("Ben <b>Okafor</b>")
+    await host.get_by_role("button", name="Remove: Ben <b>Okafor</b>").click()
+    await host.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await expect(guest.locator("#standing")).to_contain_text("removed you")
+    await end(host)
+
+
+async def test_a_speaker_takes_consent_back(new_person: NewPerson) -> None:
+    host = await new_person()
+    await sign_up(host, "Ada Lovelace")
+    await open_room(host, "Consent")
+    withdraw = host.get_by_role("button", name="Withdraw consent to be recorded")
+    await expect(withdraw).to_be_hidden()
+    await speak(host)
+    await withdraw.click()
+    dialog = host.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Nothing you say from now on is kept")
+    await dialog.get_by_role("button", name="Withdraw consent").click()
+    await expect(host.locator("#stage")).to_contain_text("no consent yet")
+    await expect(withdraw).to_be_hidden()
+    await expect(host.get_by_role("button", name="Stop the microphone")).to_be_hidden()
+    await speak(host)
+    await expect(withdraw).to_be_visible()
     await end(host)

@@ -1,6 +1,7 @@
 /** What hosts and co-hosts do: the record, the hands, the people, the end. */
 import { call } from "./api.js";
 import { sure } from "./dialogs.js";
+import { Listeners } from "./listeners.js";
 import { actionButton } from "./stage-view.js";
 
 const HINTS = {
@@ -16,7 +17,9 @@ export class Moderation {
     this.me = me;
     this.report = report;
     this.card = document.querySelector("#moderation");
-    for (const place of ["#moderation", "#stage", "#hands"]) {
+    this.audience = document.querySelector("#audience-card");
+    this.listeners = new Listeners(this.path, report);
+    for (const place of ["#moderation", "#stage", "#hands", "#audience-card"]) {
       document.querySelector(place).addEventListener("click", (event) => this.#onClick(event));
     }
   }
@@ -27,14 +30,18 @@ export class Moderation {
     const own = stage.byUser(this.me.user_id);
     this.moderates = this.isHost || this.me.admin || (own?.present && own.role === "cohost");
     this.card.hidden = !this.moderates;
+    this.audience.hidden = !this.moderates || stage.state !== "live";
+    this.listeners.render(stage, this.me.user_id);
     this.#showButtons();
   }
 
   /** The buttons under a face. */
   actionsFor(person) {
     if (!this.moderates || person.role === "host" || person.user_id === this.me.user_id) return [];
+    if (person.role === "cohost" && !this.isHost && !this.me.admin) return [];
     const actions = person.muted ? [] : [{ do: "silence", label: "Mute" }];
     if (this.isHost && person.role === "speaker") actions.push({ do: "promote", label: "Make co-host" });
+    if (person.role === "cohost") actions.push({ do: "step-back", label: "No longer co-host" });
     actions.push({ do: "demote", label: "To the audience" });
     actions.push({ do: "remove", label: "Remove", className: "danger" });
     return actions;
@@ -89,6 +96,7 @@ export class Moderation {
       invite: () => call("POST", `${path}/invitations`, { user_id: person.user_id, role: "speaker" }),
       silence: () => call("PATCH", at, { muted: true }),
       promote: () => call("PATCH", at, { role: "cohost" }),
+      "step-back": () => call("PATCH", at, { role: "speaker" }),
       demote: () => call("PATCH", at, { role: "listener" }),
       remove: () => this.#remove(person, at),
     };

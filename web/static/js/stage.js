@@ -66,12 +66,23 @@ export class Stage {
     this.people.set(person.id, { ...person, ...known({ display_name, user_id, role }), ...facts });
   }
 
+  /** People as the API lists them. What events said of somebody since may be newer: it stays. */
+  meet(people) {
+    for (const person of people) {
+      if (!this.people.has(person.id)) this.people.set(person.id, { ...person });
+    }
+  }
+
   get onStage() {
     return [...this.people.values()].filter((p) => p.present && STAGE_ROLES.has(p.role));
   }
 
   get hands() {
     return [...this.people.values()].filter((p) => p.present && p.hand_raised);
+  }
+
+  get listeners() {
+    return [...this.people.values()].filter((p) => p.present && !STAGE_ROLES.has(p.role));
   }
 
   byUser(userId) {

@@ -1,6 +1,6 @@
 /** What the signed-in person does: join, raise a hand, agree, speak, mute, leave. */
 import { call } from "./api.js";
-import { ask } from "./dialogs.js";
+import { ask, sure } from "./dialogs.js";
 import { explain, LevelMeter, listMicrophones, openMicrophone } from "./microphone.js";
 import { Publisher, State } from "./whip.js";
 
@@ -37,16 +37,15 @@ export class You {
       raise: () => call("PUT", `${this.path}/hand`, { raised: !this.person.hand_raised }),
       hush: () => this.hush(),
       leave: () => this.#leave(),
+      withdraw: () => this.#withdraw(),
     };
     this.card.addEventListener("click", (event) => {
       const action = actions[event.target.closest("[data-do]")?.dataset.do];
       if (action) this.#run(action, event.target);
     });
     this.device.addEventListener("change", () => this.#run(() => this.#changeDevice(), this.device));
-    const agree = document.querySelector("#agree");
-    agree.addEventListener("change", () => {
-      document.querySelector("#consent-agree").disabled = !agree.checked;
-    });
+    this.agree = document.querySelector("#agree");
+    this.agree.addEventListener("change", () => this.#showAgreed());
     addEventListener("pagehide", () => this.publisher?.stop());
   }
 
@@ -109,6 +108,7 @@ export class You {
       hush: Boolean(this.publisher),
       raise: present && !this.#onStage && !person.invited_role,
       leave: present,
+      withdraw: Boolean(person?.consented) && stage.state !== "ended" && !this.me.removed,
     };
     for (const [name, visible] of Object.entries(shown)) this.#button(name).hidden = !visible;
     document.querySelector("#microphone").hidden = !this.publisher;
@@ -143,8 +143,14 @@ export class You {
     return this.person.hand_raised ? "Your hand is up: the host sees it." : "You are in the audience.";
   }
 
+  #showAgreed() {
+    document.querySelector("#consent-agree").disabled = !this.agree.checked;
+  }
+
   async #speak() {
     if (!this.person.consented) {
+      this.agree.checked = false; // an earlier consent was withdrawn: it is given anew
+      this.#showAgreed();
       if ((await ask(this.consent)) !== "agree") return;
       await call("PUT", `${this.path}/consent`, { consent: true });
     }
@@ -192,6 +198,15 @@ export class You {
     this.hush();
     await call("POST", `${this.path}/leave`);
     if (listensOn) await call("POST", `${this.path}/join`);
+  }
+
+  async #withdraw() {
+    const text =
+      "Nothing you say from now on is kept, and listeners no longer hear you. " +
+      "What was recorded until now stays. You can agree again at any time.";
+    if (!(await sure(text, "Withdraw consent"))) return;
+    await call("PUT", `${this.path}/consent`, { consent: false });
+    this.hush();
   }
 
   #showLevel(level) {
