@@ -50,13 +50,14 @@ async def beat(session: AsyncSession, worker: UUID, whip_url: str) -> None:
 async def claim(session: AsyncSession, room_id: UUID, worker: UUID) -> Placement | None:
     """The room's placement on `worker`: made now if the room is live and nobody has it.
 
-    None when another worker has it, or when it ended before anybody did.
+    None when another worker has it, when it ended before anybody did, and when its recording
+    is stored: there is nothing left to receive.
     """
     mine = await _placed(session, room_id)
     if mine is None:
         await lock_room(session, room_id)
         mine = await _placed(session, room_id) or await _place(session, room_id, worker)
-    if mine is None or mine.worker_id != worker:
+    if mine is None or mine.worker_id != worker or mine.status is RecordingStatus.STORED:
         return None
     return Placement(mine.id, mine.epoch, mine.revision)
 
@@ -95,9 +96,15 @@ async def placed_elsewhere(session: AsyncSession, worker: UUID) -> set[UUID]:
     return set(await session.scalars(query))
 
 
-async def close_unreceived(session: AsyncSession, room_id: UUID) -> None:
-    """Settles a room that ended before any worker had it: there is no recording to wait for."""
-    if await _placed(session, room_id) is None:
+async def is_stored(session: AsyncSession, recording_id: UUID) -> bool:
+    status = sa.select(Recording.status).where(Recording.id == recording_id)
+    return await session.scalar(status) is RecordingStatus.STORED
+
+
+async def close_settled(session: AsyncSession, room_id: UUID) -> None:
+    """Closes a room that ended before any worker had it, or whose recording is stored."""
+    recording = await _placed(session, room_id)
+    if recording is None or recording.status is RecordingStatus.STORED:
         await close_recording(session, room_id)
 
 

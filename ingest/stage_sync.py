@@ -23,7 +23,8 @@ from ingest.placement import (
     Placement,
     beat,
     claim,
-    close_unreceived,
+    close_settled,
+    is_stored,
     placed_elsewhere,
 )
 from ingest.receiver import Receiver
@@ -178,7 +179,7 @@ class StageSync:
             if room is None:
                 placement = await claim(session, room_id, self._worker)
                 if placement is None:
-                    await close_unreceived(session, room_id)
+                    await close_settled(session, room_id)
                     return
                 self._placements[room_id] = placement
             stage = await stage_of(session, room_id)
@@ -199,10 +200,10 @@ class StageSync:
             room = await self._open(stage, placement)
             if room is None:
                 return None
-            self._known.save(stage, placement, room.recorder.clock.zero_us)
         elif stage != room.stage:
-            room.apply(stage, withdrawn)
+            # First, so that a room which has ended is never known as live once its end is written.
             self._known.save(stage, placement, room.recorder.clock.zero_us)
+            room.apply(stage, withdrawn)
         self._receiver.enforce(room)
         return room
 
@@ -225,9 +226,10 @@ class StageSync:
     async def _open(self, stage: Stage, placement: Placement) -> LiveRoom | None:
         folder = self._folders.journal(str(stage.recording_id))
         end = await asyncio.to_thread(read_end, folder)
-        if end.ended:
+        if end.ended or (stage.state is RoomState.ENDED and await self._is_stored(stage)):
             return None
         clock = RoomClock(await self._zero(stage), floor_us=end.last_room_us)
+        self._known.save(stage, placement, clock.zero_us)
         opened = RecordingOpened(
             recording_id=str(stage.recording_id),
             room_id=str(stage.room_id),
@@ -242,6 +244,11 @@ class StageSync:
         self._receiver.rooms[stage.room_id] = room
         log.info("receiving room %s", stage.room_id)
         return room
+
+    async def _is_stored(self, stage: Stage) -> bool:
+        """Asked after the journal was read: one that is gone may have been stored meanwhile."""
+        async with self._database.transaction() as session:
+            return await is_stored(session, stage.recording_id)
 
     async def _zero(self, stage: Stage) -> int:
         """Measured once per recording; a successor on the same boot counts on."""

@@ -14,7 +14,7 @@ from ingest.placement import (
     Placement,
     beat,
     claim,
-    close_unreceived,
+    close_settled,
     placed_elsewhere,
     whip_base_url,
     worker_id,
@@ -87,7 +87,7 @@ async def test_a_room_that_ended_unheard_is_settled_without_a_recording(
     assert await claimed(database, hall.room_id, mine) is None
     async with database.transaction() as session:
         assert hall.room_id in await live_rooms(session)
-        await close_unreceived(session, hall.room_id)
+        await close_settled(session, hall.room_id)
         assert hall.room_id not in await live_rooms(session)
     assert await claimed(database, uuid4(), mine) is None
 
@@ -100,8 +100,23 @@ async def test_a_room_that_ended_while_its_worker_was_away_is_its_own_still(
     await hall.end()
     assert await claimed(database, hall.room_id, mine) == first
     async with database.transaction() as session:
-        await close_unreceived(session, hall.room_id)
+        await close_settled(session, hall.room_id)
         assert hall.room_id in await live_rooms(session)
+
+
+async def test_a_stored_recording_is_claimed_by_nobody_and_its_room_closed(
+    database: Database,
+) -> None:
+    hall, mine = await live_hall(database), await worker(database)
+    await claimed(database, hall.room_id, mine)
+    await hall.end()
+    async with database.transaction() as session:
+        recording = await session.get_one(Recording, hall.recording_id)
+        recording.status = RecordingStatus.STORED
+    assert await claimed(database, hall.room_id, mine) is None
+    async with database.transaction() as session:
+        await close_settled(session, hall.room_id)
+        assert hall.room_id not in await live_rooms(session)
 
 
 async def test_publishers_are_sent_to_living_workers_only(database: Database) -> None:
