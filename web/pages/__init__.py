@@ -6,12 +6,12 @@ browser, so that they can do nothing that another application could not.
 
 from fastapi import APIRouter
 
-from web.pages import accounts, room, room_list
+from web.pages import accounts, groups, room, room_list
 from web.pages.errors import install_error_pages
 from web.pages.route import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-for part in (accounts, room_list, room):
+for part in (accounts, room_list, room, groups):
     router.include_router(part.router)
 
 __all__ = ["install_error_pages", "router"]

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.browser.conftest import NewPerson
+from tests.e2e.browser.people import sign_up
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.slow
@@ -87,13 +88,11 @@ async def test_a_group_room_through_the_form(new_person: NewPerson) -> None:
     await host.get_by_label("Password").fill(PASSWORD)
     await host.get_by_role("button", name="Make the account").click()
     await expect(host.get_by_role("heading", name="Open a room")).to_be_visible()
-    made = await host.evaluate(
-        """async () => (await fetch('/v1/groups', {
-          method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{"name": "Choir"}',
-        })).status"""
-    )
-    assert made == 201
-    await host.reload()
+    await host.get_by_role("link", name="Make a group").click()
+    await host.get_by_label("A new group").fill("Choir")
+    await host.get_by_role("button", name="Make the group").click()
+    await expect(host.get_by_role("heading", name="Choir")).to_be_visible()
+    await host.goto("/rooms/new")
     await host.get_by_label("Title").fill("Rehearsal")
     await host.get_by_label("Members of a group").check()
     await host.get_by_label("Group", exact=True).select_option("Choir")
@@ -105,3 +104,31 @@ async def test_a_group_room_through_the_form(new_person: NewPerson) -> None:
     assert hidden is not None
     assert hidden.status == 404
     await expect(outsider.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+async def test_members_come_and_go(new_person: NewPerson) -> None:
+    owner, member = await new_person(), await new_person()
+    await sign_up(owner, "Ada Lovelace")
+    await sign_up(member, "Ben Okafor")
+    await owner.goto("/groups")
+    await owner.get_by_label("A new group").fill("Choir")
+    await owner.get_by_role("button", name="Make the group").click()
+    await expect(owner.locator("#members")).to_have_text(re.compile("Ada Lovelace"))
+    await member.goto("/groups")
+    user_id = await member.locator("code.id").inner_text()
+
+    async def add(text: str) -> None:
+        await owner.get_by_label("Add somebody").fill(text)
+        await owner.get_by_role("button", name="Add", exact=True).click()
+
+    await add(str(uuid4()))
+    await expect(owner.get_by_role("alert")).to_contain_text("no such user")
+    await add(f" {user_id} ")
+    await expect(owner.locator("#members")).to_contain_text("Ben Okafor")
+    await member.reload()
+    await member.get_by_role("link", name="Choir").click()
+    await member.get_by_role("button", name="Leave the group").click()
+    await expect(member.get_by_text("You belong to no group yet.")).to_be_visible()
+    await add(user_id)
+    await owner.get_by_role("button", name="Remove Ben Okafor").click()
+    await expect(owner.locator("#members")).not_to_contain_text("Ben Okafor")

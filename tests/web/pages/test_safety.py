@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Forbidden, TooManyRequests
+from rooms.groups import create_group
 from rooms.participation import join_room, set_hand
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
@@ -92,7 +93,9 @@ async def test_pages_carry_a_strict_policy(house: House, look: Look, address: st
 
 async def test_pages_obey_their_policy(house: House, look: Look) -> None:
     rooms = [await made(house), await live(house), await ended(house)]
-    addresses = ["/", "/rooms/new", "/verify?token=x", "/password-reset"]
+    group = await create_group(house.session, principal=house.hosting, name="Choir")
+    addresses = ["/", "/rooms/new", "/groups", f"/groups/{group.id}"]
+    addresses += ["/verify?token=x", "/password-reset"]
     for address in [*addresses, *(f"/rooms/{room.id}" for room in rooms)]:
         html = await look(house.hosting).text(address)
         for tag, attributes in Tags(html).found:
@@ -104,7 +107,9 @@ async def test_pages_obey_their_policy(house: House, look: Look) -> None:
 
 async def test_every_field_has_a_label(house: House, look: Look) -> None:
     room = await live(house)
-    for address in ("/rooms/new", "/password-reset", f"/rooms/{room.id}"):
+    group = await create_group(house.session, principal=house.hosting, name="Choir")
+    of_groups = ("/groups", f"/groups/{group.id}")
+    for address in ("/rooms/new", "/password-reset", f"/rooms/{room.id}", *of_groups):
         found = Tags(await look(house.hosting).text(address)).found
         labels = {attributes.get("for") for tag, attributes in found if tag == "label"}
         for tag, attributes in found:

@@ -61,7 +61,7 @@ function request(text, body) {
   const rest = { ...body };
   const path = template.replace(/\{(\w+)\}/g, (_, name) => {
     delete rest[name];
-    return encodeURIComponent(body[name] ?? "");
+    return encodeURIComponent((body[name] ?? "").trim());
   });
   return call(method, path, rest);
 }
