@@ -1,14 +1,19 @@
 """Letters: enqueued by the transaction that causes them and sent by a job; none is lost.
 
+While they wait their text is sealed (AES-256-GCM): it carries links that set
+passwords, and whoever reads the database or a backup of it must not get them.
+
 Without `ENCORE_MAIL_URL` they become `.eml` files in `data_dir/outbox`.
 """
 
 import asyncio
+import base64
 import ipaddress
 import os
+import secrets
 import smtplib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
@@ -17,15 +22,19 @@ from typing import Any, Protocol, Self
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Problem, Unavailable
 from core.ids import uuid7
+from core.keys import derive_key
 from core.queue import enqueue
 from core.settings import Settings
 
 SEND_JOB = "mail.send"
 TIMEOUT_SECONDS = 20.0
+NONCE_BYTES = 12
+PURPOSE = "mail"
 
 
 class MailUrlInvalid(Problem):
@@ -57,10 +66,26 @@ class Letter:
     subject: str
     text: str
 
+    def to_payload(self, secret: bytes) -> dict[str, Any]:
+        """JSON with the text sealed under the installation's `secret`."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = nonce + _cipher(secret).encrypt(nonce, self.text.encode(), self._envelope)
+        text = base64.b64encode(sealed).decode()
+        return {"id": str(self.id), "to": self.to, "subject": self.subject, "sealed_text": text}
+
     @classmethod
-    def from_payload(cls, payload: dict[str, Any]) -> Self:
-        fields = {name: str(payload[name]) for name in ("to", "subject", "text")}
-        return cls(id=UUID(payload["id"]), **fields)
+    def from_payload(cls, payload: dict[str, Any], secret: bytes) -> Self:
+        """Raises cryptography's InvalidTag for another secret, or a letter that was readdressed."""
+        letter = cls(UUID(payload["id"]), payload["to"], payload["subject"], text="")
+        sealed = base64.b64decode(payload["sealed_text"])
+        nonce, encrypted = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        text = _cipher(secret).decrypt(nonce, encrypted, letter._envelope)
+        return replace(letter, text=text.decode())
+
+    @property
+    def _envelope(self) -> bytes:
+        """What the sealed text is bound to."""
+        return f"{self.id} {self.to}".encode()
 
     def message(self, sender: str) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
@@ -80,10 +105,15 @@ class Mailer(Protocol):
         ...
 
 
-async def send_mail(session: AsyncSession, *, to: str, subject: str, text: str) -> None:
-    """The letter leaves after the commit, or never; line breaks in the subject become blanks."""
-    letter = {"id": str(uuid7()), "to": to, "subject": " ".join(subject.split()), "text": text}
-    await enqueue(session, SEND_JOB, letter)
+async def send_mail(
+    session: AsyncSession, *, secret: bytes, to: str, subject: str, text: str
+) -> None:
+    """The letter leaves after the commit, or never; line breaks in the subject become blanks.
+
+    `secret` is the installation's, as in the process that sends.
+    """
+    letter = Letter(uuid7(), to, " ".join(subject.split()), text)
+    await enqueue(session, SEND_JOB, letter.to_payload(secret))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +207,10 @@ def open_mailer(settings: Settings) -> Mailer:
         password=unquote(parts.password or ""),
         implicit_tls=implicit_tls,
     )
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(derive_key(secret, PURPOSE))
 
 
 def _failure(code: int) -> Problem:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 async def send_letter(tools: Tools, payload: dict[str, Any]) -> None:
-    letter = Letter.from_payload(payload)
+    letter = Letter.from_payload(payload, tools.secret)
     try:
         await tools.mailer.send(letter)
     except MailRefused as refused:

@@ -1,5 +1,6 @@
 """The mails of accounts. Links carry the token, so their text never reaches a log."""
 
+from functools import partial
 from typing import Annotated, Protocol
 
 from fastapi import Depends
@@ -14,7 +15,7 @@ RESET_PATH = "/password-reset"
 
 
 class SendMail(Protocol):
-    """core.mail.send_mail: queued in the session's transaction, sent after it."""
+    """core.mail.send_mail with its secret: queued in the transaction, sent after it."""
 
     async def __call__(
         self, session: AsyncSession, /, *, to: str, subject: str, text: str
@@ -62,7 +63,7 @@ class Letters:
 
 
 def letters_of(services: ServicesDep) -> Letters:
-    return Letters(services.settings, send_mail)
+    return Letters(services.settings, partial(send_mail, secret=services.secret))
 
 
 LettersDep = Annotated[Letters, Depends(letters_of)]

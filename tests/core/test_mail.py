@@ -1,4 +1,6 @@
+import base64
 import json
+import re
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -6,9 +8,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from cryptography.exceptions import InvalidTag
 
+from core.auth import accounts
+from core.auth.letters import letters_of
+from core.auth.platforms import ensure_default_platform
 from core.db import Database
+from core.http import Services
 from core.ids import uuid7
+from core.listen import Listener
 from core.mail import (
     SEND_JOB,
     Letter,
@@ -22,9 +30,11 @@ from core.mail import (
 )
 from core.postgres import free_port
 from core.settings import Settings
+from core.storage import open_store
 from tests.core.certificates import loopback_tls
 from tests.core.smtp_server import SmtpServer
 
+SECRET = b"a secret of this test installation, long enough"
 SENDER = "Encore <no-reply@encore.example>"
 
 
@@ -130,15 +140,80 @@ def test_another_url_is_refused(url: str) -> None:
         opened(url)
 
 
-async def test_a_letter_is_a_job_of_the_transaction(
-    database: Database, raw: asyncpg.Connection
-) -> None:
-    address = f"{uuid7().hex}@example.org"
-    async with database.transaction() as session:
-        await send_mail(session, to=address, subject="a\r\nBcc: b@example.org", text="t")
+async def waiting(raw: asyncpg.Connection, address: str) -> dict[str, str]:
+    """The payload of the one job that has a letter for `address`."""
     payloads = [
         json.loads(row["payload"])
         for row in await raw.fetch("select payload from pgqueuer where entrypoint = $1", SEND_JOB)
     ]
     (payload,) = [p for p in payloads if p["to"] == address]
-    assert Letter.from_payload(payload).subject == "a Bcc: b@example.org"
+    return dict(payload)
+
+
+async def rows_with(raw: asyncpg.Connection, text: str) -> int:
+    """Rows of the queue and its log with `text` in any column."""
+    count = 0
+    for table in ("pgqueuer", "pgqueuer_log"):
+        query = (
+            f"select count(*) from {table} q where strpos(q::text, $1) + strpos(q::text, $2) > 0"
+        )
+        # A bytea is written in hexadecimal.
+        count += await raw.fetchval(query, text, text.encode().hex())
+    return count
+
+
+async def test_a_letter_is_a_job_of_the_transaction(
+    database: Database, raw: asyncpg.Connection
+) -> None:
+    address = f"{uuid7().hex}@example.org"
+    async with database.transaction() as session:
+        await send_mail(
+            session, secret=SECRET, to=address, subject="a\r\nBcc: b@example.org", text="t"
+        )
+    letter = Letter.from_payload(await waiting(raw, address), SECRET)
+    assert (letter.to, letter.subject, letter.text) == (address, "a Bcc: b@example.org", "t")
+
+
+async def test_no_link_is_readable_in_the_queue(
+    database: Database, raw: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """The letters of accounts as the web process sends them, against the tables as they are."""
+    address = f"{uuid7().hex}@example.org"
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    services = Services(
+        settings=settings,
+        database=database,
+        secret=SECRET,
+        store=open_store(settings),
+        listener=Listener(database.url, ()),
+    )
+    async with database.transaction() as session:
+        await accounts.register(
+            session,
+            letters_of(services),
+            platform_id=await ensure_default_platform(session),
+            email=address,
+            password="nine herons over a canal",
+            display_name="Ada",
+        )
+    payload = await waiting(raw, address)
+    text = Letter.from_payload(payload, SECRET).text
+    token = re.findall(r"em_[\w-]{43}", text)[0]
+    assert await rows_with(raw, address) == 1, "what is in clear would be found"
+    for clear in (token, token[3:20], "/verify?token="):
+        assert await rows_with(raw, clear) == 0, clear
+    sealed = base64.b64decode(payload["sealed_text"])
+    assert token.encode() not in sealed
+
+
+def test_a_sealed_letter_opens_for_its_address_and_installation_only() -> None:
+    sent = letter()
+    payload = sent.to_payload(SECRET)
+    assert Letter.from_payload(payload, SECRET) == sent
+    assert payload["sealed_text"] != sent.to_payload(SECRET)["sealed_text"]
+    readdressed = [payload | {"to": "mallory@example.org"}, payload | {"id": str(uuid7())}]
+    for changed in readdressed:
+        with pytest.raises(InvalidTag):
+            Letter.from_payload(changed, SECRET)
+    with pytest.raises(InvalidTag):
+        Letter.from_payload(payload, b"another" + SECRET)

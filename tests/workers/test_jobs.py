@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Kind, Principal
 from core.ids import uuid7
@@ -28,11 +29,15 @@ async def statuses(queue: asyncpg.Connection) -> list[str]:
     return [row["status"] for row in await queue.fetch("select status::text from pgqueuer")]
 
 
+async def post(session: AsyncSession, secret: bytes) -> None:
+    await send_mail(session, secret=secret, to="ada@example.org", subject="Hello", text="World")
+
+
 async def test_a_letter_leaves_after_the_commit(
     tools: Tools, mailbox: Mailbox, queue: asyncpg.Connection
 ) -> None:
     async with tools.database.transaction() as session:
-        await send_mail(session, to="ada@example.org", subject="Hello", text="World")
+        await post(session, tools.secret)
     await drain(tools)
     (letter,) = mailbox.letters
     assert (letter.to, letter.subject, letter.text) == ("ada@example.org", "Hello", "World")
@@ -44,7 +49,7 @@ async def test_a_letter_waits_for_a_server_that_is_away(
 ) -> None:
     mailbox.fail = [MailUnavailable("away")]
     async with tools.database.transaction() as session:
-        await send_mail(session, to="ada@example.org", subject="Hello", text="World")
+        await post(session, tools.secret)
     # `drain` waits for the second attempt, which would be due in five seconds.
     hastening = asyncio.create_task(hasten(queue))
     await drain(tools)
@@ -64,10 +69,21 @@ async def test_a_refused_letter_is_dropped_with_its_address(
 ) -> None:
     mailbox.fail = [MailRefused("The mail server answered 550")]
     async with tools.database.transaction() as session:
-        await send_mail(session, to="ada@example.org", subject="Hello", text="World")
+        await post(session, tools.secret)
     await drain(tools)
     assert mailbox.letters == []
     assert await statuses(queue) == []
+
+
+async def test_a_letter_of_another_secret_is_held(
+    tools: Tools, mailbox: Mailbox, queue: asyncpg.Connection
+) -> None:
+    """For a person, who may put the secret back and requeue it."""
+    async with tools.database.transaction() as session:
+        await post(session, b"the secret of another installation, long enough")
+    await drain(tools)
+    assert mailbox.letters == []
+    assert await statuses(queue) == ["failed"]
 
 
 async def test_a_bug_holds_its_job(tools: Tools, queue: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.keys import load_secret
 from core.mail import send_mail
 from core.queue import enqueue
 from core.settings import Settings
@@ -64,7 +65,8 @@ async def test_the_process_works_and_ends_when_told(
     stop = asyncio.Event()
     process = asyncio.create_task(run(settings, stop))
     async with tools.database.transaction() as session:
-        await send_mail(session, to="ada@example.org", subject="Hello", text="World")
+        secret = load_secret(settings)
+        await send_mail(session, secret=secret, to="ada@example.org", subject="Hello", text="World")
     outbox = settings.data_dir / "outbox"
     await eventually(lambda: asyncio.to_thread(lambda: list(outbox.glob("*.eml"))))
     began = time.monotonic()
