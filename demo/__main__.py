@@ -82,7 +82,7 @@ async def run(*, once: bool) -> None:
         result = await prove(room)
         _say_links(settings, room)
         if once:
-            console.print(json.dumps(result))
+            sys.stdout.write(json.dumps(result) + "\n")
         else:
             console.print("\nOpen a room of your own with a microphone. Ctrl-C ends it all.")
             await asyncio.Event().wait()
@@ -115,6 +115,7 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
         "room_id": room.room_id,
         "recording_id": room.recording_id,
         "duration_s": round(replay.seconds, 3),
+        "media_s": round(recording["duration_ms"] / 1000, 3),
         "endlist_after_s": round(endlist_after_s, 3),
         "tracks": {name: round(track.seconds, 3) for name, track in tracks.items()},
         "packets_lost": recording["packets_lost"],

@@ -19,7 +19,7 @@ from typing import Final
 import asyncpg
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgPoolDriver
-from pgqueuer.errors import RetryRequested
+from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
 from pgqueuer.types import QueueExecutionMode
 from prometheus_client import Counter, Histogram
@@ -41,7 +41,13 @@ log = logging.getLogger(__name__)
 BATCH: Final = 10
 AT_ONCE: Final = 40
 RESTART_SECONDS: Final = 1.0
-DATABASE_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_AWAY: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    FailingListenerError,
+)
+"""The last: notifications no longer arrive (a machine too busy to pass its own health check)."""
 
 RUNS = Counter("encore_job_runs", "Finished runs of jobs.", ("entrypoint", "outcome"))
 SECONDS = Histogram("encore_job_seconds", "Length of runs.", ("entrypoint",))

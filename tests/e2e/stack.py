@@ -25,18 +25,23 @@ def free_ports(kinds: list[socket.SocketKind]) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
+def free_port_settings() -> dict[str, str]:
+    """The environment that puts every listening process on a free port."""
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    names = ("WEB_PORT", "EDGE_PORT", "INGEST_PORT", "INGEST_UDP_PORT")
+    ports = free_ports([tcp, tcp, tcp, udp])
+    return {f"ENCORE_{name}": str(port) for name, port in zip(names, ports, strict=True)}
+
+
 class Stack:
     """`start` and `stop` may be called again and again over the same folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
-        self.web_port, self.edge_port, self.ingest_port, self.udp_port = free_ports(
-            [tcp, tcp, tcp, udp]
-        )
-        self.web_url = f"http://127.0.0.1:{self.web_port}"
-        self.edge_url = f"http://127.0.0.1:{self.edge_port}"
-        self.ingest_url = f"http://127.0.0.1:{self.ingest_port}"
+        self._ports = free_port_settings()
+        self.web_url = f"http://127.0.0.1:{self._ports['ENCORE_WEB_PORT']}"
+        self.edge_url = f"http://127.0.0.1:{self._ports['ENCORE_EDGE_PORT']}"
+        self.ingest_url = f"http://127.0.0.1:{self._ports['ENCORE_INGEST_PORT']}"
         self.log_file = folder / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -47,14 +52,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
-        return {
-            **unset,
-            "ENCORE_DATA_DIR": str(self.data_dir),
-            "ENCORE_WEB_PORT": str(self.web_port),
-            "ENCORE_EDGE_PORT": str(self.edge_port),
-            "ENCORE_INGEST_PORT": str(self.ingest_port),
-            "ENCORE_INGEST_UDP_PORT": str(self.udp_port),
-        }
+        return {**unset, **self._ports, "ENCORE_DATA_DIR": str(self.data_dir)}
 
     def start(self) -> None:
         """Returns when pages, API, edge and WHIP answer."""
