@@ -2,12 +2,20 @@
 
 import functools
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import Problem
+
+
+class PublicUrlMissing(Problem):
+    status = 503
+    code = "public_url_missing"
+    title = "Set the public URL of what listens on all addresses"
 
 
 class Environment(StrEnum):
@@ -98,6 +106,20 @@ class Settings(BaseSettings):
     log_format: str = Field("text", pattern="^(text|json)$")
     log_level: str = "INFO"
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """Raises PublicUrlMissing: a wildcard address says nothing of where clients get to."""
+        for name, host, url in (
+            ("EDGE", self.edge_host, self.edge_url),
+            ("INGEST", self.ingest_host, self.ingest_url),
+        ):
+            if not url and _is_wildcard(host):
+                raise PublicUrlMissing(
+                    f"ENCORE_{name}_HOST is {host or 'empty'}: set ENCORE_{name}_URL to the URL "
+                    "that clients reach it at, like https://audio.example.org"
+                )
+        return self
+
     @property
     def public_web_url(self) -> str:
         return (self.web_url or f"http://{self.web_host}:{self.web_port}").rstrip("/")
@@ -113,6 +135,13 @@ class Settings(BaseSettings):
     @property
     def object_store_url(self) -> str:
         return self.storage_url or f"file://{(self.data_dir / 'objects').absolute()}"
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return not host or ip_address(host).is_unspecified
+    except ValueError:
+        return False  # a name
 
 
 @functools.cache
