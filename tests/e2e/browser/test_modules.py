@@ -152,6 +152,36 @@ async def test_the_timelines_lanes_and_cuts(page: Page) -> None:
     assert cuts == [{"from": 6000, "to": 8000}]
 
 
+@pytest.mark.parametrize(
+    ("duration_s", "width", "ticks_s"),
+    [
+        (78, 640, [10, 20, 30, 40, 50, 60, 70]),
+        (78, 300, [30, 60]),
+        (4, 640, []),
+        (3 * 3600, 640, [1800 * n for n in range(1, 6)]),
+        (30 * 3600, 300, [8 * 3600, 16 * 3600, 24 * 3600]),
+    ],
+)
+async def test_the_axis_names_round_times(
+    page: Page, duration_s: int, width: int, ticks_s: list[int]
+) -> None:
+    ticks = await run(page, "timeline.js", "return m.ticksOf(...a)", [duration_s * 1000, width])
+    assert [ms / 1000 for ms in ticks] == ticks_s
+
+
+async def test_a_lane_alone_makes_the_others_step_back(page: Page) -> None:
+    body = """document.body.innerHTML = '<div></div>';
+      const timeline = new m.Timeline(document.querySelector('div'), 10_000);
+      const lane = (id) => ({ id, name: id, spans: [{ from: 0, to: 9000 }], muted: [], hands: [] });
+      timeline.show([lane('0a'), lane('0b')], []);
+      const away = () => [...document.querySelectorAll('.away text')].map((t) => t.textContent);
+      timeline.highlight('0a');
+      const one = away();
+      timeline.highlight(null);
+      return [one, away()];"""
+    assert await run(page, "timeline.js", body) == [["0b"], []]
+
+
 async def test_events_may_come_twice(page: Page) -> None:
     once, twice = await run(
         page,

@@ -9,6 +9,7 @@ const NATIVE = "application/vnd.apple.mpegurl";
 const FIRST_RETRY_MS = 700;
 const LONGEST_RETRY_MS = 8000;
 const MEDIA_RECOVERIES = 3;
+const UNPLAYABLE = new Set(["bufferAddCodecError", "bufferIncompatibleCodecsError"]);
 
 async function library() {
   const { default: Hls } = await import(LIBRARY);
@@ -134,6 +135,11 @@ export class RoomPlayer extends EventTarget {
   }
 
   #onFatal(Hls, data) {
+    if (UNPLAYABLE.has(data.details)) {
+      this.close();
+      this.#wait("This browser can't play this kind of sound.");
+      return;
+    }
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.recoveries < MEDIA_RECOVERIES) {
       this.recoveries += 1;
       this.hls.recoverMediaError();

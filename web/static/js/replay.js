@@ -33,7 +33,9 @@ const timeline = new Timeline($("#timeline"), room.duration_ms);
 let events = [];
 let stageEvents = [];
 let lines = [];
+let shownLine;
 let opened = false;
+let solo = null; // participant id of the speaker who is heard alone
 
 function say(words) {
   $("#state").textContent = words;
@@ -43,9 +45,27 @@ async function listen() {
   return call("GET", `/v1/rooms/${room.id}/listen`);
 }
 
+/** The address of the mix, or of the one speaker who was chosen; asked anew when it expires. */
+async function source() {
+  const urls = await listen();
+  const track = urls.tracks.find((one) => one.participant_id === solo);
+  return track ? track.url : urls.replay_url;
+}
+
 function open(startMs) {
   opened = true;
-  player.open(async () => (await listen()).replay_url, { startMs, fromBeginning: true });
+  player.open(source, { startMs, fromBeginning: true });
+}
+
+/** Tracks begin when their speakers did: the position is kept on the room's clock. */
+function hear(button) {
+  const at = player.roomMs ?? 0;
+  solo = button.dataset.track || null;
+  for (const other of $("#hear").querySelectorAll("button")) {
+    other.setAttribute("aria-pressed", String(other === button));
+  }
+  timeline.highlight(solo);
+  open(at);
 }
 
 function toggle() {
@@ -88,7 +108,17 @@ function showStage(roomMs) {
   drawStage($("#stage"), people, { recorded: false });
   $("#nobody").hidden = people.length > 0;
   const now = lines.findLast((line) => line.at <= at);
-  for (const line of lines) line.item.classList.toggle("now", line === now);
+  if (now !== shownLine) showLine(now);
+}
+
+/** The log follows, unless somebody reads in it. */
+function showLine(now) {
+  shownLine?.item.classList.remove("now");
+  now?.item.classList.add("now");
+  shownLine = now;
+  const log = $("#log");
+  if (!now || log.matches(":hover, :focus-within")) return;
+  log.scrollTop = now.item.offsetTop - log.offsetTop - log.clientHeight / 2;
 }
 
 function showPlaying() {
@@ -127,19 +157,22 @@ function missing(gap, lanes) {
   return `${where}, ${GAPS[gap.cause] ?? gap.cause}${name ? ` (${name})` : ""}`;
 }
 
-function nothingMissing() {
+function ledgerRow(text) {
   const row = document.createElement("li");
-  row.textContent = "Nothing: every second that was received is here.";
+  row.textContent = text;
   return row;
 }
 
-function showLedger(gaps, lanes) {
-  const rows = gaps.map((gap) => {
-    const row = document.createElement("li");
-    row.textContent = missing(gap, lanes);
-    return row;
-  });
-  $("#ledger").replaceChildren(...(rows.length ? rows : [nothingMissing()]));
+function packetsText({ packets_received: received, packets_lost: lost }) {
+  const share = ((100 * lost) / (received + lost)).toFixed(1);
+  return `${received.toLocaleString()} packets of sound arrived, ${lost.toLocaleString()} (${share} %) were lost on the way.`;
+}
+
+function showLedger(gaps, lanes, packets) {
+  const words = gaps.map((gap) => missing(gap, lanes));
+  if (!words.length) words.push("Nothing: every second that was received is here.");
+  if (packets?.packets_received) words.push(packetsText(packets));
+  $("#ledger").replaceChildren(...words.map(ledgerRow));
 }
 
 function marksOf(gaps, lanes) {
@@ -161,18 +194,33 @@ function allGaps(gaps) {
   return [...gaps, ...cuts].sort((a, b) => a.room_start_ms - b.room_start_ms);
 }
 
+function hearButton(label, track = "") {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "tiny";
+  button.dataset.track = track;
+  button.textContent = label;
+  button.setAttribute("aria-pressed", String(track === ""));
+  button.addEventListener("click", () => hear(button));
+  return button;
+}
+
+function trackLink(track) {
+  const row = document.createElement("li");
+  const name = document.createElement("span");
+  name.textContent = track.display_name;
+  const link = document.createElement("a");
+  link.href = track.url;
+  link.textContent = "HLS playlist";
+  row.append(name, link);
+  return row;
+}
+
 function showTracks(tracks) {
-  const rows = tracks.map((track) => {
-    const row = document.createElement("li");
-    const name = document.createElement("span");
-    name.textContent = track.display_name;
-    const link = document.createElement("a");
-    link.href = track.url;
-    link.textContent = "HLS playlist";
-    row.append(name, link);
-    return row;
-  });
-  $("#tracks").replaceChildren(...rows);
+  const alone = tracks.map((track) => hearButton(track.display_name, track.participant_id));
+  $("#hear").append(hearButton("Everybody"), ...alone);
+  $("#hear").hidden = tracks.length === 0;
+  $("#tracks").replaceChildren(...tracks.map(trackLink));
 }
 
 async function copyLink() {
@@ -232,7 +280,7 @@ async function load() {
   const [recording, urls] = await Promise.all([recorded(), listen()]).catch(() => [null, null]);
   const gaps = allGaps(recording?.gaps ?? []);
   timeline.show(lanes, marksOf(gaps, lanes));
-  showLedger(gaps, lanes);
+  showLedger(gaps, lanes, recording);
   showTracks(urls?.tracks ?? []);
   say(urls ? "" : "Nothing was recorded in this room.");
   const wish = secondsOf(new URLSearchParams(location.search).get("t") ?? "");

@@ -10,7 +10,8 @@ export function initials(name) {
   return ends.map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
-function tone(id) {
+/** The class of a person's colors, as `tone` in web/pages/render.py. */
+export function tone(id) {
   return `tone-${Number.parseInt(id.slice(-2), 16) % TONES}`;
 }
 

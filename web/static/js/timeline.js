@@ -6,11 +6,27 @@
  * id of a `lane` concerns that person only.
  */
 
+import { clockText } from "./room-clock.js";
+import { tone } from "./stage-view.js";
+
 const SVG = "http://www.w3.org/2000/svg";
-const SCRUB = 12;
-const LANE = 27;
-const BAR = 8;
+const SCRUB = 10;
+const LANE = 32;
+const BAR = 11;
 const PAD = 8;
+const AXIS = 20;
+const LABEL_WIDTH = 72;
+const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+
+/** Room times that the axis names, in ms: round ones, as many as have room, without the ends. */
+export function ticksOf(durationMs, width) {
+  const most = Math.max(1, Math.floor(width / LABEL_WIDTH));
+  const fits = (step) => durationMs / 1000 / step <= most;
+  const step = 1000 * (STEPS_S.find(fits) ?? Math.ceil(durationMs / 3_600_000 / most) * 3600);
+  const ticks = [];
+  for (let at = step; at < durationMs - step / 3; at += step) ticks.push(at);
+  return ticks;
+}
 
 function shape(name, attributes, className = "") {
   const element = document.createElementNS(SVG, name);
@@ -42,6 +58,7 @@ export class Timeline {
     this.lanes = [];
     this.marks = [];
     this.nowMs = 0;
+    this.only = null;
     this.svg = shape("svg", { "aria-hidden": "true" });
     container.prepend(this.svg);
     new ResizeObserver(() => this.draw()).observe(container);
@@ -50,6 +67,12 @@ export class Timeline {
   show(lanes, marks) {
     this.lanes = lanes;
     this.marks = marks;
+    this.draw();
+  }
+
+  /** The others' lanes step back; null: nobody's. */
+  highlight(laneId) {
+    this.only = laneId;
     this.draw();
   }
 
@@ -63,11 +86,13 @@ export class Timeline {
 
   draw() {
     this.width = this.svg.clientWidth || this.svg.parentElement.clientWidth;
-    this.height = SCRUB + PAD + this.lanes.length * LANE + PAD;
+    this.lanesEnd = SCRUB + PAD + this.lanes.length * LANE + PAD / 2;
+    this.height = this.lanesEnd + AXIS;
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     this.svg.setAttribute("height", this.height);
-    this.svg.replaceChildren(hatch(), ...this.#scrub(), ...this.lanes.flatMap((l, n) => this.#lane(l, n)));
-    this.svg.append(...this.marks.map((mark) => this.#mark(mark)), this.#playhead());
+    this.svg.replaceChildren(hatch(), ...this.#scrub(), ...this.#axis());
+    this.svg.append(...this.lanes.map((lane, n) => this.#lane(lane, n)));
+    this.svg.append(...this.marks.flatMap((mark) => this.#mark(mark)), this.#playhead());
     this.moveTo(this.nowMs);
   }
 
@@ -94,12 +119,24 @@ export class Timeline {
   #lane(lane, n) {
     const top = SCRUB + PAD + n * LANE;
     const barTop = top + LANE - BAR - 4;
-    const name = shape("text", { x: 6, y: top + 11 }, "lane-name");
+    const away = this.only !== null && this.only !== lane.id;
+    const group = shape("g", {}, `${tone(lane.id)}${away ? " away" : ""}`);
+    const name = shape("text", { x: 8, y: top + 12 }, "lane-name");
     name.textContent = lane.name;
     const base = shape("rect", { x: 0, y: barTop, width: this.width, height: BAR, rx: 3 }, "lane");
     const bars = lane.spans.map((span) => this.#bar(span, barTop, BAR, "on-stage"));
     const muted = lane.muted.map((span) => this.#bar(span, barTop, BAR, "is-muted"));
-    return [name, base, ...bars, ...muted, ...lane.hands.map((ms) => this.#hand(ms, barTop))];
+    group.append(name, base, ...bars, ...muted, ...lane.hands.map((ms) => this.#hand(ms, barTop)));
+    return group;
+  }
+
+  #axis() {
+    return ticksOf(this.durationMs, this.width).flatMap((at) => {
+      const x = this.#x(at);
+      const label = shape("text", { x, y: this.height - 6, "text-anchor": "middle" }, "tick-name");
+      label.textContent = clockText(at);
+      return [shape("line", { x1: x, x2: x, y1: SCRUB, y2: this.lanesEnd }, "tick"), label];
+    });
   }
 
   #hand(roomMs, barTop) {
@@ -109,14 +146,15 @@ export class Timeline {
 
   #mark(mark) {
     const n = this.lanes.findIndex((lane) => lane.id === mark.lane);
-    const [y, height] = n < 0 ? [0, this.height] : [SCRUB + PAD + n * LANE, LANE];
+    const [y, height] = n < 0 ? [0, this.lanesEnd] : [SCRUB + PAD + n * LANE, LANE];
     const box = { x: this.#x(mark.from), y, width: this.#width(mark.from, mark.to), height };
-    if (mark.kind === "cut") box.fill = "url(#hatch)";
-    return titled(shape("rect", box, mark.kind), mark.title);
+    if (mark.kind !== "cut") return [titled(shape("rect", box, mark.kind), mark.title)];
+    const ground = shape("rect", box, "cut-ground"); // nothing was kept: nothing shines through
+    return [ground, titled(shape("rect", { ...box, fill: "url(#hatch)" }, "cut"), mark.title)];
   }
 
   #playhead() {
-    this.head = shape("line", { y1: 0, y2: this.height }, "head");
+    this.head = shape("line", { y1: 0, y2: this.lanesEnd }, "head");
     return this.head;
   }
 }
