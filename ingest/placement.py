@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,8 +17,12 @@ from rooms.queries import lock_room
 from rooms.stage import close_recording
 
 HEARTBEAT_SECONDS: Final = 2.0
-ALIVE_FOR: Final = timedelta(seconds=10)
-"""A worker whose heartbeat is older gets no new publishers."""
+ALIVE_FOR: Final = timedelta(seconds=15)
+"""A worker whose heartbeat is older gets no new publishers, and nobody waits for it."""
+
+LEAD_SECONDS: Final = 0.15
+LONGEST_LEAD: Final = 10
+"""A busier worker waits LEAD_SECONDS for each live room that it has more, up to so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +42,56 @@ def worker_id(data_dir: Path) -> UUID:
     return UUID(path.read_text().strip())
 
 
-async def beat(session: AsyncSession, worker: UUID, whip_url: str) -> None:
-    """Writes the worker's row: that it lives, and where WHIP clients reach it."""
+async def beat(
+    session: AsyncSession, worker: UUID, whip_url: str, *, starting: bool = False
+) -> None:
+    """Writes the worker's row: that it lives, and where WHIP clients reach it.
+
+    One that is starting takes rooms again, whatever it was told before.
+    """
     now = sa.func.now()
     values = {"id": worker, "whip_url": whip_url, "started_at": now, "heartbeat_at": now}
     row = insert(IngestWorker).values(values)
-    changed = {"whip_url": whip_url, "heartbeat_at": now}
+    changed: dict[str, Any] = {"whip_url": whip_url, "heartbeat_at": now}
+    if starting:
+        changed |= {"started_at": now, "draining": False}
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+async def drain(session: AsyncSession, worker: UUID) -> None:
+    """It keeps its rooms and claims no more, until its process starts again."""
+    row = sa.update(IngestWorker).where(IngestWorker.id == worker)
+    await session.execute(row.values(draining=True))
+
+
+async def claim_delay(session: AsyncSession, room_id: UUID, worker: UUID) -> float:
+    """Seconds that `worker` leaves the room to those with fewer live rooms; 0 for a placed one."""
+    if await _placed(session, room_id) is not None:
+        return 0
+    loads = await _loads(session)
+    least = min(loads.values(), default=0)
+    return LEAD_SECONDS * min(max(loads.get(worker, 0) - least, 0), LONGEST_LEAD)
+
+
+async def _loads(session: AsyncSession) -> dict[UUID, int]:
+    """Live rooms of each worker that takes new ones."""
+    room = sa.and_(Room.id == Recording.room_id, Room.state == RoomState.LIVE)
+    query = (
+        sa.select(IngestWorker.id, sa.func.count(Room.id))
+        .outerjoin(Recording, Recording.worker_id == IngestWorker.id)
+        .outerjoin(Room, room)
+        .where(IngestWorker.heartbeat_at > sa.func.now() - ALIVE_FOR)
+        .where(sa.not_(IngestWorker.draining))
+        .group_by(IngestWorker.id)
+    )
+    return dict((await session.execute(query)).tuples().all())
 
 
 async def claim(session: AsyncSession, room_id: UUID, worker: UUID) -> Placement | None:
     """The room's placement on `worker`: made now if the room is live and nobody has it.
 
-    None when another worker has it, when it ended before anybody did, and when its recording
-    is stored: there is nothing left to receive.
+    None when another worker has it or this one takes no more, when it ended before anybody
+    did, and when its recording is stored: there is nothing left to receive.
     """
     mine = await _placed(session, room_id)
     if mine is None:
@@ -71,7 +111,7 @@ async def _place(session: AsyncSession, room_id: UUID, worker: UUID) -> Recordin
     room = await session.get(Room, room_id, populate_existing=True)
     if room is None or room.state is not RoomState.LIVE:
         return None
-    if room.recording_id is None or room.live_at is None:
+    if room.recording_id is None or room.live_at is None or await _drains(session, worker):
         return None
     room.epoch += 1
     recording = Recording(
@@ -86,6 +126,11 @@ async def _place(session: AsyncSession, room_id: UUID, worker: UUID) -> Recordin
     session.add(recording)
     await session.flush()
     return recording
+
+
+async def _drains(session: AsyncSession, worker: UUID) -> bool:
+    draining = sa.select(IngestWorker.draining).where(IngestWorker.id == worker)
+    return bool(await session.scalar(draining))
 
 
 async def placed_elsewhere(session: AsyncSession, worker: UUID) -> set[UUID]:

@@ -136,7 +136,7 @@ async def _serve(
             SpeakingAnnouncer(receiver, database).run(),
             _Server(config).serve_until_cancelled(http),
         ]
-        await _until(stop, work)
+        await _until(_told_to_stop(stop, sync), work)
         sessions.save_moved(receiver.endpoint.peers)
 
 
@@ -149,9 +149,15 @@ async def _receive(receiver: Receiver, sync: StageSync) -> None:
     await sync.run()
 
 
-async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
-    """Runs all of `work` until `stop`, or until one fails, whose exception is raised."""
-    stopped = asyncio.create_task(stop.wait())
+async def _told_to_stop(stop: asyncio.Event, sync: StageSync) -> None:
+    """First the others learn that this worker takes no more rooms."""
+    await stop.wait()
+    await sync.drain()
+
+
+async def _until(stop: Coroutine[Any, Any, None], work: list[Coroutine[Any, Any, None]]) -> None:
+    """Runs all of `work` until `stop` is over, or one fails, whose exception is raised."""
+    stopped = asyncio.create_task(stop)
     tasks = [asyncio.create_task(w) for w in work]
     done, _ = await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
     for task in (stopped, *tasks):

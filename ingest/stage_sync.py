@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.listen import Listener
@@ -23,7 +24,9 @@ from ingest.placement import (
     Placement,
     beat,
     claim,
+    claim_delay,
     close_settled,
+    drain,
     is_stored,
     placed_elsewhere,
 )
@@ -43,6 +46,7 @@ ANSWER_SECONDS: Final = 10.0
 """A database that does not answer in this time is away."""
 REREAD_BEATS: Final = 5
 """Every so many beats all rooms are read again, whatever was notified."""
+DRAIN_SECONDS: Final = 1.0
 DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -67,6 +71,10 @@ class StageSync:
         self._worker = worker
         self._whip_url = whip_url
         self._placements: dict[UUID, Placement] = {}
+        self._claim_at: dict[UUID, float] = {}
+        """Rooms that are left to less busy workers until then (on the loop's clock)."""
+
+        self._registered = False
         self._stale: dict[UUID, None] = {}
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -93,6 +101,12 @@ class StageSync:
             tasks.create_task(self._listen())
             tasks.create_task(self._read_stale())
             tasks.create_task(self._beat())
+
+    async def drain(self) -> None:
+        """No more rooms for this worker, whose process is about to end."""
+        with contextlib.suppress(*DATABASE_AWAY):
+            async with asyncio.timeout(DRAIN_SECONDS), self._database.transaction() as session:
+                await drain(session, self._worker)
 
     async def refresh(self, room_id: UUID) -> None:
         """Reads one room's stage now; gives up after REFRESH_SECONDS, leaving it as it was."""
@@ -125,12 +139,14 @@ class StageSync:
         """
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as session:
-                await beat(session, self._worker, self._whip_url)
+                starting = not self._registered
+                await beat(session, self._worker, self._whip_url, starting=starting)
                 found = set(await live_rooms(session))
                 found -= await placed_elsewhere(session, self._worker)
         except DATABASE_AWAY as error:
             self._note_away(error)
             return False
+        self._registered = True
         self._note_back()
         here = self._receiver.rooms
         for room_id in found | here.keys() if reread else found - here.keys():
@@ -177,6 +193,8 @@ class StageSync:
         room = self._receiver.rooms.get(room_id)
         async with self._database.transaction() as session:
             if room is None:
+                if not await self._may_claim(session, room_id):
+                    return
                 placement = await claim(session, room_id, self._worker)
                 if placement is None:
                     await close_settled(session, room_id)
@@ -190,6 +208,19 @@ class StageSync:
         room = await self._take_over(room, stage, withdrawn)
         if room is None or room.ended:
             await self._end(room_id)
+
+    async def _may_claim(self, session: AsyncSession, room_id: UUID) -> bool:
+        """Whether it is this worker's turn; if not, the room is read again when it is."""
+        loop = asyncio.get_running_loop()
+        if room_id not in self._claim_at:
+            delay = await claim_delay(session, room_id, self._worker)
+            self._claim_at[room_id] = loop.time() + delay
+            if delay:
+                loop.call_later(delay, self._mark_stale, room_id)
+        if loop.time() < self._claim_at[room_id]:
+            return False
+        del self._claim_at[room_id]
+        return True
 
     async def _take_over(
         self, room: LiveRoom | None, stage: Stage, withdrawn: dict[UUID, int]

@@ -90,19 +90,20 @@ class Hall:
         self.recording_id = UUID(int=0)
         self.host = Guest(Principal(), UUID(int=0), "")
 
-    async def go_live(self, *, record: bool = True) -> None:
+    async def go_live(self, *, record: bool = True, alone: bool = True) -> None:
         """The only live room: those that earlier tests left would be received as well."""
         async with self.database.transaction() as session:
-            await session.execute(
-                sa.update(Room)
-                .where(Room.state == RoomState.LIVE)
-                .values(
-                    state=RoomState.ENDED,
-                    ended_at=sa.func.now(),
-                    duration_ms=0,
-                    recording_closed_at=sa.func.now(),
+            if alone:
+                await session.execute(
+                    sa.update(Room)
+                    .where(Room.state == RoomState.LIVE)
+                    .values(
+                        state=RoomState.ENDED,
+                        ended_at=sa.func.now(),
+                        duration_ms=0,
+                        recording_closed_at=sa.func.now(),
+                    )
                 )
-            )
             user = await make_user(session, await make_platform(session), display_name="Host")
             principal = as_user(user)
             draft = RoomDraft(title="Hall", record_from_start=record)

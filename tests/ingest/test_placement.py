@@ -5,23 +5,27 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import pytest
 import sqlalchemy as sa
 
 from core.db import Database
 from ingest.models import IngestWorker, Recording, RecordingStatus
 from ingest.placement import (
     ALIVE_FOR,
+    LEAD_SECONDS,
     Placement,
     beat,
     claim,
+    claim_delay,
     close_settled,
+    drain,
     placed_elsewhere,
     whip_base_url,
     worker_id,
 )
 from rooms.models import Room
 from rooms.stage import live_rooms
-from tests.ingest.receiving import Hall
+from tests.ingest.receiving import Hall, eventually_async, receiving, settings_for
 
 URL = "http://worker:8002"
 
@@ -54,6 +58,88 @@ async def test_a_live_room_gets_a_recording_and_a_higher_epoch(database: Databas
     assert recording.status is RecordingStatus.LIVE
     assert recording.live_at == room.live_at
     assert room.epoch == 1
+
+
+async def test_a_draining_worker_keeps_its_rooms_and_claims_no_more(database: Database) -> None:
+    mine, other = await worker(database), await worker(database)
+    first = await live_hall(database)
+    placement = await claimed(database, first.room_id, mine)
+    async with database.transaction() as session:
+        await drain(session, mine)
+        await beat(session, mine, URL)
+    second = Hall(database)
+    await second.go_live(alone=False)
+    assert await claimed(database, second.room_id, mine) is None
+    assert await claimed(database, first.room_id, mine) == placement
+    async with database.transaction() as session:
+        assert await whip_base_url(session, first.room_id) == URL
+    assert await claimed(database, second.room_id, other) is not None
+    async with database.transaction() as session:
+        await beat(session, mine, URL, starting=True)
+    third = Hall(database)
+    await third.go_live(alone=False)
+    assert await claimed(database, third.room_id, mine) is not None
+
+
+async def test_who_has_more_live_rooms_waits_longer(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(sa.update(IngestWorker).values(draining=True))
+    busy, idle, late = [await worker(database) for _ in range(3)]
+    halls = [Hall(database) for _ in range(4)]
+    for number, hall in enumerate(halls):
+        await hall.go_live(alone=number == 0)
+    for hall in halls[:2]:
+        await claimed(database, hall.room_id, busy)
+    await claimed(database, halls[2].room_id, late)
+
+    async def delay(hall: Hall, by: UUID) -> float:
+        async with database.transaction() as session:
+            return await claim_delay(session, hall.room_id, by)
+
+    assert await delay(halls[3], idle) == 0
+    assert await delay(halls[3], late) == LEAD_SECONDS
+    assert await delay(halls[3], busy) == 2 * LEAD_SECONDS
+    assert await delay(halls[0], busy) == 0, "its own, after a restart"
+    async with database.transaction() as session:
+        row = sa.update(IngestWorker).where(IngestWorker.id == idle)
+        long_ago = sa.func.now() - ALIVE_FOR - timedelta(seconds=1)
+        await session.execute(row.values(heartbeat_at=long_ago))
+    assert await delay(halls[3], busy) == LEAD_SECONDS, "nobody waits for the dead"
+    async with database.transaction() as session:
+        await drain(session, late)
+    assert await delay(halls[3], busy) == 0
+    await halls[1].end()
+    await halls[2].end()
+    assert await delay(halls[3], busy) == 0
+
+
+@pytest.mark.slow
+async def test_the_less_busy_of_two_processes_takes_the_next_room(
+    database: Database, postgres_url: str, tmp_path: Path
+) -> None:
+    """And one that is told to stop drains first."""
+    first, second = Hall(database), Hall(database)
+    await first.go_live()
+    async with receiving(settings_for(postgres_url, tmp_path / "b")):
+        async with receiving(settings_for(postgres_url, tmp_path / "a")):
+            owner = await owner_of(first)
+            await second.go_live(alone=False)
+            assert await owner_of(second) != owner
+        stopped = worker_id(tmp_path / "a")
+        async with database.transaction() as session:
+            assert (await session.get_one(IngestWorker, stopped)).draining
+            assert not (await session.get_one(IngestWorker, worker_id(tmp_path / "b"))).draining
+
+
+async def owner_of(hall: Hall) -> UUID:
+    async def probe() -> UUID | None:
+        async with hall.database.transaction() as session:
+            query = sa.select(Recording.worker_id).where(Recording.room_id == hall.room_id)
+            return await session.scalar(query)
+
+    found = await eventually_async(probe)
+    assert found is not None
+    return found
 
 
 async def test_the_same_worker_takes_its_room_back_unchanged(database: Database) -> None:
