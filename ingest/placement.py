@@ -77,14 +77,14 @@ async def _loads(session: AsyncSession) -> dict[UUID, int]:
     """Live rooms of each worker that takes new ones."""
     room = sa.and_(Room.id == Recording.room_id, Room.state == RoomState.LIVE)
     query = (
-        sa.select(IngestWorker.id, sa.func.count(Room.id))
+        sa.select(IngestWorker.id, sa.func.count(Room.id).label("rooms"))
         .outerjoin(Recording, Recording.worker_id == IngestWorker.id)
         .outerjoin(Room, room)
         .where(IngestWorker.heartbeat_at > sa.func.now() - ALIVE_FOR)
         .where(sa.not_(IngestWorker.draining))
         .group_by(IngestWorker.id)
     )
-    return dict((await session.execute(query)).tuples().all())
+    return {row.id: row.rooms for row in await session.execute(query)}
 
 
 async def claim(session: AsyncSession, room_id: UUID, worker: UUID) -> Placement | None:
