@@ -88,7 +88,12 @@ async def test_a_listener_is_brought_on_stage_made_cohost_and_back(new_person: N
     await host.reload()  # whoever came before this page did is not in what it begins with
     await host.get_by_text("Show who is signed in").click()
     await host.get_by_role("button", name="Invite: Ben <b>Okafor</b>").click()
-    await expect(host.locator("#listener-list")).to_contain_text("invited")
+    await guest.get_by_role("button", name="No, thanks").click()
+    await host.get_by_role("button", name="Invite: Ben <b>Okafor</b>").click()
+    await expect(guest.locator("#standing")).to_contain_text("invited")
+    await host.get_by_role("button", name="Take the invitation back").click()
+    await expect(guest.locator("#standing")).to_contain_text("in the audience")
+    await host.get_by_role("button", name="Invite: Ben <b>Okafor</b>").click()
     await guest.get_by_role("button", name="Come on stage").click()
     await expect(host.locator("#no-listeners")).to_have_text("Nobody yet.")
 

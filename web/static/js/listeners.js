@@ -4,22 +4,23 @@ import { actionButton } from "./stage-view.js";
 
 const PAGE = 200;
 const SHOWN = 200;
-const ACTIONS = [
-  { do: "invite", label: "Invite" },
-  { do: "remove", label: "Remove", className: "danger" },
-];
+const REMOVE = { do: "remove", label: "Remove", className: "danger" };
+
+/** What a moderator may offer to somebody who is not on the stage. */
+export function offers(person) {
+  if (person.invited_role) return [{ do: "take-back", label: "Take the invitation back" }];
+  return [{ do: "invite", label: "Invite" }];
+}
 
 function row(person) {
   const item = document.createElement("li");
   const name = document.createElement("span");
   name.className = "name";
   name.textContent = person.display_name;
-  const actions = document.createElement("span");
-  actions.className = "row";
-  const invited = person.invited_role !== null;
-  if (invited) actions.append("invited");
-  actions.append(...ACTIONS.slice(invited ? 1 : 0).map((action) => actionButton(action, person)));
-  item.append(name, actions);
+  const buttons = document.createElement("span");
+  buttons.className = "row";
+  buttons.append(...[...offers(person), REMOVE].map((action) => actionButton(action, person)));
+  item.append(name, buttons);
   return item;
 }
 

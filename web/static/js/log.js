@@ -11,6 +11,7 @@ const SENTENCES = {
   "speaker.muted": (name) => `${name} is muted`,
   "speaker.unmuted": (name) => `${name} is no longer muted`,
   "invitation.sent": (name) => `${name} was invited to the stage`,
+  "invitation.declined": (name) => `${name} declined the invitation`,
   "consent.given": (name) => `${name} agreed to be recorded`,
   "consent.withdrawn": (name) => `${name} no longer agrees to be recorded`,
   "recording.started": () => "Recording started",

@@ -1,7 +1,7 @@
 /** What hosts and co-hosts do: the record, the hands, the people, the end. */
 import { call } from "./api.js";
 import { sure } from "./dialogs.js";
-import { Listeners } from "./listeners.js";
+import { Listeners, offers } from "./listeners.js";
 import { actionButton } from "./stage-view.js";
 
 const HINTS = {
@@ -58,8 +58,9 @@ export class Moderation {
     name.className = "name";
     name.textContent = person.display_name;
     row.append(name);
-    if (person.invited_role) row.append("invited");
-    else if (this.moderates) row.append(actionButton({ do: "invite", label: "Invite" }, person));
+    const actions = this.moderates ? offers(person) : [];
+    if (person.invited_role && !actions.length) row.append("invited");
+    row.append(...actions.map((action) => actionButton(action, person)));
     return row;
   }
 
@@ -94,6 +95,7 @@ export class Moderation {
       stop: () => this.#stop(record("off")),
       end: () => this.#end(),
       invite: () => call("POST", `${path}/invitations`, { user_id: person.user_id, role: "speaker" }),
+      "take-back": () => call("DELETE", `${path}/invitations/${id}`),
       silence: () => call("PATCH", at, { muted: true }),
       promote: () => call("PATCH", at, { role: "cohost" }),
       "step-back": () => call("PATCH", at, { role: "speaker" }),

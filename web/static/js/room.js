@@ -99,9 +99,11 @@ function onEphemeral({ kind, data: body }) {
   if (kind === "audience") showAudience(body.count);
 }
 
+/** `count` is of open pages; speakers may be in the room without one. */
 function showAudience(count) {
   audience = count ?? audience;
-  $("#audience").textContent = count === null ? "Connecting again…" : `${audience} here`;
+  const here = Math.max(audience, stage.onStage.length);
+  $("#audience").textContent = count === null ? "Connecting again…" : `${here} here`;
 }
 
 let audience = data.audience;

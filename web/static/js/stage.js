@@ -26,6 +26,8 @@ const FACTS = {
   "speaker.unmuted": () => ({ muted: false }),
   "invitation.sent": (data) => ({ invited_role: data.role ?? "speaker" }),
   "invitation.accepted": () => ({ invited_role: null, hand_raised: false }),
+  "invitation.declined": () => ({ invited_role: null }),
+  "invitation.withdrawn": () => ({ invited_role: null }),
   "consent.given": () => ({ consented: true }),
   "consent.withdrawn": () => ({ consented: false }),
 };

@@ -32,6 +32,7 @@ export class You {
     const actions = {
       join: () => call("POST", `${this.path}/join`),
       accept: () => call("POST", `${this.path}/invitations/accept`),
+      decline: () => call("POST", `${this.path}/invitations/decline`),
       speak: () => this.#speak(),
       mute: () => this.#mute(),
       raise: () => call("PUT", `${this.path}/hand`, { raised: !this.person.hand_raised }),
@@ -100,9 +101,11 @@ export class You {
     const { person, stage } = this;
     const live = stage.state === "live" && !this.me.removed;
     const present = live && Boolean(person?.present);
+    const invited = Boolean(person?.invited_role) && stage.state !== "ended" && !this.me.removed;
     const shown = {
       join: live && !person?.present,
-      accept: Boolean(person?.invited_role) && stage.state !== "ended" && !this.me.removed,
+      accept: invited,
+      decline: invited,
       speak: live && this.#onStage && !this.publisher,
       mute: live && this.#onStage && Boolean(this.publisher),
       hush: Boolean(this.publisher),
