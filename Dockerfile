@@ -13,5 +13,7 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock
 COPY . .
 COPY --from=pages /pages/node_modules/hls.js/dist/hls.light.min.mjs web/static/vendor/
 COPY --from=pages /pages/node_modules/hls.js/LICENSE web/static/vendor/hls.LICENSE
+COPY --from=pages /pages/node_modules/swagger-ui-dist/swagger-ui-bundle.js /pages/node_modules/swagger-ui-dist/swagger-ui.css web/static/vendor/
+COPY --from=pages /pages/node_modules/swagger-ui-dist/LICENSE web/static/vendor/swagger-ui.LICENSE
 USER encore
 ENTRYPOINT ["python", "-m", "web.cli"]

@@ -1,11 +1,11 @@
 # `make demo` and `make test` set up everything they need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-fast check format assets browser lock clean
+.PHONY: help demo up test test-fast check format migration assets browser lock clean
 
 VENV := .venv/bin
 APP := .venv/.app-ready
 DEV := .venv/.dev-ready
-ASSETS := web/static/vendor/hls.light.min.mjs
+ASSETS := web/static/vendor/swagger-ui.css
 PYTEST := $(VENV)/pytest -n auto --dist loadgroup
 
 help: ## List the targets
@@ -32,6 +32,9 @@ check: $(DEV) $(ASSETS) ## Format, lint, types, import law
 format: $(DEV) ## Write what `check` wants
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix .
+
+migration: $(DEV) ## Write a migration from the models (m="what changed")
+	$(VENV)/python -m core.migrate revision "$(m)"
 
 assets: $(ASSETS) ## Fetch the browser's libraries
 

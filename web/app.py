@@ -16,6 +16,7 @@ import ingest.api
 import replay.api
 import rooms.api
 import rooms.sse
+import web.api_docs
 import web.pages
 from core.auth.platforms import ensure_default_platform
 from core.db import Database
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=core.VERSION,
         description=DESCRIPTION,
         lifespan=_lifespan,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = _services(settings)
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         rooms.sse.router,
         ingest.api.router,
         replay.api.router,
+        web.api_docs.router,
         web.pages.router,
     ):
         app.include_router(router)

@@ -1,0 +1,59 @@
+"""The API documents itself: every endpoint has a summary, its refusals, and an example to copy."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from core.settings import Settings
+from web.app import create_app
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    folder: Path = tmp_path_factory.mktemp("docs")
+    return create_app(Settings(data_dir=folder, database_url=SecretStr("postgresql://h/d")))
+
+
+def operations(app: FastAPI) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+async def test_the_page_needs_nothing_from_elsewhere(app: FastAPI) -> None:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        page = await http.get("/docs")
+        schema = await http.get("/openapi.json")
+    assert page.status_code == schema.status_code == 200
+    assert "://" not in page.text.replace("http://www.w3.org", "")
+    assert schema.json()["info"]["title"] == "Encore"
+
+
+def test_every_operation_says_what_it_does_and_how_it_refuses(app: FastAPI) -> None:
+    for name, operation in operations(app):
+        assert operation.get("summary"), name
+        assert operation.get("tags"), name
+        if name.startswith(("POST", "PUT", "PATCH", "DELETE")):
+            assert any(int(code) >= 400 for code in operation["responses"]), name
+
+
+def test_every_body_has_an_example(app: FastAPI) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    for name, operation in operations(app):
+        body = operation.get("requestBody")
+        if body is None:
+            continue
+        reference = body["content"]["application/json"]["schema"]["$ref"]
+        schema = schemas[reference.rsplit("/", 1)[1]]
+        told = "examples" in schema or any(
+            "example" in str(field) or "$ref" in str(field) or field.get("type") == "boolean"
+            for field in schema["properties"].values()
+        )
+        assert told, name
