@@ -61,6 +61,10 @@ async def test_the_pages_of_a_room_look_right(new_person: NewPerson, looks: Path
     await look_at(guest, "list", looks)
     await guest.goto("/rooms/new")
     await look_at(guest, "new", looks)
+    await host.get_by_role("button", name="Edit").click()
+    await expect(host.get_by_role("dialog")).to_be_visible()
+    await look_at(host, "edit", looks)
+    await host.get_by_role("button", name="Cancel").click()
     await host.get_by_role("button", name="Go off the record").click()
     await host.get_by_role("button", name="Back on the record").click()
     await end(host)
@@ -68,6 +72,24 @@ async def test_the_pages_of_a_room_look_right(new_person: NewPerson, looks: Path
     await expect(guest.locator("#stage")).to_contain_text("Ada Lovelace")
     await expect(guest.locator("#tracks")).to_contain_text("Ada Lovelace")
     await look_at(guest, "replay", looks)
+
+
+async def test_a_group_and_a_scheduled_room_look_right(new_person: NewPerson, looks: Path) -> None:
+    page = await new_person()
+    await sign_up(page, "Bartholomäus Schneider-Kowalczyk-von-der-Heide-zu-Unterwaldingen")
+    await page.goto("/groups")
+    await look_at(page, "groups", looks)
+    await page.get_by_label("A new group").fill("Choir of Unterwaldingen and the villages around")
+    await page.get_by_role("button", name="Make the group").click()
+    await expect(page.locator("#members")).to_contain_text("Schneider")
+    await look_at(page, "group", looks)
+    await page.get_by_role("link", name="Open a room for this group").click()
+    await page.get_by_label("Title").fill("Rehearsal")
+    await page.get_by_label("Members of a group").check()
+    await page.get_by_label("When").fill("2030-01-02T20:30")
+    await page.get_by_role("button", name="Make the room").click()
+    await expect(page.get_by_role("button", name="Go live")).to_be_visible()
+    await look_at(page, "scheduled", looks)
 
 
 async def test_the_other_pages_look_right(new_person: NewPerson, looks: Path) -> None:
