@@ -252,7 +252,7 @@ class Packager:
         for track in self._tracks.values():
             for placed in track.timeline.advance(horizon):
                 self._keep(track, placed)
-        self._mix.advance(horizon)
+        self._mix.advance(self._complete_until(horizon))
         media = self._spans.media_at(horizon)
         for track in self._tracks.values():
             track.writer.close_before(media)
@@ -260,6 +260,11 @@ class Packager:
             self._mixer.forget(stream)
             del self._closing[stream]
         self._commit()
+
+    def _complete_until(self, horizon: int) -> int:
+        """Before it where a packet lies across the horizon, which is placed with the next cut."""
+        starts = [track.timeline.next_start() for track in self._tracks.values()]
+        return min([horizon, *(start for start in starts if start is not None)])
 
     def _keep(self, track: _Track, placed: Placed) -> None:
         if placed.lost >= LISTED_LOSS:

@@ -217,6 +217,11 @@ class TrackTimeline:
         self.counts.cut += superseded
         return superseded
 
+    def next_start(self) -> int | None:
+        """Where the packet begins that is placed next; None when nothing waits."""
+        epoch = self._next_epoch()
+        return None if epoch is None else epoch.head_start()
+
     def advance(self, horizon: int | None) -> list[Placed]:
         """Places all packets that end at or before `horizon`; all that wait when it is None."""
         placed: list[Placed] = []

@@ -71,6 +71,21 @@ def test_one_speaker_becomes_a_mix_and_a_track(folders: Folders) -> None:
         assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
 
 
+@pytest.mark.parametrize("frame_ms", [10, 20, 60, 120])
+def test_a_continuous_sound_is_continuous_in_the_mix(folders: Folders, frame_ms: int) -> None:
+    """Wherever its packets lie against the steps of the cut."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(4), frame_ms=frame_ms, delay=0.0213))
+    maker.end(4)
+    maker.write(folders)
+    package(folders, maker.recording_id)
+    heard = decode(folders, maker.recording_id, "mix").signal
+    loudness = [rms(heard[at : at + 480]) for at in range(RATE, 3 * RATE, 480)]
+    assert min(loudness) > 0.19
+    assert max(loudness) < 0.23
+
+
 @pytest.mark.parametrize("jitter", [0.0, 0.04])
 def test_a_click_lies_at_one_instant_everywhere(folders: Folders, jitter: float) -> None:
     moments = [1.0, 4.5]
