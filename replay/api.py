@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.auth.dependencies import CallerDep
+from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
 from core.auth.documented import problems
+from core.auth.principal import Scope
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from ingest.models import GapCause, RecordingStatus
@@ -26,7 +27,7 @@ def _never_stored(response: Response) -> None:
 
 
 router = APIRouter(prefix="/v1", tags=["replay"], dependencies=[Depends(_never_stored)])
-REFUSED = problems(Unauthenticated, Forbidden, NotFound, NotRecorded, RoomNotLive)
+REFUSED = problems(Unauthenticated, Forbidden, ScopeMissing, NotFound, NotRecorded, RoomNotLive)
 
 
 class Links:
@@ -204,6 +205,8 @@ async def recording(
     recording_id: UUID, services: ServicesDep, session: SessionDep, principal: CallerDep
 ) -> RecordingOut:
     """The map between media time and the room's clock, every gap with its cause, and each
-    speaker's track. It grows until `status` is `stored`."""
+    speaker's track. It grows until `status` is `stored`. An API key needs `recordings:read`
+    beside `rooms:read`."""
+    limit_to_scope(principal, Scope.RECORDINGS_READ)
     detail = await recording_detail(session, principal, recording_id)
     return RecordingOut.of(detail, recording_id, Links(services, recording_id))

@@ -17,6 +17,7 @@ import av.codec
 from core.db import dsn
 from core.errors import Problem
 from core.keys import MIN_SECRET_BYTES
+from core.migrate import is_current
 from core.postgres import EmbeddedPostgres, binaries
 from core.settings import Environment, Settings
 from core.storage import open_store
@@ -69,7 +70,11 @@ def _disk(settings: Settings) -> tuple[bool, str]:
 def _database(settings: Settings) -> tuple[bool, str]:
     if settings.database_url is None:
         return _embedded_database(settings)
-    return asyncio.run(_server_version(settings.database_url.get_secret_value(), "DATABASE_URL"))
+    url = settings.database_url.get_secret_value()
+    ok, text = asyncio.run(_server_version(url, "DATABASE_URL"))
+    if ok and not asyncio.run(is_current(url)):
+        return False, f"{text}, but not with today's schema; run: encore db upgrade"
+    return ok, text
 
 
 def _embedded_database(settings: Settings) -> tuple[bool, str]:

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.display import clean_name
-from core.auth.models import Platform, User
-from core.errors import Conflict, Invalid, NotFound
+from core.auth.models import Platform
+from core.errors import Conflict, Invalid
 from core.ids import uuid7
 
 DEFAULT_SLUG = "encore"
@@ -60,13 +60,6 @@ async def create_platform(session: AsyncSession, *, slug: str, name: str) -> Pla
     if platform is None:
         raise PlatformExists
     return platform
-
-
-async def make_admin(session: AsyncSession, *, user_id: UUID) -> None:
-    """From the next request on the user is an operator of the own platform. Raises NotFound."""
-    statement = sa.update(User).where(User.id == user_id).values(is_admin=True)
-    if await session.scalar(statement.returning(User.id)) is None:
-        raise NotFound("there is no such user")
 
 
 def _default_id() -> sa.Select[UUID]:

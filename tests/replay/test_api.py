@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from core.auth.models import User
+from core.auth.models import Platform, User
 from core.auth.platforms import ensure_default_platform
 from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
@@ -22,7 +22,7 @@ from ingest.manifest import GapFound
 from replay.api import router
 from replay.capability import capability_key, check
 from rooms.models import Room, RoomState, Visibility
-from tests.factories import sign_in
+from tests.factories import make_api_key, sign_in
 from tests.replay.spools import Spool, mix_media, track_media
 from tests.replay.stored_rooms import make_room, make_speaker, store_lines, store_recording
 
@@ -194,6 +194,22 @@ async def test_a_room_token_opens_its_own_room_only(
     headers = {"Authorization": f"Bearer {token}"}
     assert (await client.get(f"/v1/rooms/{room.id}/listen", headers=headers)).status_code == 200
     assert (await client.get(f"/v1/rooms/{other.id}/listen", headers=headers)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"),
+    [(("rooms:read", "recordings:read"), 200), (("rooms:read",), 403), (("recordings:read",), 404)],
+)
+async def test_a_key_needs_the_scope_of_recordings(
+    client: httpx.AsyncClient, services: Services, scopes: tuple[str, ...], status: int
+) -> None:
+    room = await a_room(services)
+    async with services.database.transaction() as session:
+        platform = await session.get_one(Platform, room.platform_id)
+        _, secret = await make_api_key(session, platform, scopes=scopes)
+    headers = {"Authorization": f"Bearer {secret}"}
+    answer = await client.get(f"/v1/recordings/{room.recording_id}", headers=headers)
+    assert answer.status_code == status
 
 
 async def test_an_unlisted_room_is_open_to_those_with_the_link(

@@ -15,13 +15,11 @@ from core.auth.platforms import (
     SlugInvalid,
     create_platform,
     ensure_default_platform,
-    make_admin,
     site_platform,
     stranger_platform,
 )
 from core.db import Database
-from core.errors import NotFound
-from tests.factories import make_platform, make_user, sign_in
+from tests.factories import sign_in
 
 PASSWORD = "a good long passphrase"
 
@@ -54,17 +52,6 @@ async def test_a_platform_is_made_once(session: AsyncSession) -> None:
 async def test_what_is_no_slug(session: AsyncSession, slug: str) -> None:
     with pytest.raises(SlugInvalid):
         await create_platform(session, slug=slug, name="P")
-
-
-async def test_an_operator_is_made(session: AsyncSession) -> None:
-    user = await make_user(session, await make_platform(session))
-    token = await sign_in(session, user)
-    await make_admin(session, user_id=user.id)
-    _, seen = await current_login(session, token)
-    await session.refresh(seen)
-    assert seen.is_admin
-    with pytest.raises(NotFound):
-        await make_admin(session, user_id=uuid4())
 
 
 async def test_an_admin_from_the_command_line(session: AsyncSession) -> None:
