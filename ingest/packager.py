@@ -1,8 +1,9 @@
 """One recording from its journal to its manifest: timelines, tracks, mix, gaps.
 
 Everything follows from the journal: the cut moves in steps of 100 ms of the room's clock,
-half a second behind the arrivals. A restarted packager reads the journal from the start,
-which decodes nothing, and goes on writing where the manifest ends.
+half a second behind the arrivals, and up to 1.5 s while a speaker's packets are late. A
+restarted packager reads the journal from the start, which decodes nothing, and goes on
+writing where the manifest ends.
 """
 
 import logging
@@ -38,6 +39,16 @@ log = logging.getLogger(__name__)
 MIX: Final = "mix"
 TICK_US: Final = 100_000
 CUT_DELAY_US: Final = 500_000
+LONGEST_DELAY_US: Final = 1_500_000
+"""How far the cut stays behind for a speaker whose packets have stopped, as on a mobile network.
+
+A second more than usual: with segments of 2 s, playlists still change within 1.5 target
+durations (RFC 8216, 6.2.2).
+"""
+
+PATIENCE_US: Final = 2_000_000
+"""Whoever has sent nothing for so long is not waited for any more."""
+
 GRACE_US: Final = 500_000
 """How long the room's clock waits for the journal: after it, silence is mixed.
 
@@ -79,7 +90,9 @@ class Packager:
         self._limit_us: int | None = None
         self._arrived_us = 0
         self._tick_us = 0
-        self._horizon = 0
+        self.horizon = 0
+        """Room position up to which everything is placed and mixed: what comes later is late."""
+
         self._down_since_us: int | None = None
 
     @property
@@ -120,7 +133,8 @@ class Packager:
         if idle:
             now_us = self._clock.now(wall_us) - GRACE_US
             limit_us = self._limit_us
-            self._tick_until(now_us if limit_us is None else min(now_us, limit_us))
+            now_us = now_us if limit_us is None else min(now_us, limit_us)
+            self._tick_until(now_us, waited_us=GRACE_US)
 
     def expect_end(self, room_ms: int) -> None:
         """The room is known to have ended there: no silence is mixed beyond.
@@ -230,7 +244,7 @@ class Packager:
 
     def _on_mark(self, mark: RecordMark) -> None:
         if not mark.on:
-            self._spans.finish(mark.room_ms, settled=self._horizon)
+            self._spans.finish(mark.room_ms, settled=self.horizon)
             return
         before = self._spans.spans[-1] if self._spans.spans else None
         begun = self._spans.begin(mark.room_ms)
@@ -241,14 +255,26 @@ class Packager:
         start_ms = (before.end or 0) / PER_MS
         self._list_gap(None, GapCause.OFF_THE_RECORD, start_ms, until_ms)
 
-    def _tick_until(self, room_us: int) -> None:
+    def _tick_until(self, room_us: int, *, waited_us: int = 0) -> None:
         while self._tick_us + TICK_US <= room_us:
             self._tick_us += TICK_US
-            self._cut(max(_to_samples(self._tick_us - CUT_DELAY_US), 0))
+            due = _to_samples(self._tick_us - CUT_DELAY_US)
+            longest = _to_samples(self._tick_us + waited_us - LONGEST_DELAY_US)
+            given_up = _to_samples(self._tick_us + waited_us - PATIENCE_US)
+            self._cut(max(self._awaited(due, longest, given_up), self.horizon))
+
+    def _awaited(self, due: int, longest: int, given_up: int) -> int:
+        """`due`, or as far as has come of a speaker who just stopped sending, from `longest` on.
+
+        Those whose packets end before `given_up` are not waited for: silence costs one wait.
+        """
+        ends = [track.timeline.arrived_until() for track in self._tracks.values()]
+        awaited = [end for end in ends if end is not None and given_up < end < due]
+        return max(min(awaited, default=due), longest)
 
     def _cut(self, horizon: int) -> None:
         """Everything before `horizon` is placed, mixed, and written where a segment is full."""
-        self._horizon = horizon
+        self.horizon = horizon
         for track in self._tracks.values():
             for placed in track.timeline.advance(horizon):
                 self._keep(track, placed)
@@ -305,12 +331,12 @@ class Packager:
 
     def _on_end(self, room_ms: int) -> None:
         last = self._spans.current
-        self._spans.finish(room_ms, settled=self._horizon)
+        self._spans.finish(room_ms, settled=self.horizon)
         for track in self._tracks.values():
             for placed in track.timeline.advance(None):
                 self._keep(track, placed)
             track.writer.finish()
-        self._mix.advance(max(room_ms * PER_MS + RATE, self._horizon))
+        self._mix.advance(max(room_ms * PER_MS + RATE, self.horizon))
         self._end_of_outage(room_ms)
         if last is None and self._spans.spans:
             self._list_pause(self._spans.spans[-1], room_ms)

@@ -82,6 +82,7 @@ class _Epoch:
         self.missing: set[int] = set()
         self.last_seq: int | None = None
         self.last_end = 0
+        self.newest_end: int | None = None
         self.offset: int | None = None
         self.strange: int | None = None
 
@@ -186,6 +187,7 @@ class TrackTimeline:
         epoch.seqs.accept(seq)
         epoch.times.accept(time)
         epoch.clock.observe(arrival, time + samples)
+        epoch.newest_end = max(time + samples, epoch.newest_end or 0)
         epoch.waiting[seq] = _Waiting(time, samples, packet)
         heappush(epoch.order, seq)
         self.counts.received += 1
@@ -216,6 +218,15 @@ class TrackTimeline:
         superseded = any(e.last_seq is not None and id(e) in current for e in later)
         self.counts.cut += superseded
         return superseded
+
+    def arrived_until(self) -> int | None:
+        """Where the newest packet of those streams ends that may send more; None without any."""
+        ends = [
+            epoch.newest_end + epoch.placed_at()
+            for epoch in self._current.values()
+            if epoch.newest_end is not None
+        ]
+        return max(ends, default=None)
 
     def next_start(self) -> int | None:
         """Where the packet begins that is placed next; None when nothing waits."""

@@ -101,6 +101,9 @@ class Voice:
     timestamp: int = 5_000_000
     drop: Callable[[int], bool] = lambda index: False
     level: Callable[[int], int] | None = None
+    held: tuple[float, float] = (0.0, 0.0)
+    """What should arrive between the two comes at the end of it, in one burst."""
+
     drift: float = 0.0
     """Parts by which the sender's clock runs fast."""
 
@@ -155,7 +158,11 @@ class JournalMaker:
             )
             captured = (index + 1) * size / RATE / (1 + voice.drift)
             delay = voice.delay + rng.random() * voice.jitter
-            self._add(voice.start + captured + delay, pack_packet(packet))
+            arrival = voice.start + captured + delay
+            held_since, held_until = voice.held
+            if held_since <= arrival < held_until:
+                arrival = held_until
+            self._add(arrival, pack_packet(packet))
         return stream
 
     def close(self, at: float, stream: int, *, received: int = 0, lost: int = 0) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ingest.folders import Folders
+from ingest.journal import MAGIC
 from ingest.manifest import Ended, GapFound, Line, ManifestReader, SegmentWritten
 from ingest.marks import JournalInterrupted
 from ingest.opus import RATE
@@ -301,6 +302,44 @@ def test_a_stall_of_the_receiving_process_leaves_no_hole(folders: Folders) -> No
     heard = decode(folders, maker.recording_id, "mix").signal
     loudness = [rms(heard[at : at + 4800]) for at in range(RATE, 5 * RATE, 4800)]
     assert min(loudness) > 0.15
+
+
+@pytest.mark.parametrize("held", [0.6, 1.0, 1.5])
+def test_the_mix_waits_for_a_speaker_whose_packets_are_late(folders: Folders, held: float) -> None:
+    """Others go on meanwhile, so the room's clock does too."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(8), held=(3.0, 3.0 + held)))
+    maker.speak(Voice(participant(2), tone(8, amplitude=0.001)))
+    maker.end(8)
+    maker.write(folders)
+    lines = package(folders, maker.recording_id)
+    for rendition in ("mix", f"track-{participant(1)}"):
+        heard = decode(folders, maker.recording_id, rendition).signal
+        loudness = [rms(heard[at : at + 480]) for at in range(RATE, 7 * RATE, 480)]
+        assert min(loudness) > 0.19
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_lost == 0
+
+
+def test_whoever_stops_sending_holds_up_the_mix_once_and_briefly(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(4)))
+    maker.speak(Voice(participant(2), tone(12)))
+    (path,) = maker.write(folders).iterdir()
+    begin = path.read_bytes()[: len(MAGIC) + len(maker.opened(0, restart=False))]
+    behind: list[float] = []
+    with contextlib.closing(Packager(folders, maker.recording_id)) as packager:
+        for tenth in range(1, 120):
+            path.write_bytes(begin + b"".join(maker.batches(last=tenth / 10)))
+            while packager.step(0):
+                pass
+            behind.append(tenth / 10 - packager.horizon / RATE)
+    assert max(behind) < 1.65
+    late = [number / 10 for number, seconds in enumerate(behind) if seconds > 0.65]
+    assert late[0] >= 4.4
+    assert late[-1] <= 6.1
 
 
 def test_a_torn_batch_at_the_end_of_a_file_ends_only_that_file(folders: Folders) -> None:
