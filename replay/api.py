@@ -205,8 +205,7 @@ async def recording(
     recording_id: UUID, services: ServicesDep, session: SessionDep, principal: CallerDep
 ) -> RecordingOut:
     """The map between media time and the room's clock, every gap with its cause, and each
-    speaker's track. It grows until `status` is `stored`. An API key needs `recordings:read`
-    beside `rooms:read`."""
+    speaker's track. It grows until `status` is `stored`. An API key needs `recordings:read`."""
     limit_to_scope(principal, Scope.RECORDINGS_READ)
     detail = await recording_detail(session, principal, recording_id)
     return RecordingOut.of(detail, recording_id, Links(services, recording_id))
