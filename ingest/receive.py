@@ -17,6 +17,7 @@ from core.db import Database
 from core.errors import Unavailable
 from core.keys import load_secret
 from core.listen import Listener
+from core.server import BoundedHttp
 from core.settings import Settings
 from ingest.placement import worker_id
 from ingest.receive_metrics import ReceiveMetrics
@@ -129,7 +130,9 @@ async def _serve(
         )
         app = create_whip_app(Whip(receiver, sync.refresh, load_secret(settings), whip_url))
         core.metrics.instrument(app, process="receive")
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app, http=BoundedHttp, log_config=None, access_log=False, lifespan="off"
+        )
         work = [
             _receive(receiver, sync),
             _look_after(receiver, sessions),

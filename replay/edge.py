@@ -28,6 +28,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_late
 from core.db import Database
 from core.errors import NotFound, Problem
 from core.keys import load_secret
+from core.server import BoundedHttp
 from core.settings import Settings
 from core.storage import open_store
 from ingest.folders import Folders
@@ -221,7 +222,7 @@ async def serve(edge: Edge, listening: socket.socket, stop: asyncio.Event) -> No
     """Serves on a bound socket until `stop`; open requests get two seconds to end."""
     config = uvicorn.Config(
         edge,
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         log_config=None,

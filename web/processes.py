@@ -13,6 +13,7 @@ from typing import Final
 import uvicorn
 
 from core.logging import configure_logging
+from core.server import BoundedHttp
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=3,
         server_header=False,
+        http=BoundedHttp,
     )
     server = uvicorn.Server(config)
     # The stop event is ours: uvicorn must not take the signals.

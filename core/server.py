@@ -1,0 +1,64 @@
+"""The HTTP protocol of all our servers: uvicorn's on httptools, which bounds neither the size of
+a request's head nor the time that a client may take to send one.
+"""
+
+import asyncio
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Request line and header fields together; one read of the socket may come on top."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """For `uvicorn.Config(http=...)`.
+
+    A connection on which no whole request (head and body) comes in `request_seconds` is closed,
+    one whose head grows past MAX_HEAD_BYTES answered with 400. Answers may take as long as they
+    like: an event stream is no request.
+    """
+
+    request_seconds: ClassVar[float] = 30.0
+
+    _deadline: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            self._start()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        self._stop()
+        super().on_message_complete()
+
+    def _start(self) -> None:
+        self._deadline = self.loop.call_later(self.request_seconds, self._too_slow)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
