@@ -26,8 +26,8 @@ from web.processes import GO
 
 log = logging.getLogger(__name__)
 
-STOP_ORDER = ("receive", "package", "work", "web", "edge")
-"""Nothing new comes in first; what listeners fetch goes last."""
+STOP_ORDER = (("receive",), ("package",), ("work", "web", "edge"))
+"""First nothing new comes in, then what came is brought away, then the rest ends at once."""
 
 STANDBY = ("receive",)
 """Each has a second process that has loaded its code and waits: its gap is a blink, not a start."""
@@ -109,9 +109,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         self.stopping = True
-        for name in STOP_ORDER:
-            if name in self.children:
-                await self._stop(self.children[name])
+        for names in STOP_ORDER:
+            ending = [self._stop(self.children[n]) for n in names if n in self.children]
+            await asyncio.gather(*ending)
 
     async def _spawn(self, child: Child) -> None:
         """The spare takes over when there is one; the next spare loads beside the new process."""
