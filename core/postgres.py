@@ -205,6 +205,9 @@ class EmbeddedPostgres:
         command = self._account.command(
             "postgres", "-D", self.cluster, "-h", "127.0.0.1", "-p", str(port), "-k", ""
         )
+        # It quotes rows and statements: for nobody else's eyes.
+        self.log_file.touch(mode=0o600)
+        self.log_file.chmod(0o600)
         with self.log_file.open("ab") as log:
             self._log_begin = log.tell()
             self._process = subprocess.Popen(  # noqa: S603

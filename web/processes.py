@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import logging
 import os
+import resource
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ PROCESSES: Final = {
     "web": "web.processes",
 }
 """Name of each process and the module whose `run(settings, stop)` is it."""
+
+OPEN_FILES: Final = 65_536
 
 GO: Final = b"go\n"
 """What the supervisor tells a spare that takes over."""
@@ -67,12 +70,23 @@ def run_process(name: str, settings: Settings, *, supervised: bool, standby: boo
     standby loads everything, then waits there for its turn.
     """
     configure_logging(settings, process=name)
+    _keep_to_ourselves()
     entry: Run = importlib.import_module(PROCESSES[name]).run
     if standby and os.read(0, len(GO)) != GO:
         return 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_stopped(entry, settings, supervised=supervised))
     return 0
+
+
+def _keep_to_ourselves() -> None:
+    """Recordings and manifests are for the owner of the data folder alone, and everybody on the
+    network takes a file descriptor, of which a shell gives 1024 unless asked for more."""
+    os.umask(0o077)
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -87,6 +87,15 @@ async def test_a_server_is_started_adopted_and_stopped(make_server: MakeServer) 
     assert first.start() == url, "the port stays"
 
 
+def test_its_log_is_for_its_owner_alone(make_server: MakeServer) -> None:
+    """It quotes rows and statements."""
+    server = make_server()
+    server.folder.mkdir(parents=True)
+    server.log_file.touch(mode=0o644)
+    server.start()
+    assert server.log_file.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.slow
 async def test_launchers_that_start_at_once_share_a_server(make_server: MakeServer) -> None:
     urls: list[str] = []
