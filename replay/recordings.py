@@ -60,8 +60,12 @@ async def recording_detail(
     """Everything about it, if the caller may listen to its room; else NotFound."""
     room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
     if room_id is None:
-        raise NotFound("There is no such recording.")
-    room, _ = await room_for(session, principal, room_id, Action.LISTEN)
+        raise _unknown()
+    try:
+        room, _ = await room_for(session, principal, room_id, Action.LISTEN)
+    except NotFound:
+        # In the same words: another sentence would say that there is a hidden one.
+        raise _unknown() from None
     gaps = await session.scalars(
         sa.select(Gap).where(Gap.recording_id == recording_id).order_by(Gap.room_start_ms)
     )
@@ -72,6 +76,10 @@ async def recording_detail(
         await tracks_of(session, recording_id),
         list(gaps),
     )
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such recording.")
 
 
 async def room_time(session: AsyncSession, recording_id: UUID) -> RoomTime:

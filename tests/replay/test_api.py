@@ -169,6 +169,19 @@ async def test_nobody_outside_its_tenant_learns_of_a_recording(
         assert EDGE not in answer.text
 
 
+async def test_a_hidden_recording_is_refused_like_one_that_does_not_exist(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    room, foreign = await a_room(services), await a_room(services)
+    headers = await bearer(services, foreign)
+    hidden, unknown = [
+        await client.get(f"/v1/recordings/{recording_id}", headers=headers)
+        for recording_id in (room.recording_id, uuid4())
+    ]
+    assert hidden.status_code == unknown.status_code == 404
+    assert hidden.json() == unknown.json()
+
+
 async def test_a_room_that_is_not_live_yet_has_nothing_to_listen_to(
     client: httpx.AsyncClient, services: Services
 ) -> None:
