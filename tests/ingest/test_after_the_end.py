@@ -153,10 +153,10 @@ async def test_who_comes_back_after_the_end_writes_it(
     settings, folders = settings_for(postgres_url, tmp_path), Folders(tmp_path)
     hall = Hall(database)
     await hall.go_live()
-    async with receiving(settings):
-        await hall.whip_url()
-    length_ms = await hall.end()
     journal = hall.journal(tmp_path)
+    async with receiving(settings):
+        await eventually(journal.marks)
+    length_ms = await hall.end()
     assert not any(isinstance(m, RoomEnded) for m in journal.marks())
     async with receiving(settings):
         await closed(hall)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.journal import (
@@ -60,6 +60,7 @@ def reading(folder: Path, data: bytes) -> Iterator[JournalReader]:
     reader.close()
 
 
+@settings(deadline=None)
 @given(batches)
 def test_reads_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, written: list[Batch]
@@ -69,6 +70,7 @@ def test_reads_back_what_was_written(
         assert reader.read() == written
 
 
+@settings(deadline=None)
 @given(batches, st.data())
 def test_a_torn_end_costs_only_the_torn_batch(
     tmp_path_factory: pytest.TempPathFactory, written: list[Batch], data: st.DataObject

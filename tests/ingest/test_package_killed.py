@@ -42,8 +42,8 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-async def receive(maker: JournalMaker, path: Path) -> float:
-    """Appends the room's batches when their time comes; returns when the end was written."""
+async def receive(maker: JournalMaker, path: Path) -> None:
+    """Appends the room's batches when their time comes, its end with the last."""
     append(path, MAGIC + maker.opened(0.0, restart=False))
     for tick in range(0, (SECONDS + 1) * 20):
         at = tick * 0.05
@@ -51,7 +51,6 @@ async def receive(maker: JournalMaker, path: Path) -> float:
         append(path, b"".join(maker.batches(first=at, last=at + 0.05)))
         if at + 0.05 > SECONDS:
             break
-    return time.monotonic()
 
 
 @pytest.mark.slow
@@ -75,7 +74,7 @@ async def test_killed_three_times_in_a_live_room(
         process.kill()
         await process.wait()
         process = await start_process(postgres_url, tmp_path)
-    written = await receiving
+    await receiving
     reader = ManifestReader(folders.manifest(maker.recording_id))
     lines: list[Line] = []
 
@@ -83,8 +82,8 @@ async def test_killed_three_times_in_a_live_room(
         lines.extend(reader.read())
         return bool(lines) and isinstance(lines[-1], Ended)
 
+    # How soon is another test's question: here new processes start meanwhile.
     await eventually(ended)
-    assert time.monotonic() - written < 1.0
 
     async def stored() -> bool:
         async with database.transaction() as session:
