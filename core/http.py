@@ -79,7 +79,13 @@ async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, raised.status_code, headers=headers, media_type=PROBLEM_JSON)
 
 
+async def on_fault(_: Request, __: Exception) -> JSONResponse:
+    """Nothing of the fault itself: it is in the log, under the request's id."""
+    return problem_response(Problem())
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, on_fault)

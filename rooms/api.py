@@ -32,6 +32,7 @@ from rooms.schemas import (
     RoomDetail,
     RoomOut,
     RoomPage,
+    TopicFilter,
 )
 
 router = APIRouter(prefix="/v1")
@@ -73,7 +74,7 @@ async def find(
     session: SessionDep,
     principal: CallerDep,
     state: RoomState | None = None,
-    topic: Annotated[str | None, Query(max_length=40)] = None,
+    topic: TopicFilter | None = None,
     host_id: UUID | None = None,
     after: UUID | None = None,
     limit: Limit = 50,

@@ -56,6 +56,9 @@ Title = Annotated[str, _line(140), AfterValidator(_plain)]
 Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_prose)]
 Topic = Annotated[str, _line(40), AfterValidator(_plain)]
 Topics = Annotated[list[Topic], Field(max_length=8), AfterValidator(_distinct)]
+TopicFilter = Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
+"""To search for: any text that a topic might be. PostgreSQL has no word for NUL."""
+
 Language = Annotated[
     str,
     StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),

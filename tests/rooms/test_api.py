@@ -343,6 +343,12 @@ async def test_lists_filter_by_state_and_topic(world: World) -> None:
     assert none.json() == {"items": [], "next": None}
 
 
+@pytest.mark.parametrize("topic", ["%00", "a%00b", "x" * 41])
+async def test_what_cannot_be_a_topic_is_not_searched_for(world: World, topic: str) -> None:
+    answer = await world.call("stranger", "GET", f"/rooms?topic={topic}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
 async def test_an_unlisted_room_opens_by_link_only(world: World) -> None:
     body = {"title": "T", "visibility": "unlisted", "topics": [uuid4().hex]}
     room = (await world.call("host", "POST", "/rooms", body)).json()

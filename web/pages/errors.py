@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
+import core.http
 from core.errors import NotFound, Problem, Unauthenticated
 from web.pages.render import page
 
@@ -48,7 +49,7 @@ def error_page(request: Request, error: Exception) -> Response:
 
 
 def install_error_pages(app: FastAPI) -> None:
-    """For addresses that no route answers: a page for a browser, the JSON problem for the rest.
+    """For addresses that no route answers, and faults: a page for a browser, else the problem.
 
     Call it after `install_problem_handlers`.
     """
@@ -59,7 +60,13 @@ def install_error_pages(app: FastAPI) -> None:
             return error_page(request, error)
         return await cast("Awaitable[Response]", as_json(request, error))
 
+    async def on_fault(request: Request, error: Exception) -> Response:
+        if wants_page(request):
+            return error_page(request, Problem())
+        return await core.http.on_fault(request, error)
+
     app.add_exception_handler(HTTPException, cast("ExceptionHandler", on_http_exception))
+    app.add_exception_handler(Exception, on_fault)
 
 
 def wants_page(request: Request) -> bool:

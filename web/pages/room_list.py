@@ -10,6 +10,7 @@ from core.errors import Unauthenticated
 from core.http import SessionDep
 from rooms.groups import list_groups
 from rooms.models import RoomState
+from rooms.schemas import TopicFilter
 from web.pages import reading
 from web.pages.render import page
 from web.pages.route import PageRoute
@@ -28,7 +29,7 @@ LANGUAGES = (
 
 @router.get("/")
 async def room_list(
-    request: Request, session: SessionDep, me: VisitorDep, topic: str | None = None
+    request: Request, session: SessionDep, me: VisitorDep, topic: TopicFilter | None = None
 ) -> Response:
     found: dict[str, Any] = {
         state.value: await reading.cards(session, me, state, topic=topic) for state in RoomState

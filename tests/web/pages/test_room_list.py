@@ -26,6 +26,10 @@ async def test_a_live_room_shows_who_is_on_stage(house: House, look: Look) -> No
     assert ">Host<" in html
 
 
+async def test_what_cannot_be_a_topic_is_nowhere(house: House, look: Look) -> None:
+    assert (await look(house.stranger).get("/?topic=a%00b")).status_code == 404
+
+
 async def test_a_topic_narrows_the_list(house: House, look: Look) -> None:
     await live(house, "On radio", topics=("radio",))
     await live(house, "On jazz", topics=("jazz",))

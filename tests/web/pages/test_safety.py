@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from uuid import UUID
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from hypothesis import given
@@ -176,3 +177,19 @@ def test_clock_and_tone() -> None:
 async def test_other_ways_to_sign_in_are_offered(house: House, look: Look) -> None:
     html = await look(house.stranger).text("/sign-in?next=/rooms/new")
     assert 'href="/v1/oidc/choir/login?next=/rooms/new">Sign in with Choir &lt;3<' in html
+
+
+async def test_a_fault_is_a_page_too(app: FastAPI) -> None:
+    @app.get("/broken")
+    async def fail() -> None:
+        raise RuntimeError("ada@example.org")
+
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://encore.test") as client:
+        page = await client.get("/broken", headers={"accept": "text/html"})
+        problem = await client.get("/broken")
+    assert (page.status_code, problem.status_code) == (500, 500)
+    assert "That did not work" in page.text
+    assert "Content-Security-Policy" in page.headers
+    assert "ada@" not in page.text
+    assert problem.json()["code"] == "internal"
