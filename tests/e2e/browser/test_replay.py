@@ -58,7 +58,7 @@ async def test_one_speaker_is_heard_alone_at_the_same_second(new_person: NewPers
     await everybody.click()
     await expect(alone).to_have_attribute("aria-pressed", "false")
     assert (await places(listener))["room_s"] == pytest.approx(at["room_s"], abs=1.1)
-    await listener.keyboard.press("Home")
+    await listener.keyboard.press("j")
     await listener.get_by_role("button", name="Play", exact=True).click()
     await hears_something(listener)
 

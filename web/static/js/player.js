@@ -9,6 +9,8 @@ const NATIVE = "application/vnd.apple.mpegurl";
 const FIRST_RETRY_MS = 700;
 const LONGEST_RETRY_MS = 8000;
 const MEDIA_RECOVERIES = 3;
+const NEAR_S = 0.5;
+const LAST_S = 0.1;
 const UNPLAYABLE = new Set(["bufferAddCodecError", "bufferIncompatibleCodecsError"]);
 
 async function library() {
@@ -32,9 +34,7 @@ export class RoomPlayer extends EventTarget {
     this.wish = null;
     this.wanted = false;
     audio.addEventListener("timeupdate", () => this.dispatchEvent(new Event("time")));
-    audio.addEventListener("canplay", () => {
-      this.wish = null;
-    });
+    audio.addEventListener("canplay", () => this.#grant());
   }
 
   /** `startMs` is room time; without it a live playlist starts at its edge, others at 0. */
@@ -88,9 +88,15 @@ export class RoomPlayer extends EventTarget {
     const time = this.#mediaTime(roomMs);
     const early = time === null || this.audio.readyState === HTMLMediaElement.HAVE_NOTHING;
     this.wish = early ? roomMs : null;
-    if (time !== null && early) this.hls?.startLoad(time);
-    else if (time !== null) this.audio.currentTime = time;
+    if (!early) this.audio.currentTime = time;
     this.dispatchEvent(new Event("time"));
+  }
+
+  /** The first sound is there: a wish that came after the start is not where it is yet. */
+  #grant() {
+    const time = this.wish === null ? null : this.#mediaTime(this.wish);
+    this.wish = null;
+    if (time !== null && Math.abs(this.audio.currentTime - time) > NEAR_S) this.audio.currentTime = time;
   }
 
   get #fragments() {
@@ -100,15 +106,21 @@ export class RoomPlayer extends EventTarget {
   }
 
   #mediaTime(roomMs) {
-    if (this.hls) return mediaTimeAt(this.#fragments, this.liveAtMs, roomMs);
+    if (this.hls) return this.#beforeEnd(mediaTimeAt(this.#fragments, this.liveAtMs, roomMs));
     const start = this.audio.getStartDate?.().getTime();
     return start ? Math.max(0, (this.liveAtMs + roomMs - start) / 1000) : null;
+  }
+
+  /** Past the last sound nothing would ever load: a speaker may have left long before the end. */
+  #beforeEnd(time) {
+    const last = this.#fragments.at(-1);
+    return last && time !== null ? Math.max(0, Math.min(time, last.start + last.duration - LAST_S)) : time;
   }
 
   #openHls(Hls, url) {
     const hls = new Hls({
       enableWorker: false, // fragmented MP4 passes through; no blob: worker for the policy to allow
-      startPosition: this.fromBeginning ? 0 : -1,
+      autoStartLoad: false, // once the playlist says where: starting twice may load nothing at all
       liveSyncDurationCount: 2,
       backBufferLength: 60,
     });
@@ -130,7 +142,9 @@ export class RoomPlayer extends EventTarget {
     this.failures = 0;
     if (this.known) return;
     this.known = true;
-    if (this.wish !== null) this.seek(this.wish);
+    const start = this.wish === null ? null : this.#mediaTime(this.wish);
+    this.hls?.startLoad(start ?? (this.fromBeginning ? 0 : -1));
+    if (!this.hls && start !== null) this.audio.currentTime = start;
     this.dispatchEvent(new Event("ready"));
   }
 
