@@ -92,7 +92,8 @@ export class Timeline {
     this.svg.setAttribute("height", this.height);
     this.svg.replaceChildren(hatch(), ...this.#scrub(), ...this.#axis());
     this.svg.append(...this.lanes.map((lane, n) => this.#lane(lane, n)));
-    this.svg.append(...this.marks.flatMap((mark) => this.#mark(mark)), this.#playhead());
+    this.svg.append(...this.marks.flatMap((mark) => this.#mark(mark)));
+    this.svg.append(...this.lanes.map((lane, n) => this.#name(lane, n)), this.#playhead());
     this.moveTo(this.nowMs);
   }
 
@@ -121,13 +122,17 @@ export class Timeline {
     const barTop = top + LANE - BAR - 4;
     const away = this.only !== null && this.only !== lane.id;
     const group = shape("g", {}, `${tone(lane.id)}${away ? " away" : ""}`);
-    const name = shape("text", { x: 8, y: top + 12 }, "lane-name");
-    name.textContent = lane.name;
     const base = shape("rect", { x: 0, y: barTop, width: this.width, height: BAR, rx: 3 }, "lane");
     const bars = lane.spans.map((span) => this.#bar(span, barTop, BAR, "on-stage"));
     const muted = lane.muted.map((span) => this.#bar(span, barTop, BAR, "is-muted"));
-    group.append(name, base, ...bars, ...muted, ...lane.hands.map((ms) => this.#hand(ms, barTop)));
+    group.append(base, ...bars, ...muted, ...lane.hands.map((ms) => this.#hand(ms, barTop)));
     return group;
+  }
+
+  #name(lane, n) {
+    const name = shape("text", { x: 8, y: SCRUB + PAD + n * LANE + 12 }, "lane-name");
+    name.textContent = lane.name;
+    return name;
   }
 
   #axis() {
