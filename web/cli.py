@@ -1,6 +1,7 @@
 """The `encore` command."""
 
 import asyncio
+import re
 import signal
 import sys
 from typing import Annotated
@@ -27,6 +28,9 @@ db = typer.Typer(no_args_is_help=True, help="The database schema.")
 app.add_typer(db, name="db")
 app.add_typer(operators.platform, name="platform")
 app.add_typer(operators.admin, name="admin")
+
+MASK = "********"
+URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 console = Console()
 errors = Console(stderr=True)
@@ -75,7 +79,8 @@ def show_settings() -> None:
     settings = Settings()
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        shown = "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+        shown = MASK if isinstance(value, SecretStr) else "" if value is None else str(value)
+        shown = URL_CREDENTIALS.sub(f"{MASK}@", shown)
         table.add_row(f"ENCORE_{name.upper()}", shown, field.description or "")
     console.print(table)
 

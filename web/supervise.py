@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from typing import TextIO
 
 import asyncpg
 from pydantic import SecretStr
@@ -50,6 +51,12 @@ class PortTaken(Problem):
     status = 409
     code = "port_taken"
     title = "A port that Encore needs is in use"
+
+
+class DataDirUnusable(Problem):
+    status = 503
+    code = "data_dir_unusable"
+    title = "Encore cannot write to its data folder"
 
 
 class DatabaseUrlMissing(Problem):
@@ -250,8 +257,7 @@ def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
     """Makes the data folder and holds it: each process runs once over one folder."""
     with contextlib.ExitStack() as stack:
         for name in names:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((settings.data_dir / f"supervisor-{name}.lock").open("w"))
+            lock = stack.enter_context(_lock_file(settings, name))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -259,6 +265,17 @@ def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
                     f"{name} runs over {settings.data_dir}; end it, or set ENCORE_DATA_DIR"
                 ) from error
         yield
+
+
+def _lock_file(settings: Settings, name: str) -> TextIO:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return (settings.data_dir / f"supervisor-{name}.lock").open("w")
+    except OSError as error:
+        raise DataDirUnusable(
+            f"cannot write to {settings.data_dir} ({error.strerror}); set ENCORE_DATA_DIR to a "
+            "folder that you may write to"
+        ) from error
 
 
 @contextlib.asynccontextmanager

@@ -36,6 +36,7 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
         "settings",
         DATABASE_URL="postgresql://u:hunter2@h/d",
         ENCORE_SECRET_KEY="correct horse",
+        ENCORE_S3_ENDPOINT_URL="https://u:hunter2@store.example:9000",
         ENCORE_WEB_PORT="8123",
     )
     assert done.returncode == 0
@@ -50,6 +51,7 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
     [
         (["up"], {"ENCORE_WEB_PORT": "ninety"}, "ENCORE_WEB_PORT"),
         (["up"], {"ENCORE_STORAGE_URL": "ftp://x"}, "storage"),
+        (["up"], {"ENCORE_DATA_DIR": "/dev/null/data"}, "ENCORE_DATA_DIR"),
         (["serve"], {}, "DATABASE_URL"),
         (["work"], {}, "DATABASE_URL"),
         (["ingest"], {}, "DATABASE_URL"),
