@@ -25,6 +25,7 @@ from core.keys import load_secret
 from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
+from web.headers import SafeHeaders
 from web.limits import BodyLimit
 
 STATIC = Path(__file__).parent / "static"
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     web.pages.install_error_pages(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(SafeHeaders)
     core.metrics.instrument(app, process="web")
     for router in (
         core.health.router,
