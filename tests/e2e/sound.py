@@ -47,6 +47,21 @@ class Sound:
         bounds = [(first + int(edge)) * window_s for edge in edges]
         return list(zip(bounds[::2], bounds[1::2], strict=True))
 
+    def purity_db(self, *frequencies_hz: float, window_s: float = 0.1) -> float:
+        """How far everything but these tones lies below them, in the worst window: holes,
+        clicks and distortion all show."""
+        size = round(window_s * RATE)
+        at = 2 * np.pi * np.arange(size) / RATE
+        tones = np.stack([f(at * hz) for hz in frequencies_hz for f in (np.sin, np.cos)], axis=1)
+        windows = self.pcm[: len(self.pcm) // size * size].reshape(-1, size).T
+        share, *_ = np.linalg.lstsq(tones, windows)
+        rest = ((windows - tones @ share) ** 2).sum(axis=0)
+        ratio = (windows**2).sum(axis=0) / np.maximum(rest, 1e-12)
+        return float(10 * np.log10(ratio.min()))
+
+    def part(self, start_s: float, end_s: float) -> "Sound":
+        return Sound(self.pcm[round(start_s * RATE) : round(end_s * RATE)], start_s)
+
 
 async def hear(url: str) -> Sound:
     """Fetches and decodes a whole playlist."""

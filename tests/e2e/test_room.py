@@ -90,6 +90,18 @@ async def test_two_percent_loss_is_counted_and_hardly_heard(stack: Stack) -> Non
     assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 7.2
 
 
+async def test_two_who_speak_at_once_are_mixed_without_holes(stack: Stack) -> None:
+    tones = {name: tone_packets(name, 10.0) for name in ("ada", "ben")}
+    async with live_room(stack.web_url, *tones) as room:
+        for name, packets in tones.items():
+            (await room.publish(name)).play(packets)
+        await asyncio.sleep(6.0)
+        _, sound = await replay(room)
+    both = (FREQUENCIES_HZ["ada"], FREQUENCIES_HZ["ben"])
+    steady = sound.part(sound.seconds - 4.0, sound.seconds - 1.0)
+    assert steady.purity_db(*both) > 30
+
+
 async def test_a_speaker_who_reconnects_stays_on_one_track(stack: Stack) -> None:
     packets = tone_packets("ada", 2.0)
     async with live_room(stack.web_url, "ada") as room:
