@@ -2,9 +2,10 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
-from core.keys import derive_key, load_secret
+from core.keys import MIN_SECRET_BYTES, SecretTooShort, derive_key, load_secret
 from core.settings import Settings
 
 
@@ -23,9 +24,16 @@ def test_only_its_owner_reads_it(tmp_path: Path) -> None:
 
 
 def test_the_setting_wins(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, secret_key=SecretStr("from the environment"))
-    assert load_secret(settings) == b"from the environment"
+    given = "from the environment, 32 or more"
+    settings = Settings(data_dir=tmp_path, secret_key=SecretStr(given))
+    assert load_secret(settings) == given.encode()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("secret", ["", "secret", "x" * (MIN_SECRET_BYTES - 1)])
+def test_a_secret_that_can_be_guessed_is_refused(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(SecretTooShort):
+        load_secret(Settings(data_dir=tmp_path, secret_key=SecretStr(secret)))
 
 
 def test_purposes_do_not_share_keys() -> None:
