@@ -36,6 +36,12 @@ HANDSHAKE_SECONDS: Final = 30.0
 """From the answer to an established session; afterwards the client has to ask again."""
 MAX_ADDRESSES: Final = 8
 MAX_STREAMS: Final = 16
+BYTES_PER_SECOND: Final = 160_000
+BURST_SECONDS: Final = 6.0
+PACKET_OVERHEAD: Final = 100
+"""What one person may send: Opus at its highest rate (510 kbit/s) in packets of 2.5 ms takes two
+thirds of it. Otherwise whoever is brought on a stage could fill the disk as fast as his line is."""
+
 LOUD_DB: Final = 45
 """Levels up to this many dB below overload count as speech."""
 LOUD_BYTES: Final = 40
@@ -105,6 +111,8 @@ class Peer:
         self._receiver: SrtpReceiver | None = None
         self._sender: SrtpSender | None = None
         self._resumed: dict[int, int] = {}
+        self._allowance = BYTES_PER_SECOND * BURST_SECONDS
+        self._allowed_at = now
 
     @property
     def established(self) -> bool:
@@ -210,7 +218,7 @@ class Peer:
             kind, seq, timestamp, ssrc, level, start, end = parse(buffer.data, size, self.level_id)
         except RtpError:
             return False
-        if kind != self.payload_type:
+        if kind != self.payload_type or not self._affords(size, now):
             return False
         stream = self.streams.get(ssrc)
         if stream is None:
@@ -225,6 +233,17 @@ class Peer:
             payload = bytes(buffer.data[start:end])
             number = self.numbers.get(ssrc, 0)
             self.sink.on_packet(self, ssrc, Packet(number, seq, timestamp, level, payload))
+        return True
+
+    def _affords(self, size: int, now: float) -> bool:
+        """A token bucket over all streams of the peer."""
+        gained = max(0.0, now - self._allowed_at) * BYTES_PER_SECOND
+        self._allowance = min(BYTES_PER_SECOND * BURST_SECONDS, self._allowance + gained)
+        self._allowed_at = now
+        cost = size + PACKET_OVERHEAD
+        if cost > self._allowance:
+            return False
+        self._allowance -= cost
         return True
 
     def on_rtcp(self, datagram: bytes, now: float) -> bool:

@@ -7,6 +7,8 @@ import pytest
 
 from ingest.journal import Packet
 from ingest.peer import (
+    BURST_SECONDS,
+    BYTES_PER_SECOND,
     CONSENT_SECONDS,
     HANDSHAKE_SECONDS,
     MAX_ADDRESSES,
@@ -97,6 +99,25 @@ def test_packets_of_a_kept_peer_reach_the_sink(peer: Peer, client: Client) -> No
     assert kept.packets == [(77, Packet(0, 2, 1920, 33, b"two"))]
     assert peer.streams[77].received == 2
     assert peer.loud == 2
+
+
+def test_nobody_fills_the_disk_faster_than_opus_can(peer: Peer, client: Client) -> None:
+    kept = Kept()
+    peer.sink, peer.kept = kept, True
+    flood = [hear(peer, client.rtp(n, payload=bytes(1200))) for n in range(1000)]
+    most = BYTES_PER_SECOND * BURST_SECONDS
+    assert 0.9 * most < sum(len(p.payload) + 100 for _, p in kept.packets) < most
+    assert flood.index(False) == len(kept.packets) > 700
+    assert hear(peer, client.rtp(1001, payload=bytes(1200)), now=0.1)
+
+
+def test_opus_at_its_highest_rate_is_taken(peer: Peer, client: Client) -> None:
+    """510 kbit/s in packets of 2.5 ms, after five seconds' worth that arrive at once."""
+    size, step = 160, 0.0025
+    waited = int(5 / step)
+    assert all(hear(peer, client.rtp(n, payload=bytes(size)), now=10.0) for n in range(waited))
+    for n in range(waited, waited + 2000):
+        assert hear(peer, client.rtp(n, payload=bytes(size)), now=10 + (n - waited) * step)
 
 
 def test_other_payload_types_and_replays_are_refused(peer: Peer, client: Client) -> None:
