@@ -13,10 +13,11 @@ from core.auth.dependencies import Documented, caller
 from core.auth.documented import problems
 from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
-from core.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from core.http import Services, ServicesDep
 from ingest.placement import whip_base_url
 from rooms.access import Action, RoomEnded, RoomNotLive
+from rooms.models import RecordingState
 from rooms.queries import room_for
 
 PLACEMENT_SECONDS: Final = 3.0
@@ -31,22 +32,45 @@ class NoWorker(Unavailable):
     title = "No receiving worker has this room yet"
 
 
-class PublishTicket(BaseModel):
-    """Where and with what to publish: an SDP offer is posted to `whip_url` (RFC 9725)."""
+class ConsentMissing(Conflict):
+    code = "consent_missing"
+    title = "Agree to be recorded first: PUT /v1/rooms/{room_id}/consent"
 
-    whip_url: str = Field(examples=["https://ingest.example.org/whip/0199c1d2-..."])
+
+class PublishTicket(BaseModel):
+    """Where and with what to publish (WHIP, RFC 9725)."""
+
+    whip_url: str = Field(
+        description="post the SDP offer here; often on another origin than this API",
+        examples=["https://ingest.example.org/whip/0199c1d2-..."],
+    )
     token: str = Field(description="send as `Authorization: Bearer`; good for this room only")
     expires_at: datetime
 
 
 @router.post(
     "/rooms/{room_id}/publish",
-    responses=problems(NotFound, Unauthenticated, Forbidden, RoomNotLive, RoomEnded, NoWorker),
+    responses=problems(
+        NotFound, Unauthenticated, Forbidden, RoomNotLive, RoomEnded, ConsentMissing, NoWorker
+    ),
 )
 async def publish(
     room_id: UUID, request: Request, services: ServicesDep, _: Documented
 ) -> PublishTicket:
-    """A speaker's ticket for the room. 503 with Retry-After while no worker has taken it."""
+    """A speaker's ticket for the room. 503 with Retry-After while no worker has taken it.
+
+    In a room that is recorded the speaker must have agreed to it: what he says would not be
+    kept. With the ticket, publish by WHIP (RFC 9725); send `Authorization: Bearer <token>`
+    with each request:
+
+    1. `POST whip_url`, `Content-Type: application/sdp`, the offer as body: one audio line,
+       Opus, `sendonly`. 201 brings the SDP answer, with all candidates of the server, and in
+       `Location` the address of the session.
+    2. Connect by ICE and DTLS, and send. To restart ICE, `PATCH` the session with
+       `If-Match: *` and an SDP fragment (`application/trickle-ice-sdpfrag`); the client's
+       candidates are not needed.
+    3. `DELETE` the session to stop. To come back, ask here for a new ticket.
+    """
     claims = await _claims(request, services, room_id)
     base_url = await _placement(services.database, room_id)
     issued = issue_room_token(services.secret, claims, ttl=TOKEN_TTL)
@@ -62,6 +86,8 @@ async def _claims(request: Request, services: Services, room_id: UUID) -> RoomCl
         room, own = await room_for(session, principal, room_id, Action.SPEAK)
     if own is None:
         raise NotFound("There is no such room.")
+    if own.consented_at is None and room.recording_state is not RecordingState.OFF:
+        raise ConsentMissing(f"Agree to be recorded first: PUT /v1/rooms/{room_id}/consent.")
     return RoomClaims(
         platform_id=room.platform_id,
         user_id=own.user_id,

@@ -65,9 +65,10 @@ async def test_off_the_record_nothing_is_kept(stack: Stack) -> None:
 async def test_nobody_is_kept_who_did_not_agree(stack: Stack) -> None:
     tones = {name: tone_packets(name, 4.0) for name in ("ada", "ben")}
     async with live_room(stack.web_url, "ada", "ben") as room:
+        speakers = {name: await room.publish(name) for name in tones}
         await room.people["ben"].call("PUT", f"/rooms/{room.room_id}/consent", {"consent": False})
         for name, packets in tones.items():
-            (await room.publish(name)).play(packets)
+            speakers[name].play(packets)
         await until_silent(room, "ben")
         _, sound = await replay(room)
         tracks = (await room.listen())["tracks"]

@@ -18,7 +18,7 @@ from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
 from ingest.placement import beat, claim
-from rooms.models import Role
+from rooms.models import RecordingState, Role
 from tests.factories import sign_in
 from tests.ingest.receiving import SECRET, Guest, Hall
 
@@ -79,6 +79,34 @@ async def test_a_room_token_is_good_too(http: httpx.AsyncClient, hall: Hall) -> 
     await place(hall)
     ada = await hall.guest()
     headers = {"Authorization": f"Bearer {ada.token}"}
+    assert (await http.post(f"/rooms/{hall.room_id}/publish", headers=headers)).is_success
+
+
+@pytest.mark.parametrize("state", [RecordingState.ON, RecordingState.PAUSED])
+async def test_a_room_that_is_recorded_asks_for_consent_first(
+    http: httpx.AsyncClient, hall: Hall, state: RecordingState
+) -> None:
+    """Without it nothing would be kept, and the speaker would not know."""
+    await place(hall)
+    ada = await hall.guest(consent=False)
+    await hall.record(state)
+    headers = await as_signed_in(hall, ada)
+    answer = await http.post(f"/rooms/{hall.room_id}/publish", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "consent_missing")
+    assert f"PUT /v1/rooms/{hall.room_id}/consent" in answer.json()["detail"]
+    await hall.consent(ada, given=True)
+    assert (await http.post(f"/rooms/{hall.room_id}/publish", headers=headers)).is_success
+    await hall.consent(ada, given=False)
+    assert await refused(http, hall.room_id, headers) == 409
+
+
+async def test_a_room_that_is_not_recorded_asks_nobody(
+    http: httpx.AsyncClient, database: Database
+) -> None:
+    hall = Hall(database)
+    await hall.go_live(record=False)
+    await place(hall)
+    headers = await as_signed_in(hall, await hall.guest(consent=False))
     assert (await http.post(f"/rooms/{hall.room_id}/publish", headers=headers)).is_success
 
 

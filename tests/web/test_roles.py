@@ -27,7 +27,7 @@ from ingest.models import IngestWorker, Recording
 from rooms.groups import create_group
 from rooms.models import GroupMember, Participant, Role, Room, Visibility
 from rooms.moderation import invite
-from rooms.participation import set_hand
+from rooms.participation import set_consent, set_hand
 from tests.factories import as_user, make_api_key, make_platform, make_user, sign_in
 from tests.rooms.conftest import House
 from web.app import create_app
@@ -184,6 +184,7 @@ class World:
             ("listener", Role.LISTENER), ("speaker", Role.SPEAKER), ("cohost", Role.COHOST)
         ):  # fmt: skip
             session.add(_present(room, self.people[name], role))
+        await set_consent(session, principal=house.hosting, room_id=room.id, consent=True)
         guest = _present(room, visitor, Role.LISTENER)
         invited = await make_user(session, self.platform)
         session.add(guest)
@@ -221,6 +222,7 @@ def _present(room: Room, user: User, role: Role) -> Participant:
         display_name=user.display_name,
         role=role,
         joined_at=room.live_at,
+        consented_at=room.live_at,
     )
 
 
