@@ -171,11 +171,10 @@ class Packager:
                 self._on_event(record, batch.room_us)
             if self.ended:
                 return
+        self._end_of_outage(batch.room_us / 1000)
         self._tick_until(batch.room_us)
 
     def _on_packet(self, packet: Packet, room_us: int) -> None:
-        if self._down_since_us is not None:
-            self._end_of_outage(room_us / 1000)
         track = self._stream_tracks.get(packet.stream)
         if track is not None:
             track.timeline.push(packet, room_us)
@@ -191,6 +190,7 @@ class Packager:
             case RecordMark() as mark:
                 self._on_mark(mark)
             case JournalInterrupted(room_start_ms=start_ms, room_end_ms=end_ms):
+                self._end_of_outage(start_ms)
                 self._list_gap(None, GapCause.DISK_FULL, start_ms, end_ms)
             case RoomEnded(room_ms=room_ms):
                 self._on_end(room_ms)
@@ -212,10 +212,13 @@ class Packager:
         if mark.restart:
             for stream in list(self._stream_tracks):
                 self._close_stream(stream, mark.last_room_us)
-            if self._down_since_us is None:
-                self._down_since_us = mark.last_room_us
+            self._down_since_us = mark.last_room_us
 
     def _end_of_outage(self, room_ms: float) -> None:
+        """The receiver is back with the batch that opens its file, whoever speaks when.
+
+        Earlier, where its disk refused that batch, or where the room had ended by then.
+        """
         if self._down_since_us is not None:
             self._list_gap(None, GapCause.RECEIVER_DOWN, self._down_since_us / 1000, room_ms)
             self._down_since_us = None

@@ -193,6 +193,15 @@ def test_marks_are_written_once_in_order_also_after_a_restart(tmp_path: Path) ->
     assert [m for m in marks_of(tmp_path) if isinstance(m, Marked)][2:] == [Marked(900, on=True)]
 
 
+def test_the_return_is_written_before_anybody_speaks(tmp_path: Path) -> None:
+    """Where the gap ends that the restart leaves."""
+    opened = RecordingOpened("7", "9", "8", 1, 1, 0, restart=True, last_room_us=0)
+    recorder = Recorder(tmp_path, opened, RoomClock(0))
+    LiveRoom(stage(marks=()), recorder, JournalEnd(files=1))
+    assert Journal(tmp_path).marks() == [opened]
+    recorder.close()
+
+
 def test_stream_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     room = open_room(tmp_path, stage(speaker(ADA)), JournalEnd(files=1, streams=41, marks=1))
     peer = peer_of(ADA)

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from ingest.folders import Folders
-from ingest.journal import MAGIC
+from ingest.journal import MAGIC, next_journal_file, pack_batch, pack_event
 from ingest.manifest import Ended, GapFound, Line, ManifestReader, SegmentWritten
-from ingest.marks import JournalInterrupted
+from ingest.marks import (
+    JournalInterrupted,
+    Mark,
+    RecordingOpened,
+    RecordMark,
+    RoomEnded,
+    to_event,
+)
 from ingest.opus import RATE
 from ingest.packager import Packager
-from tests.ingest.journals import JournalMaker, Voice, clicks, participant, tone
+from tests.ingest.journals import LIVE_AT_US, JournalMaker, Voice, clicks, participant, tone
 from tests.ingest.listening import decode, onset, rms
 
 
@@ -199,13 +206,60 @@ def test_the_receiving_process_dies_and_comes_back(folders: Folders) -> None:
     check_chain(lines)
     (gap,) = [x for x in lines if isinstance(x, GapFound)]
     assert (gap.cause, gap.participant_id, gap.room_start_ms) == ("receiver_down", None, 3000)
-    assert 5000 < gap.room_end_ms < 5100
+    assert gap.room_end_ms == 4500, "when it was back, not when somebody spoke again"
     heard = decode(folders, maker.recording_id, f"track-{participant(1)}").signal
     for second, loud in ((1, True), (3.5, False), (4.5, False), (6, True)):
         part = heard[round(second * RATE) : round((second + 0.4) * RATE)]
         assert (rms(part) > 0.1) == loud
     assert isinstance(lines[-1], Ended)
     assert lines[-1].media_samples == 8 * RATE
+
+
+def test_each_of_two_deaths_in_a_row_is_a_gap(folders: Folders) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(2)))
+    maker.end(8)
+    maker.write(folders, outages=[(3.0, 4.5), (4.6, 6.0)])
+    lines = package(folders, maker.recording_id)
+    gaps = [x for x in lines if isinstance(x, GapFound)]
+    assert gaps == [
+        GapFound(0, None, "receiver_down", 3000, 4500),
+        GapFound(1, None, "receiver_down", 4600, 6000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("back_ms", "event", "gaps"),
+    [
+        (6000, RoomEnded(4000), [GapFound(0, None, "receiver_down", 3000, 4000)]),
+        (6000, RoomEnded(2990), []),
+        (
+            6000,
+            JournalInterrupted(4500, 6000, 7),
+            [
+                GapFound(0, None, "receiver_down", 3000, 4500),
+                GapFound(1, None, "disk_full", 4500, 6000),
+            ],
+        ),
+        (3000, RecordMark(3000, on=True), []),
+    ],
+    ids=["the room ended meanwhile", "and before", "the disk was full then", "back at once"],
+)
+def test_what_comes_with_the_return_bounds_the_gap(
+    folders: Folders, back_ms: int, event: Mark, gaps: list[GapFound]
+) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(2)))
+    path = next(maker.write(folders).iterdir())
+    opened = RecordingOpened(
+        maker.recording_id, maker.room_id, maker.platform_id, 1, 1, LIVE_AT_US, True, 3_000_000
+    )
+    batch = pack_batch(back_ms * 1000, [pack_event(to_event(m)) for m in (opened, event)])
+    next_journal_file(path.parent).write_bytes(MAGIC + batch)
+    lines = package(folders, maker.recording_id)
+    assert [x for x in lines if isinstance(x, GapFound)] == gaps
 
 
 def test_bursts_of_losses_are_listed_and_single_ones_are_not(folders: Folders) -> None:
