@@ -17,6 +17,7 @@ from core.settings import Settings
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the HTTP request that is being answered; "" outside one."""
 
+CHATTY: Final = ("alembic.runtime.migration", "encore.access", "uvicorn.error")
 QUIET: Final = (
     "asyncio",
     "boto3",
@@ -137,6 +138,10 @@ def configure_logging(settings: Settings, *, process: str, stream: TextIO | None
     root.setLevel(settings.log_level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    if settings.log_format == "text" and settings.log_level != "DEBUG":
+        # A person reads along: what the servers say of themselves and of each request is noise.
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
     access = logging.getLogger("uvicorn.access")
     if not any(isinstance(known, AccessFilter) for known in access.filters):
         access.addFilter(AccessFilter())

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
         env_prefix="ENCORE_", env_file=".env", extra="ignore", frozen=True
     )
 
-    environment: Environment = Environment.DEVELOPMENT
+    environment: Environment = Field(
+        Environment.DEVELOPMENT, description="production: only confirmed addresses open rooms"
+    )
     data_dir: Path = Field(Path(".encore"), description="all state on this disk")
     secret_key: SecretStr | None = Field(
         None, description="signs tokens and capabilities; made once in data_dir when absent"
@@ -55,8 +57,8 @@ class Settings(BaseSettings):
         description="PostgreSQL 15 or newer; embedded when absent",
     )
 
-    web_host: str = "127.0.0.1"
-    web_port: Port = 8000
+    web_host: str = Field("127.0.0.1", description="where API and pages listen")
+    web_port: Port = Field(8000, description="TCP")
     web_url: str | None = Field(None, description="public base URL of API and pages")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description='networks whose X-Forwarded-For is believed, as JSON: ["10.0.0.0/8"]'
@@ -66,15 +68,15 @@ class Settings(BaseSettings):
         (), description="JSON list of {name, issuer, client_id, client_secret, title?}"
     )
 
-    edge_host: str = "127.0.0.1"
-    edge_port: Port = 8001
+    edge_host: str = Field("127.0.0.1", description="where HLS is served")
+    edge_port: Port = Field(8001, description="TCP")
     edge_url: str | None = Field(None, description="public base URL of HLS (a CDN in production)")
 
-    ingest_host: str = "127.0.0.1"
-    ingest_port: Port = 8002
+    ingest_host: str = Field("127.0.0.1", description="where WHIP listens")
+    ingest_port: Port = Field(8002, description="TCP")
     ingest_url: str | None = Field(None, description="public URL of this worker")
-    ingest_udp_host: str = "127.0.0.1"
-    ingest_udp_port: Port = 8003
+    ingest_udp_host: str = Field("127.0.0.1", description="where speakers' media arrives")
+    ingest_udp_port: Port = Field(8003, description="UDP")
     ingest_public_address: str | None = Field(
         None, description="address that speakers reach the UDP port at; ingest_udp_host when absent"
     )
@@ -82,15 +84,15 @@ class Settings(BaseSettings):
     storage_url: str | None = Field(
         None, description="file:///folder or s3://bucket/prefix; data_dir/objects when absent"
     )
-    s3_endpoint_url: str | None = None
-    s3_region: str = "us-east-1"
-    s3_access_key_id: SecretStr | None = None
-    s3_secret_access_key: SecretStr | None = None
+    s3_endpoint_url: str | None = Field(None, description="of a service that is not Amazon's")
+    s3_region: str = Field("us-east-1", description="of the bucket")
+    s3_access_key_id: SecretStr | None = Field(None, description="boto3's own ways when absent")
+    s3_secret_access_key: SecretStr | None = Field(None, description="the same")
 
     mail_url: SecretStr | None = Field(
         None, description="smtp://user:password@host:port; a folder of .eml files when absent"
     )
-    mail_from: str = "Encore <no-reply@localhost>"
+    mail_from: str = Field("Encore <no-reply@localhost>", description="sender of all mail")
 
     allow_private_webhooks: bool = Field(
         False, description="let webhook endpoints be on private addresses (a test, one machine)"
@@ -100,11 +102,13 @@ class Settings(BaseSettings):
         None, description="bearer that /metrics asks for; loopback callers only when absent"
     )
     metrics_host: str = Field("127.0.0.1", description="where work and package serve /metrics")
-    work_metrics_port: Port | None = None
-    package_metrics_port: Port | None = None
+    work_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
+    package_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
 
-    log_format: str = Field("text", pattern="^(text|json)$")
-    log_level: str = "INFO"
+    log_format: str = Field("text", pattern="^(text|json)$", description="json: with access lines")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level"
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

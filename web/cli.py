@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from core import VERSION
 from core.errors import Problem
 from core.logging import configure_logging
 from core.settings import Settings
@@ -32,8 +35,17 @@ app.add_typer(operators.admin, name="admin")
 MASK = "********"
 URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
-console = Console()
+console = Console(soft_wrap=True)
 errors = Console(stderr=True)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        console.print(f"encore {VERSION}")
+        raise typer.Exit
 
 
 @app.command()
@@ -75,14 +87,20 @@ def db_upgrade() -> None:
 @app.command("settings")
 def show_settings() -> None:
     """Print every setting, its value and its environment variable; secrets are masked."""
-    table = Table("variable", "value", "meaning", box=None, pad_edge=False)
     settings = Settings()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         shown = MASK if isinstance(value, SecretStr) else "" if value is None else str(value)
-        shown = URL_CREDENTIALS.sub(f"{MASK}@", shown)
-        table.add_row(f"ENCORE_{name.upper()}", shown, field.description or "")
+        shown = escape(URL_CREDENTIALS.sub(f"{MASK}@", shown))
+        meaning = escape(field.description or "")
+        table.add_row(f"ENCORE_{name.upper()}", f"{shown}\n[dim]{meaning}[/dim]")
     console.print(table)
+    console.print(
+        "\nDATABASE_URL is read too. A .env file in this folder holds what is not exported."
+    )
 
 
 @app.command("doctor")
@@ -139,6 +157,9 @@ def main() -> None:
         app()
     except Problem as problem:
         errors.print(f"encore: {problem.detail}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except SettingsError as error:
+        errors.print(f"encore: bad settings: {error}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except ValidationError as error:
         wrong = "; ".join(

@@ -18,15 +18,22 @@ from core.db import dsn
 from core.errors import Problem
 from core.keys import MIN_SECRET_BYTES
 from core.migrate import is_current
-from core.postgres import EmbeddedPostgres, binaries
+from core.postgres import EmbeddedPostgres
 from core.settings import Environment, Settings
 from core.storage import open_store
-from web.supervise import PortTaken, check_ports
+from web.supervise import PortTaken, check_ports, runs_here
 
 UDP_BUFFER = 4 << 20
 FREE_BYTES = 2 << 30
 OPEN_FILES = 1024
 MIN_POSTGRES = 150000
+
+
+NEXT_STEP = {
+    "database": "no answer: check DATABASE_URL and that the server runs",
+    "storage": "the object store refuses: check ENCORE_STORAGE_URL and the S3 settings",
+    "disk": "the data folder cannot be written: set ENCORE_DATA_DIR",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         except Problem as problem:
             ok, text = False, problem.detail
         except (OSError, ValueError, asyncpg.PostgresError) as error:
-            ok, text = False, f"{type(error).__name__}: {error}"
+            ok, text = False, f"{NEXT_STEP.get(subject, 'it does not work')} ({error})"
         yield Finding(subject, ok, text)
 
 
@@ -82,7 +89,7 @@ def _embedded_database(settings: Settings) -> tuple[bool, str]:
     runs_already = server.running_port() is not None
     url = server.start()
     try:
-        return asyncio.run(_server_version(url, f"embedded, {binaries().name}"))
+        return asyncio.run(_server_version(url, "embedded"))
     finally:
         if not runs_already:
             server.stop()
@@ -141,12 +148,19 @@ def _udp(_: Settings) -> tuple[bool, str]:
 
 
 def _ports(settings: Settings) -> tuple[bool, str]:
-    try:
-        check_ports(settings, ("web", "edge", "receive"))
-    except PortTaken as taken:
-        return False, f"{taken.detail} (or Encore runs already)"
+    taken = []
+    for name in ("web", "edge", "receive"):
+        if runs_here(settings, name):
+            continue
+        try:
+            check_ports(settings, (name,))
+        except PortTaken as problem:
+            taken.append(problem.detail)
+    if taken:
+        return False, "; ".join(taken)
     tcp = f"{settings.web_port}, {settings.edge_port}, {settings.ingest_port}"
-    return True, f"TCP {tcp} and UDP {settings.ingest_udp_port} are free"
+    whose = "Encore's own, which runs" if runs_here(settings, "web") else "free"
+    return True, f"TCP {tcp} and UDP {settings.ingest_udp_port} are {whose}"
 
 
 def _files(_: Settings) -> tuple[bool, str]:

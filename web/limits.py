@@ -29,14 +29,44 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > MAX_BODY_BYTES:
             await problem_response(BodyTooLarge())(scope, receive, send)
             return
-        seen = 0
+        body = _Bounded(receive)
+        answer = _Answer(send, body)
+        try:
+            await self._app(scope, body.receive, answer.send)
+        except BodyTooLarge:
+            if answer.begun:
+                raise
+        if body.exceeded and not answer.begun:
+            await problem_response(BodyTooLarge())(scope, receive, send)
 
-        async def bounded() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > MAX_BODY_BYTES:
-                raise BodyTooLarge
-            return message
 
-        await self._app(scope, bounded, send)
+class _Bounded:
+    """A request body that ends in BodyTooLarge when it grows beyond the bound."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._seen = 0
+        self.exceeded = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > MAX_BODY_BYTES:
+            self.exceeded = True
+            raise BodyTooLarge
+        return message
+
+
+class _Answer:
+    """Holds back what an application answers after it swallowed the refusal of its body."""
+
+    def __init__(self, send: Send, body: _Bounded) -> None:
+        self._send = send
+        self._body = body
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        if self._body.exceeded and not self.begun:
+            return
+        self.begun = True
+        await self._send(message)

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
 import asyncpg
@@ -35,6 +36,7 @@ STANDBY = ("receive",)
 
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
+PRIVATE_FOLDERS = ("journal", "spool", "objects", "sessions", "stages", "outbox")
 DATABASE_WATCH_SECONDS = 0.5
 FIRST_RESTART_SECONDS = 0.05
 LONGEST_RESTART_SECONDS = 5.0
@@ -252,12 +254,24 @@ def _cannot_bind(kind: int, host: str, port: int) -> str | None:
     return None
 
 
+def runs_here(settings: Settings, name: str) -> bool:
+    """Whether a supervisor keeps this process running over the data folder."""
+    try:
+        with (settings.data_dir / f"supervisor-{name}.lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
     """Makes the data folder and holds it: each process runs once over one folder."""
     with contextlib.ExitStack() as stack:
-        for name in names:
-            lock = stack.enter_context(_lock_file(settings, name))
+        for name, lock in _lock_files(settings.data_dir, names).items():
+            stack.enter_context(lock)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -267,13 +281,16 @@ def data_folder(settings: Settings, names: tuple[str, ...]) -> Iterator[None]:
         yield
 
 
-def _lock_file(settings: Settings, name: str) -> TextIO:
+def _lock_files(data_dir: Path, names: tuple[str, ...]) -> dict[str, TextIO]:
+    """In folders where what people said is for this account alone."""
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        return (settings.data_dir / f"supervisor-{name}.lock").open("w")
+        data_dir.mkdir(parents=True, exist_ok=True)
+        for folder in PRIVATE_FOLDERS:
+            (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
+        return {name: (data_dir / f"supervisor-{name}.lock").open("w") for name in names}
     except OSError as error:
         raise DataDirUnusable(
-            f"cannot write to {settings.data_dir} ({error.strerror}); set ENCORE_DATA_DIR to a "
+            f"cannot write to {data_dir} ({error.strerror}); set ENCORE_DATA_DIR to a "
             "folder that you may write to"
         ) from error
 

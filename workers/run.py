@@ -45,9 +45,7 @@ DATABASE_AWAY: Final = (
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    FailingListenerError,
 )
-"""The last: notifications no longer arrive (a machine too busy to pass its own health check)."""
 
 RUNS = Counter("encore_job_runs", "Finished runs of jobs.", ("entrypoint", "outcome"))
 SECONDS = Histogram("encore_job_seconds", "Length of runs.", ("entrypoint",))
@@ -109,6 +107,9 @@ async def work(
             await _take_jobs(tools, stop, kinds, chores, patience or Patience())
         except DATABASE_AWAY as error:
             log.warning("the queue is away: %s", type(error).__name__)
+        except FailingListenerError:
+            # pgqueuer may probe its listener before that listens; polling found jobs meanwhile.
+            log.info("no notifications arrive; listening again")
         except Exception:
             log.exception("the queue stopped")
         with contextlib.suppress(TimeoutError):

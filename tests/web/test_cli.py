@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core import VERSION
+from core.settings import Settings
+
 
 def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
@@ -52,6 +55,9 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
         (["up"], {"ENCORE_WEB_PORT": "ninety"}, "ENCORE_WEB_PORT"),
         (["up"], {"ENCORE_STORAGE_URL": "ftp://x"}, "storage"),
         (["up"], {"ENCORE_DATA_DIR": "/dev/null/data"}, "ENCORE_DATA_DIR"),
+        (["up"], {"ENCORE_DATA_DIR": "/dev/null"}, "ENCORE_DATA_DIR"),
+        (["up"], {"ENCORE_OIDC": "{bad"}, "oidc"),
+        (["up"], {"ENCORE_LOG_LEVEL": "LOUD"}, "ENCORE_LOG_LEVEL"),
         (["serve"], {}, "DATABASE_URL"),
         (["work"], {}, "DATABASE_URL"),
         (["ingest"], {}, "DATABASE_URL"),
@@ -97,3 +103,14 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
     for subject in ("python", "disk", "database", "storage", "codecs", "keys", "model", "udp"):
         assert subject in lines
     assert "PostgreSQL" in lines["database"]
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert encore(tmp_path, "--version").stdout == f"encore {VERSION}\n"
+
+
+def test_every_setting_is_named_and_explained(tmp_path: Path) -> None:
+    done = encore(tmp_path, "settings", COLUMNS="80")
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"ENCORE_{name.upper()} " in done.stdout

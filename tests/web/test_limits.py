@@ -18,6 +18,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     async def size(request: Request) -> int:
         return len(await request.body())
 
+    @app.post("/json")
+    async def take(body: dict[str, int]) -> int:
+        return len(body)
+
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -30,12 +34,13 @@ async def test_bounds_what_is_declared(client: httpx.AsyncClient, size: int, sta
     assert (await client.post("/size", content=bytes(size))).status_code == status
 
 
-async def test_bounds_what_is_not_declared(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/size", "/json"])
+async def test_bounds_what_is_not_declared(client: httpx.AsyncClient, path: str) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield bytes(64 * 1024)
 
-    answer = await client.post("/size", content=endless())
+    answer = await client.post(path, content=endless())
     assert answer.status_code == 413
     assert answer.json()["code"] == "body_too_large"
 

@@ -1,5 +1,6 @@
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from web.supervise import (
     check_ports,
     data_folder,
     environment,
+    runs_here,
     with_database,
 )
 
@@ -67,3 +69,13 @@ async def test_only_up_brings_a_database(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUrlMissing, match="DATABASE_URL"):
         async with with_database(Settings(data_dir=tmp_path), embed=False):
             pass
+
+
+def test_what_was_said_is_for_one_account_alone(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    with data_folder(settings, ("web",)):
+        assert runs_here(settings, "web")
+        assert not runs_here(settings, "edge")
+    assert not runs_here(settings, "web")
+    for name in ("journal", "spool", "objects", "sessions"):
+        assert stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) == 0o700
