@@ -76,15 +76,16 @@ async def run(*, once: bool) -> None:
         settings = supervisor.settings
         people = accounts(settings, script)
         room = ScriptedRoom(script, settings.public_web_url, people, _progress(script))
-        console.print(f"A room of {script.end_s:.0f} s with three speakers. Listen in while it")
-        console.print(f"runs: {room.web_url}/\n")
+        console.print(
+            f"A room of {script.end_s:.0f} s with three speakers. Listen: {room.web_url}/\n"
+        )
         await room.hold()
         result = await prove(room)
-        _say_links(settings, room)
         if once:
+            console.print(f"Data lies in {settings.data_dir}; `make demo` serves it again.")
             sys.stdout.write(json.dumps(result) + "\n")
         else:
-            console.print("\nOpen a room of your own with a microphone. Ctrl-C ends it all.")
+            _say_links(settings, room)
             await asyncio.Event().wait()
 
 
@@ -133,7 +134,8 @@ def _say_links(settings: Settings, room: ScriptedRoom) -> None:
   Any player: {replay_url(room.web_url, room.room_id)}
   Sign in as {email}, password {password}
   Data lies in {settings.data_dir}
-""")
+
+Open a room of your own with a microphone. Ctrl-C ends it all.""")
 
 
 def main() -> None:

@@ -13,6 +13,9 @@ from demo.speaker import Speaker
 LOSS = 0.02
 """Share of RTP packets that each speaker's network drops."""
 
+AWAY_S = 2.5
+"""How long a speaker's network is gone before the client connects again."""
+
 Say = Callable[[float | None, str], None]
 Act = Callable[[], Awaitable[None]]
 
@@ -135,5 +138,6 @@ class ScriptedRoom:
         name = self.script.reconnect_speaker
         self.speakers[name].drop()
         self._tell(f"{name}'s connection is gone.")
+        await asyncio.sleep(AWAY_S)
         await self._connect(name)
         self._tell(f"{name} is back.")
