@@ -50,6 +50,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         timeout_graceful_shutdown=3,
         server_header=False,
         http=BoundedHttp,
+        ws="none",
     )
     server = uvicorn.Server(config)
     # The stop event is ours: uvicorn must not take the signals.

@@ -181,6 +181,7 @@ async def confirm_reset(
     """
     check_password(password)
     user = await _redeem(session, token, MailPurpose.RESET_PASSWORD)
+    check_password(password, email=user.email or "", display_name=user.display_name)
     user.email_verified_at = user.email_verified_at or datetime.now(UTC)
     await _set_password(session, letters, user, password)
 

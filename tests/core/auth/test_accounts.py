@@ -215,6 +215,19 @@ async def test_a_reset_ends_sessions_and_works_once(
     assert outbox.to(email)[-1].subject == "Your password was changed"
 
 
+async def test_a_reset_refuses_the_address_as_password_and_the_link_stays_good(
+    session: AsyncSession, letters: Letters, outbox: Outbox
+) -> None:
+    user = await make_user(session)
+    email = user.email or ""
+    await accounts.request_reset(session, letters, platform_id=user.platform_id, email=email)
+    (link,) = outbox.to(email)
+    with pytest.raises(PasswordUnfit):
+        async with session.begin_nested():  # a refused request is rolled back
+            await accounts.confirm_reset(session, letters, token=link.token, password=email)
+    await accounts.confirm_reset(session, letters, token=link.token, password=OTHER)
+
+
 async def test_nobody_is_mailed_about_an_unknown_or_disabled_account(
     session: AsyncSession, letters: Letters, outbox: Outbox
 ) -> None:
