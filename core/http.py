@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
 
@@ -17,6 +18,10 @@ from core.settings import Settings
 from core.storage import ObjectStore
 
 PROBLEM_JSON = "application/problem+json"
+NAMED_FIELDS = 20
+"""A body may hold thousands of wrong fields: the answer names the first ones."""
+
+_NO_BODY = "send a JSON body with Content-Type: application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,12 @@ class Services:
     secret: bytes
     store: ObjectStore
     listener: Listener
+
+
+class RequestBody(BaseModel):
+    """A field that we don't know is refused: a misspelt option must not pass for the default."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def services(request: Request) -> Services:
@@ -56,12 +67,31 @@ async def _on_problem(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_validation(_: Request, error: Exception) -> JSONResponse:
     """Names the fields and what is wrong with each; the values stay out of the answer."""
-    fields = [
-        {"field": ".".join(str(part) for part in e["loc"][1:]), "message": e["msg"]}
-        for e in cast("RequestValidationError", error).errors()
-    ]
+    errors = cast("RequestValidationError", error).errors()
+    fields = [_field(e) for e in errors[:NAMED_FIELDS]]
     named = ", ".join(f"{f['field'] or 'body'}: {f['message']}" for f in fields)
     return problem_response(Invalid(named, fields=fields))
+
+
+def _field(error: dict[str, Any]) -> dict[str, str]:
+    """Names of unknown fields are the caller's own, and may be long."""
+    kind, where = str(error["type"]), error["loc"]
+    if where[0] == "body" and kind == "json_invalid":
+        reason = f"this is not JSON: {error['ctx']['error']} at character {where[1]}"
+        return {"field": "", "message": reason}
+    if where == ("body",):
+        return {"field": "", "message": _whole_body(error)}
+    message = "there is no such field" if kind == "extra_forbidden" else error["msg"]
+    return {"field": ".".join(str(part)[:100] for part in where[1:]), "message": message}
+
+
+def _whole_body(error: dict[str, Any]) -> str:
+    """FastAPI leaves a body unread, as bytes, whose Content-Type is not JSON."""
+    if error["type"] == "missing" or isinstance(error["input"], bytes):
+        return _NO_BODY
+    if error["type"] == "model_attributes_type":
+        return "send a JSON object"
+    return str(error["msg"])
 
 
 async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:

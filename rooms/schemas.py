@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from core.auth.room_tokens import IssuedToken
+from core.http import RequestBody
 from rooms.models import (
     Group,
     Participant,
@@ -74,12 +75,12 @@ ROOM_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class NewRoom(BaseModel):
+class NewRoom(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [ROOM_EXAMPLE]})
 
     title: Title
     description: Description = ""
-    topics: Topics = []
+    topics: Topics = Field([])
     language: Language = "en"
     visibility: Visibility = Visibility.PUBLIC
     group_id: UUID | None = Field(None, description="exactly for visibility `group`")
@@ -88,16 +89,16 @@ class NewRoom(BaseModel):
     host_id: UUID | None = Field(None, description="API keys name the host; people host themselves")
 
 
-class RoomChanges(BaseModel):
+class RoomChanges(RequestBody):
     """Only the fields that are sent are changed."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"title": "What the sea keeps, part 2"}]}
+        json_schema_extra={"examples": [{"title": "What the sea keeps, part 2"}]}
     )
 
     title: Title = ""
     description: Description = ""
-    topics: Topics = []
+    topics: Topics = Field([])
     language: Language = ""
     visibility: Visibility = Visibility.PUBLIC
     group_id: UUID | None = None
@@ -170,31 +171,31 @@ class ParticipantPage(BaseModel):
     next: UUID | None
 
 
-class RecordingChange(BaseModel):
+class RecordingChange(RequestBody):
     state: RecordingState = Field(
         description="`paused` is off the record; `off` stops for good", examples=["paused"]
     )
 
 
-class Consent(BaseModel):
+class Consent(RequestBody):
     consent: bool = Field(examples=[True])
 
 
-class Hand(BaseModel):
+class Hand(RequestBody):
     raised: bool = Field(examples=[True])
 
 
-class ParticipantChange(BaseModel):
+class ParticipantChange(RequestBody):
     """Exactly what is sent is done, in this order."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "speaker"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "speaker"}]})
 
     role: Role | None = None
     muted: bool | None = Field(None, description="only the speaker himself unmutes")
     hand_raised: Literal[False] | None = Field(None, description="lowers somebody's hand")
 
 
-class Invitation(BaseModel):
+class Invitation(RequestBody):
     user_id: UUID
     role: Role = Field(Role.SPEAKER, examples=["speaker"])
 
@@ -215,7 +216,7 @@ class Joined(BaseModel):
         )
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(RequestBody):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -264,7 +265,7 @@ class History(BaseModel):
         return cls(events=page, next=page[-1].seq if more else None)
 
 
-class NewGroup(BaseModel):
+class NewGroup(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Patrons"}]})
 
     name: Title

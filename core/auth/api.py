@@ -39,7 +39,7 @@ from core.auth.platforms import site_platform
 from core.auth.principal import Kind, Principal
 from core.auth.sessions import SignedIn, close_session, rotate_session
 from core.errors import TooManyRequests, Unauthenticated
-from core.http import Services, ServicesDep, SessionDep
+from core.http import RequestBody, Services, ServicesDep, SessionDep
 from core.ratelimit import client_address, rate_limit, take
 
 router = APIRouter(prefix="/v1")
@@ -62,7 +62,7 @@ MailedToken = Annotated[
 ]
 
 
-class NewAccount(BaseModel):
+class NewAccount(RequestBody):
     email: Email
     password: Password
     display_name: DisplayName
@@ -74,30 +74,32 @@ class Accepted(BaseModel):
     status: str = Field("mail_sent", examples=["mail_sent"])
 
 
-class MailedLink(BaseModel):
+class MailedLink(RequestBody):
     token: MailedToken
 
 
-class ResetRequest(BaseModel):
+class ResetRequest(RequestBody):
     email: Email
 
 
-class NewPassword(BaseModel):
+class NewPassword(RequestBody):
     token: MailedToken
     password: Password
 
 
 class SignIn(BaseModel):
+    """The form of a new account sends all its fields here too: others are ignored."""
+
     email: Email
     password: Annotated[str, Field(max_length=1024, examples=["a good long passphrase"])]
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(RequestBody):
     current: Annotated[str, Field(max_length=1024, examples=["a good long passphrase"])]
     password: Password
 
 
-class Profile(BaseModel):
+class Profile(RequestBody):
     display_name: DisplayName
 
 

@@ -23,14 +23,14 @@ from core.auth.documented import problems
 from core.auth.limits import KEY_MANAGEMENT
 from core.auth.principal import Scope
 from core.errors import TooManyRequests, Unauthenticated
-from core.http import SessionDep
+from core.http import RequestBody, SessionDep
 from core.ratelimit import rate_limit
 
 router = APIRouter()
 LIMITED = [Depends(rate_limit(KEY_MANAGEMENT))]
 
 
-class NewApiKey(BaseModel):
+class NewApiKey(RequestBody):
     name: str = Field(max_length=400, examples=["production server"])
     scopes: list[Scope] = Field(
         min_length=1, max_length=20, examples=[["rooms:write", "tokens:write"]]
@@ -55,7 +55,7 @@ class ApiKeys(BaseModel):
     items: list[ApiKeyOut]
 
 
-class ExternalUser(BaseModel):
+class ExternalUser(RequestBody):
     display_name: str = Field(
         max_length=400, description="1 to 80 characters", examples=["Ada Lovelace"]
     )

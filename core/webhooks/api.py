@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from core.auth.dependencies import CallerDep
-from core.http import ServicesDep, SessionDep
+from core.http import RequestBody, ServicesDep, SessionDep
 from core.webhooks import service
 from core.webhooks.delivery import message_id
 from core.webhooks.models import DeliveryState, DisabledReason, WebhookDelivery, WebhookEndpoint
@@ -41,13 +41,13 @@ DELIVERY: JsonDict = {
 NEW_SECRET: JsonDict = {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
 
 
-class EndpointIn(BaseModel):
+class EndpointIn(RequestBody):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"url": ENDPOINT["url"], "kinds": ENDPOINT["kinds"]}]}
     )
 
     url: Annotated[str, Field(max_length=2000, description="https in production")]
-    kinds: Annotated[list[Kind], Field(max_length=50, description="empty for all")] = []
+    kinds: list[Kind] = Field([], max_length=50, description="empty for all")
 
 
 class EndpointOut(BaseModel):

@@ -44,14 +44,23 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(app: FastAPI) -> N
             assert any(int(code) >= 400 for code in operation["responses"]), name
 
 
-def test_every_body_has_an_example(app: FastAPI) -> None:
-    schemas = app.openapi()["components"]["schemas"]
+def test_no_body_takes_fields_that_it_does_not_know(app: FastAPI) -> None:
     for name, operation in operations(app):
-        body = operation.get("requestBody")
-        if body is None:
+        if "requestBody" in operation and name != "POST /v1/sessions":
+            assert body_schema(app, operation)["additionalProperties"] is False, name
+
+
+def body_schema(app: FastAPI, operation: dict[str, Any]) -> dict[str, Any]:
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    schema: dict[str, Any] = app.openapi()["components"]["schemas"][reference.rsplit("/", 1)[1]]
+    return schema
+
+
+def test_every_body_has_an_example(app: FastAPI) -> None:
+    for name, operation in operations(app):
+        if "requestBody" not in operation:
             continue
-        reference = body["content"]["application/json"]["schema"]["$ref"]
-        schema = schemas[reference.rsplit("/", 1)[1]]
+        schema = body_schema(app, operation)
         told = "examples" in schema or any(
             "example" in str(field) or "$ref" in str(field) or field.get("type") == "boolean"
             for field in schema["properties"].values()
