@@ -54,7 +54,10 @@ def checked_url(url: str, *, https_only: bool, allow_private: bool) -> str:
         raise WebhookUrlInvalid("the URL must not hold a user, a password or a fragment")
     literal = _literal(parsed.host)
     if literal is not None and not allow_private and not is_public(literal):
-        raise WebhookUrlInvalid("the address is not on the public internet")
+        raise WebhookUrlInvalid(
+            "the address is not on the public internet; for a test, or all on one machine, "
+            "start Encore with ENCORE_ALLOW_PRIVATE_WEBHOOKS=true"
+        )
     return url
 
 

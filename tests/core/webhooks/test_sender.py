@@ -77,6 +77,11 @@ def test_a_url_that_cannot_be_right_is_refused(url: str) -> None:
         checked_url(url, https_only=True, allow_private=False)
 
 
+def test_a_private_address_is_refused_with_the_way_out() -> None:
+    with pytest.raises(WebhookUrlInvalid, match="ENCORE_ALLOW_PRIVATE_WEBHOOKS=true"):
+        checked_url("http://127.0.0.1:9/", https_only=False, allow_private=False)
+
+
 def test_good_urls_pass() -> None:
     for url in (
         "https://app.example/hooks?x=1",
