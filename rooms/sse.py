@@ -7,6 +7,7 @@ changes, and every minute.
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -24,7 +25,7 @@ from core.auth.dependencies import CallerDep, presented
 from core.auth.documented import problems
 from core.auth.principal import Principal
 from core.db import Database
-from core.errors import NotFound, Problem, TooManyRequests, Unauthenticated
+from core.errors import Invalid, NotFound, Problem, TooManyRequests, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from rooms.access import Action
@@ -40,6 +41,7 @@ router = APIRouter(prefix="/v1")
 HEARTBEAT = b": still here\n\n"
 RETRY = b"retry: 2000\n\n"
 MAX_SEQ = 2**62
+SEQ = re.compile("[0-9]{1,19}")
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -80,7 +82,7 @@ def feed_hub(request: Request) -> FeedHub:
             },
         },
         204: {"description": "The room has ended and you have all its events: don't reconnect"},
-        **problems(Unauthenticated, NotFound, TooManyRequests),
+        **problems(Unauthenticated, NotFound, Invalid, TooManyRequests),
     },
 )
 async def events(
@@ -104,10 +106,13 @@ async def events(
 
 
 def _position(last_event_id: str | None, after: int) -> int:
-    """An id that isn't one of ours is ignored, as browsers may keep one of another stream."""
-    if last_event_id is None or not (last_event_id.isascii() and last_event_id.isdigit()):
+    """An empty id is none (WHATWG HTML, 9.2.4). Raises Invalid for one that isn't ours: to begin
+    anew instead would tell the client everything twice, and it would not know."""
+    if not last_event_id:
         return after
-    return min(int(last_event_id[:20]), MAX_SEQ)
+    if not (SEQ.fullmatch(last_event_id) and int(last_event_id) <= MAX_SEQ):
+        raise Invalid("Last-Event-ID: send the id of an event of this room, a whole number.")
+    return int(last_event_id)
 
 
 CallerAgain = Callable[[AsyncSession], Awaitable[Principal]]

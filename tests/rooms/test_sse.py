@@ -108,8 +108,16 @@ async def test_last_event_id_wins_over_the_address(scene: Scene) -> None:
     assert first.id == 4
 
 
-async def test_a_foreign_last_event_id_is_ignored(scene: Scene) -> None:
-    async with scene.stream(headers={"Last-Event-ID": "tip-9"}, after=1) as stream:
+@pytest.mark.parametrize("foreign", ["tip-9", "-1", "1.5", "9" * 19, "9" * 5000])
+async def test_a_foreign_last_event_id_is_refused(scene: Scene, foreign: str) -> None:
+    headers = scene.bearer | {"Last-Event-ID": foreign}
+    answer = await scene.client.get(f"/rooms/{scene.room.id}/events", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "Last-Event-ID" in answer.json()["detail"]
+
+
+async def test_an_empty_last_event_id_is_none(scene: Scene) -> None:
+    async with scene.stream(headers={"Last-Event-ID": ""}, after=1) as stream:
         [first] = await take(stream, 1)
     assert first.id == 2
 
