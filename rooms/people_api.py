@@ -44,7 +44,7 @@ from rooms.schemas import (
     ParticipantPage,
     TokenRequest,
 )
-from rooms.tokens import Guest, mint_token, token_for
+from rooms.tokens import Guest, NameNeeded, mint_token, token_for
 
 router = APIRouter(prefix="/rooms/{room_id}")
 
@@ -322,6 +322,7 @@ async def withdraw(
         StageFull,
         ExternalIdInvalid,
         NameInvalid,
+        NameNeeded,
         TooManyRequests,
     ),
 )
@@ -334,7 +335,8 @@ async def mint(
     principal: CallerDep,
 ) -> MintedToken:
     """By an API key with `tokens:write` (and `rooms:write` for a place on the stage). The
-    person is made or renamed by the platform's own id; `groups` opens group rooms."""
+    person goes by the platform's own id: made or renamed with `display_name`, without it one that
+    was made before. `groups` opens group rooms."""
     guest = Guest(wanted.external_user_id, wanted.display_name, wanted.role, tuple(wanted.groups))
     user_id, issued = await mint_token(
         session,

@@ -230,7 +230,9 @@ class TokenRequest(RequestBody):
     )
 
     external_user_id: str = Field(max_length=400)
-    display_name: str = Field(max_length=400)
+    display_name: str | None = Field(
+        None, max_length=400, description="renames the person; needed for one you haven't made yet"
+    )
     role: Literal[Role.COHOST, Role.SPEAKER, Role.LISTENER] = Field(
         Role.LISTENER, description="a place on the stage for the person, from the join on"
     )

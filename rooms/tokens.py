@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.api_keys import upsert_external_user
+from core.auth.api_keys import external_user, upsert_external_user
 from core.auth.dependencies import require_scope
 from core.auth.models import User
 from core.auth.principal import Principal, Scope
@@ -17,6 +17,7 @@ from core.auth.room_tokens import (
     RoomTokenExpired,
     issue_room_token,
 )
+from core.errors import Invalid
 from rooms.access import Action
 from rooms.models import Participant, Role, Room
 from rooms.moderation import ParticipantRemoved, change_role
@@ -52,12 +53,18 @@ def _lifetime(principal: Principal) -> timedelta:
     return min(DEFAULT_TTL, left)
 
 
+class NameNeeded(Invalid):
+    code = "display_name_needed"
+    title = "Send display_name: you have no user with this external_user_id yet"
+
+
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A person of the platform, and the group keys that it vouches for."""
+    """A person of the platform, and the group keys that it vouches for. Without a name: the one
+    that the person has."""
 
     external_user_id: str
-    display_name: str
+    display_name: str | None = None
     role: Role = Role.LISTENER
     groups: tuple[str, ...] = ()
 
@@ -73,19 +80,14 @@ async def mint_token(
 ) -> tuple[UUID, IssuedToken]:
     """The person's user id and a token. A place on the stage needs `rooms:write` besides.
 
-    Raises ScopeMissing, ParticipantRemoved, NotFound, RoomEnded, StageFull.
+    Raises ScopeMissing, ParticipantRemoved, NotFound, RoomEnded, StageFull, NameNeeded.
     """
     require_scope(principal, Scope.TOKENS_WRITE)
     # Vouching for a person includes naming him and knowing the room.
     vouching = {Scope.USERS_WRITE, Scope.ROOMS_READ}
     platform = replace(principal, scopes=principal.scopes | vouching)
     room, _ = await room_for(session, platform, room_id, Action.SEE)
-    user, _ = await upsert_external_user(
-        session,
-        platform,
-        external_user_id=guest.external_user_id,
-        display_name=guest.display_name,
-    )
+    user = await _person(session, platform, guest)
     if guest.role is not Role.LISTENER:
         await _seat(session, principal, room, user, guest.role)
     own = await participant_of(session, room, user.id)
@@ -101,6 +103,19 @@ async def mint_token(
         participant_id=own.id if own is not None else None,
     )
     return user.id, issue_room_token(secret, claims, ttl=ttl)
+
+
+async def _person(session: AsyncSession, platform: Principal, guest: Guest) -> User:
+    external_id, name = guest.external_user_id, guest.display_name
+    if name is None:
+        known = await external_user(session, platform, external_user_id=external_id)
+        if known is None:
+            raise NameNeeded
+        return known
+    user, _ = await upsert_external_user(
+        session, platform, external_user_id=external_id, display_name=name
+    )
+    return user
 
 
 async def _seat(

@@ -112,6 +112,18 @@ async def upsert_external_user(
     return user, user.id == row["id"]
 
 
+async def external_user(
+    session: AsyncSession, principal: Principal, *, external_user_id: str
+) -> User | None:
+    """The platform's person by its own id. Raises ScopeMissing, ExternalIdInvalid."""
+    return await session.scalar(
+        sa.select(User).where(
+            User.platform_id == require_scope(principal, Scope.USERS_WRITE),
+            User.external_user_id == checked_external_id(external_user_id),
+        )
+    )
+
+
 def checked_external_id(text: str) -> str:
     """Kept as it is, byte for byte: it is the platform's. Raises ExternalIdInvalid."""
     plain = all(not unicodedata.category(char).startswith("C") for char in text)

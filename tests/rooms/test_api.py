@@ -10,7 +10,7 @@ import pytest
 from core.auth.principal import Scope
 from core.auth.room_tokens import RoomClaims, issue_room_token, read_room_token
 from core.settings import Environment
-from tests.factories import make_api_key, make_user, sign_in
+from tests.factories import make_api_key, make_platform, make_user, sign_in
 from tests.rooms.serving import SECRET, in_process, make_app
 from tests.rooms.world import Json, World, world
 
@@ -219,6 +219,27 @@ async def test_a_platform_seats_its_speaker_with_the_token(world: World) -> None
     world.bearers["minted"] = minted.json()["token"]
     joined = await world.call("minted", "POST", f"/rooms/{ids['room']}/join")
     assert joined.json()["participant"]["on_stage"]
+
+
+async def test_a_person_who_is_known_needs_no_name(world: World) -> None:
+    path = f"/rooms/{(await world.room())['room']}/tokens"
+    person = {"external_user_id": uuid4().hex}
+    refused = await world.call("key", "POST", path, person)
+    assert (refused.status_code, refused.json()["code"]) == (422, "display_name_needed")
+    named = await world.call("key", "POST", path, {**person, "display_name": "Ada"})
+    again = await world.call("key", "POST", path, person)
+    assert again.json()["user_id"] == named.json()["user_id"]
+    assert read_room_token(SECRET, again.json()["token"]).display_name == "Ada"
+
+
+async def test_a_person_of_another_platform_is_not_known(world: World) -> None:
+    person = {"external_user_id": uuid4().hex}
+    async with world.database.transaction() as session:
+        other = await make_platform(session)
+        await make_user(session, other, external_user_id=person["external_user_id"])
+    ids = await world.room()
+    refused = await world.call("key", "POST", f"/rooms/{ids['room']}/tokens", person)
+    assert (refused.status_code, refused.json()["code"]) == (422, "display_name_needed")
 
 
 async def test_a_key_without_tokens_write_mints_nothing(world: World) -> None:
