@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("Encore <no-reply@localhost>", description="sender of all mail")
 
+    abandoned_room_minutes: int = Field(
+        30, ge=0, description="a live room that nobody is connected to ends after this; 0: never"
+    )
+
     allow_private_webhooks: bool = Field(
         False, description="let webhook endpoints be on private addresses (a test, one machine)"
     )

@@ -53,6 +53,9 @@ class Recording(Base):
     packets_received: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     packets_lost: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    last_peer_at: Mapped[datetime | None]
+    """When somebody was last known to be connected (`ingest.attendance`); null at the start."""
+
     ended_at: Mapped[datetime | None]
     stored_at: Mapped[datetime | None]
 

@@ -134,6 +134,11 @@ class Receiver:
         return True
 
     @property
+    def attended(self) -> list[UUID]:
+        """Recordings of the rooms that somebody is connected to."""
+        return [r.stage.recording_id for r in self.rooms.values() if r.peers]
+
+    @property
     def packets_written(self) -> int:
         """To the journals of all rooms that were ever here."""
         return self._written_before + sum(r.recorder.packets_written for r in self.rooms.values())

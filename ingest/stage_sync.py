@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.listen import Listener
+from ingest.attendance import attend
 from ingest.folders import Folders
 from ingest.journal_end import read_end
 from ingest.known_rooms import KnownRooms
@@ -141,6 +142,7 @@ class StageSync:
             async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as session:
                 starting = not self._registered
                 await beat(session, self._worker, self._whip_url, starting=starting)
+                await attend(session, self._receiver.attended)
                 found = set(await live_rooms(session))
                 found -= await placed_elsewhere(session, self._worker)
         except DATABASE_AWAY as error:
@@ -200,6 +202,8 @@ class StageSync:
                     await close_settled(session, room_id)
                     return
                 self._placements[room_id] = placement
+                # Whoever was connected to the process before gets the time to come back.
+                await attend(session, [placement.recording_id])
             stage = await stage_of(session, room_id)
             if stage is None:
                 return

@@ -197,6 +197,21 @@ async def end_room(session: AsyncSession, *, principal: Principal, room_id: UUID
     Participants keep the place they had: the stage as it was at the end.
     """
     room, _ = await room_for(session, principal, room_id, Action.END, lock=True)
+    return await _end(session, room, actor_id=principal.user_id, data={})
+
+
+async def end_abandoned_room(session: AsyncSession, *, room_id: UUID) -> Room:
+    """The system ends a room that everybody left, as `end_room` does. Raises RoomNotLive.
+
+    The event has no actor, and `reason` in its data. Whoever calls it holds the room's lock.
+    """
+    room = await session.get_one(Room, room_id, populate_existing=True)
+    return await _end(session, room, actor_id=None, data={"reason": "abandoned"})
+
+
+async def _end(
+    session: AsyncSession, room: Room, *, actor_id: UUID | None, data: dict[str, Any]
+) -> Room:
     if room.state is RoomState.ENDED:
         return room
     end = (
@@ -218,9 +233,9 @@ async def end_room(session: AsyncSession, *, principal: Principal, room_id: UUID
         session,
         room,
         EventKind.ROOM_ENDED,
-        actor_id=principal.user_id,
+        actor_id=actor_id,
         room_ms=ended.duration_ms,
-        data={"duration_ms": ended.duration_ms},
+        data={"duration_ms": ended.duration_ms, **data},
     )
     await _tell_platform(session, room, EventKind.ROOM_ENDED)
     return room

@@ -13,6 +13,7 @@ from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
+from workers.abandoned import end_abandoned_rooms
 from workers.cleanup import clean_up
 from workers.kinds import Chore, JobKind, Tools
 
@@ -69,4 +70,7 @@ JOBS: Final = (
     JobKind(DELIVER_JOB, deliver_webhook, at_once=20),
     JobKind(RECORDING_FINISHED, recording_finished, at_once=4),
 )
-CHORES: Final = (Chore("cleanup", "17 * * * *", clean_up),)
+CHORES: Final = (
+    Chore("cleanup", "17 * * * *", clean_up),
+    Chore("abandoned_rooms", "* * * * *", end_abandoned_rooms),
+)

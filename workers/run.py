@@ -228,4 +228,4 @@ async def _run_unless_stopped(body: Awaitable[None], stop: asyncio.Event, grace_
 async def _run_chore(tools: Tools, chore: Chore, _schedule: Schedule) -> None:
     began = time.perf_counter()
     await chore.body(tools)
-    log.info("%s took %.0f ms", chore.name, (time.perf_counter() - began) * 1000)
+    log.debug("%s took %.0f ms", chore.name, (time.perf_counter() - began) * 1000)

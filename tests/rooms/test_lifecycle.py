@@ -54,6 +54,22 @@ async def test_ending_twice_changes_nothing(session: AsyncSession, house: House)
     assert (room.duration_ms, room.ended_at, room.event_seq) == first
 
 
+async def test_a_room_that_everybody_left_is_ended_by_nobody(
+    session: AsyncSession, house: House
+) -> None:
+    room = await house.live_room()
+    await lifecycle.end_abandoned_room(session, room_id=room.id)
+    assert room.state is RoomState.ENDED
+    event = await session.get_one(RoomEvent, (room.id, room.event_seq))
+    assert (event.kind, event.actor_id) == ("room.ended", None)
+    assert event.data == {"duration_ms": room.duration_ms, "reason": "abandoned"}
+    await lifecycle.end_abandoned_room(session, room_id=room.id)
+    assert room.event_seq == event.seq, "ending twice changes nothing"
+    scheduled = await house.room()
+    with pytest.raises(RoomNotLive):
+        await lifecycle.end_abandoned_room(session, room_id=scheduled.id)
+
+
 async def test_an_ended_room_stays_ended(session: AsyncSession, house: House) -> None:
     room = await house.live_room()
     await lifecycle.end_room(session, principal=house.hosting, room_id=room.id)
