@@ -4,13 +4,15 @@ They read through the domain's functions and write through the public API only, 
 browser, so that they can do nothing that another application could not.
 """
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from web.pages import accounts, groups, room, room_list
 from web.pages.errors import install_error_pages
-from web.pages.route import PageRoute
+from web.pages.route import PageRoute, remember_visitor
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute)
+router = APIRouter(
+    include_in_schema=False, route_class=PageRoute, dependencies=[Depends(remember_visitor)]
+)
 for part in (accounts, room_list, room, groups):
     router.include_router(part.router)
 

@@ -10,8 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
 import core.http
-from core.errors import NotFound, Problem, Unauthenticated
+from core.auth.browser import COOKIE
+from core.auth.principal import STRANGER, Principal
+from core.errors import NotFound, Problem
 from web.pages.render import page
+
+OPEN_TO_OTHERS = (401, 404)
+"""What a stranger is refused with and, signed in, may get: a group's room is 404 to others."""
 
 REFUSALS = (Problem, HTTPException, RequestValidationError)
 
@@ -36,16 +41,25 @@ def error_page(request: Request, error: Exception) -> Response:
     problem = NotFound() if isinstance(error, RequestValidationError) else error
     status = cast("int", getattr(problem, "status", getattr(problem, "status_code", 500)))
     detail = problem.detail if isinstance(problem, Problem) else ""
+    me: Principal | None = getattr(request.state, "visitor", None)
+    signed_in = me.user_id is not None if me else COOKIE in request.cookies
     response = page(
         request,
         "error.html",
+        me=me or STRANGER,
         status=status,
+        known=me is not None or not signed_in,
         heading=_HEADINGS.get(status, "That did not work"),
         detail=_DETAILS.get(status) or detail or "Something went wrong on our side.",
-        sign_in_next=request.url.path if isinstance(problem, Unauthenticated) else None,
+        sign_in_next=_address(request) if status in OPEN_TO_OTHERS and not signed_in else None,
     )
     response.headers.update(getattr(problem, "headers", None) or {})
     return response
+
+
+def _address(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def install_error_pages(app: FastAPI) -> None:

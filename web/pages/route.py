@@ -7,7 +7,13 @@ from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from core.auth.dependencies import VisitorDep
 from web.pages.errors import REFUSALS, error_page
+
+
+async def remember_visitor(request: Request, me: VisitorDep) -> None:
+    """For the page of a refusal, which is made outside of the endpoint."""
+    request.state.visitor = me
 
 
 class PageRoute(APIRoute):

@@ -1,6 +1,8 @@
 from uuid import uuid4
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from rooms.groups import create_group
 from rooms.models import RecordingState, Role, Visibility
@@ -150,8 +152,34 @@ async def test_a_group_room_is_invisible_to_others(house: House, look: Look) -> 
         hidden = await look(outsider).get(f"/rooms/{room.id}")
         missing = await look(outsider).get(f"/rooms/{uuid4()}")
         assert hidden.status_code == missing.status_code == 404
-        assert hidden.text == missing.text, "nothing tells that the room exists"
+        shown = [page.text.replace(page.url.path, "/rooms/ID") for page in (hidden, missing)]
+        assert shown[0] == shown[1], "nothing tells that the room exists"
     assert "Rehearsal" in await look(house.hosting).text(f"/rooms/{room.id}")
+
+
+async def test_a_stranger_finds_the_way_in_where_members_only_are_let(
+    house: House, look: Look
+) -> None:
+    group = await create_group(house.session, principal=house.hosting, name="Choir")
+    room = await live(house, "Rehearsal", visibility=Visibility.GROUP, group_id=group.id)
+    refused = await look(house.stranger).get(f"/rooms/{room.id}?t=95")
+    assert f'href="/sign-in?next=/rooms/{room.id}%3Ft%3D95"' in refused.text
+    assert 'href="/sign-up"' in refused.text, "the header is not empty"
+    signed_in = await look(await house.user("Ben")).get(f"/rooms/{room.id}")
+    assert "/sign-in" not in signed_in.text
+    assert "data-sign-out" in signed_in.text
+
+
+@pytest.mark.parametrize("cookie", [None, "encore_session=es_something"])
+async def test_where_no_page_is_only_the_cookie_tells_who_looks(
+    app: FastAPI, cookie: str | None
+) -> None:
+    headers = {"accept": "text/html"} | ({"cookie": cookie} if cookie else {})
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://encore.test") as client:
+        html = (await client.get("/nowhere", headers=headers)).text
+    assert ("/sign-in?next=/nowhere" in html) == (cookie is None)
+    assert ("/sign-up" in html) == (cookie is None)
 
 
 @pytest.mark.parametrize("address", ["/rooms/nonsense", "/rooms/1", "/nowhere"])
