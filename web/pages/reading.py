@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import User
 from core.auth.principal import Principal
 from core.errors import Problem
+from ingest.models import Recording, Rendition
 from rooms.access import Action, decide, visible_rooms
 from rooms.events import EventKind
 from rooms.models import Participant, RecordingState, Room, RoomEvent, RoomState
@@ -24,7 +25,7 @@ _COMINGS_AND_GOINGS = (EventKind.PARTICIPANT_JOINED, EventKind.PARTICIPANT_LEFT)
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A room in the list; `stage` is filled for live ones."""
+    """A room in the list; `stage`: who is on it now, or, of an ended room, who has a track."""
 
     room: Room
     host_name: str
@@ -52,20 +53,36 @@ async def cards(
     if topic:
         query = query.where(sa.literal(topic) == sa.any_(Room.topics))
     rows = (await session.execute(query)).all()
-    stages = await _stages(session, [room.id for room, _ in rows if state is RoomState.LIVE])
+    stages = await _on_stage(session, state, [room.id for room, _ in rows])
     return [Card(room, name, stages.get(room.id, [])) for room, name in rows]
 
 
-async def _stages(session: AsyncSession, room_ids: list[UUID]) -> dict[UUID, list[Participant]]:
+async def _on_stage(
+    session: AsyncSession, state: RoomState, room_ids: list[UUID]
+) -> dict[UUID, list[Participant]]:
+    if state is RoomState.SCHEDULED or not room_ids:
+        return {}
     query = (
         sa.select(Participant)
-        .where(Participant.room_id.in_(room_ids), standing_on_stage())
+        .where(
+            Participant.room_id.in_(room_ids),
+            standing_on_stage() if state is RoomState.LIVE else _spoke(room_ids),
+        )
         .order_by(Participant.joined_at, Participant.id)
     )
     stages: dict[UUID, list[Participant]] = {}
     for participant in await session.scalars(query):
         stages.setdefault(participant.room_id, []).append(participant)
     return stages
+
+
+def _spoke(room_ids: list[UUID]) -> sa.ColumnElement[bool]:
+    tracks = (
+        sa.select(Rendition.participant_id)
+        .join(Recording, Recording.id == Rendition.recording_id)
+        .where(Recording.room_id.in_(room_ids), Rendition.participant_id.is_not(None))
+    )
+    return Participant.id.in_(tracks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from core.auth.principal import STRANGER, Principal
 from core.http import services
 from core.settings import Settings
 from rooms.models import Role
+from web.pages.languages import language_name
 
 TONES = 8
 _TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -56,6 +57,7 @@ def _environment() -> jinja2.Environment:
         "initials": initials,
         "tone": tone,
         "clock": clock,
+        "language_name": language_name,
         "role_name": lambda role: _ROLE_NAMES[Role(role)],
     }
     environment.globals["version"] = core.VERSION

@@ -12,19 +12,11 @@ from rooms.groups import list_groups
 from rooms.models import RoomState
 from rooms.schemas import TopicFilter
 from web.pages import reading
+from web.pages.languages import OFFERED
 from web.pages.render import page
 from web.pages.route import PageRoute
 
 router = APIRouter(route_class=PageRoute)
-
-LANGUAGES = (
-    ("en", "English"),
-    ("it", "Italiano"),
-    ("fr", "Français"),
-    ("de", "Deutsch"),
-    ("es", "Español"),
-    ("pt", "Português"),
-)
 
 
 @router.get("/")
@@ -42,4 +34,4 @@ async def new_room(request: Request, session: SessionDep, me: VisitorDep) -> Res
     if me.user_id is None:
         raise Unauthenticated
     groups = await list_groups(session, principal=me)
-    return page(request, "rooms/new.html", me=me, groups=groups, languages=LANGUAGES)
+    return page(request, "rooms/new.html", me=me, groups=groups, languages=OFFERED)

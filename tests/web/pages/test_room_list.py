@@ -1,7 +1,46 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest.models import IngestWorker, Recording, Rendition
 from rooms.groups import create_group
-from rooms.models import Visibility
+from rooms.lifecycle import end_room
+from rooms.models import Participant, Room, Visibility
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made
+from web.pages.languages import language_name
+
+
+async def add_track(house: House, room: Room, own: Participant) -> None:
+    """As the receiver and the uploader leave it once somebody spoke."""
+    now = datetime.now(UTC)
+    worker = IngestWorker(whip_url="http://ingest.test", started_at=now, heartbeat_at=now)
+    house.session.add(worker)
+    await house.session.flush()
+    assert room.recording_id is not None
+    house.session.add(
+        Recording(
+            id=room.recording_id,
+            room_id=room.id,
+            platform_id=room.platform_id,
+            worker_id=worker.id,
+            epoch=1,
+            live_at=now,
+        )
+    )
+    await house.session.flush()
+    for participant_id, name in ((None, "mix"), (own.id, f"track-{own.id}")):
+        house.session.add(
+            Rendition(
+                recording_id=room.recording_id,
+                name=name,
+                participant_id=participant_id,
+                codec="mp4a.40.2",
+                init_key=f"{name}/init.mp4",
+                init_bytes=1,
+            )
+        )
+    await house.session.flush()
 
 
 async def test_an_empty_site_says_so(house: House, look: Look) -> None:
@@ -15,7 +54,7 @@ async def test_rooms_stand_under_what_they_are(house: House, look: Look) -> None
     html = await look(house.stranger).text("/")
     assert html.index("Right now") < html.index("Tomorrow") < html.index("Last night")
     assert ">radio<" in html
-    assert ">it<" in html
+    assert '<span class="pill" lang="it">Italiano</span>' in html
     assert html.index("Right now") < html.index("You missed it") < html.index("Last night")
 
 
@@ -24,6 +63,28 @@ async def test_a_live_room_shows_who_is_on_stage(house: House, look: Look) -> No
     html = await look(house.stranger).text("/")
     assert "REC" in html
     assert ">Host<" in html
+
+
+async def test_an_ended_room_shows_what_it_was_about_and_who_spoke(
+    house: House, look: Look
+) -> None:
+    room = await live(house, "Last night", description="On radio")
+    _, own = await house.speaker(room)
+    await house.listener(room, "Only listened")
+    await add_track(house, room, own)
+    await end_room(house.session, principal=house.hosting, room_id=room.id)
+    html = await look(house.stranger).text("/")
+    assert "On radio" in html
+    assert ">speaker<" in html, "whoever has a track"
+    assert "Only listened" not in html
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [("en", "English"), ("pt-BR", "Português (BR)"), ("EN", "English"), ("xx-yy", "xx-yy")],
+)
+def test_languages_have_names(tag: str, name: str) -> None:
+    assert language_name(tag) == name
 
 
 async def test_what_cannot_be_a_topic_is_nowhere(house: House, look: Look) -> None:
