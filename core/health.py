@@ -115,13 +115,18 @@ router = APIRouter(tags=["operation"])
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-@router.get("/healthz", response_model=Health)
+@router.get("/healthz", summary="Whether the process lives", response_model=Health)
 async def healthz() -> JSONResponse:
     """The process lives and its event loop turns."""
     return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
 
-@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+@router.get(
+    "/readyz",
+    summary="Whether it can serve",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "Something it needs does not answer"}},
+)
 async def readyz(state: Annotated[Readiness, Depends(readiness)]) -> JSONResponse:
     """Database and object store answer: 200, else 503. The outcome is at most 2 s old."""
     checks = await state.report()

@@ -50,6 +50,7 @@ class PublishTicket(BaseModel):
 
 @router.post(
     "/rooms/{room_id}/publish",
+    summary="Get a ticket to publish your voice",
     responses=problems(
         NotFound, Unauthenticated, Forbidden, RoomNotLive, RoomEnded, ConsentMissing, NoWorker
     ),

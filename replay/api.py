@@ -75,6 +75,47 @@ _LISTEN_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
+_ADA = "0199f0a2-6b77-7a10-8c3f-2d9e5b1a4c68"
+_RECORDING_EXAMPLE: dict[str, JsonValue] = {
+    "id": "0199f0a2-5c1e-7c43-9d51-4f8a7d2c1b3e",
+    "room_id": "0199f0a1-91d4-7b02-a6e5-7c3b8f2d1e90",
+    "status": "stored",
+    "live_at": "2026-11-21T21:00:00Z",
+    "duration_ms": 1_770_000.0,
+    "spans": [
+        {"media_start_ms": 0.0, "room_start_ms": 0.0, "duration_ms": 600_000.0},
+        {"media_start_ms": 600_000.0, "room_start_ms": 630_000.0, "duration_ms": 1_170_000.0},
+    ],
+    "gaps": [
+        {
+            "participant_id": None,
+            "cause": "off_the_record",
+            "room_start_ms": 600_000.0,
+            "room_end_ms": 630_000.0,
+        },
+        {
+            "participant_id": _ADA,
+            "cause": "packets_lost",
+            "room_start_ms": 912_340.0,
+            "room_end_ms": 912_400.0,
+        },
+    ],
+    "tracks": [
+        {
+            "participant_id": _ADA,
+            "display_name": "Ada Lovelace",
+            "url": f"{_EDGE}/track-1.m3u8",
+            "room_start_ms": 1_840.0,
+            "duration_ms": 1_768_160.0,
+        }
+    ],
+    "packets_received": 88_405,
+    "packets_lost": 3,
+    "replay_url": f"{_EDGE}/index.m3u8",
+    "expires_at": "2026-11-21T23:00:00Z",
+}
+
+
 class ListenOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_LISTEN_EXAMPLE]})
 
@@ -116,6 +157,8 @@ class GapOut(BaseModel):
 
 
 class RecordingOut(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [_RECORDING_EXAMPLE]})
+
     id: UUID
     room_id: UUID
     status: RecordingStatusOut

@@ -8,13 +8,20 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from core.auth.dependencies import CallerDep
+from core.auth.browser import CrossSite
+from core.auth.dependencies import CallerDep, ScopeMissing
+from core.auth.documented import problems
+from core.errors import Unauthenticated
 from core.http import RequestBody, ServicesDep, SessionDep
 from core.webhooks import service
 from core.webhooks.delivery import message_id
 from core.webhooks.models import DeliveryState, DisabledReason, WebhookDelivery, WebhookEndpoint
+from core.webhooks.sender import WebhookUrlInvalid
+from core.webhooks.service import EndpointNotFound, TooManyEndpoints
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+REFUSED = (Unauthenticated, ScopeMissing, CrossSite)
+READ_REFUSED = (Unauthenticated, ScopeMissing)
 
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)+$", max_length=100)]
 
@@ -91,11 +98,16 @@ class DeliveryList(BaseModel):
     next_before: Annotated[UUID | None, Field(description="`before` of the next page")]
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    summary="Register a webhook",
+    responses=problems(*REFUSED, TooManyEndpoints, WebhookUrlInvalid),
+)
 async def create(
     wanted: EndpointIn, caller: CallerDep, session: SessionDep, services: ServicesDep
 ) -> EndpointWithSecret:
-    """Register a URL. Messages to it are signed with the secret (Standard Webhooks)."""
+    """Messages to the URL are signed with the secret (Standard Webhooks)."""
     endpoint, secret = await service.create_endpoint(
         session,
         caller,
@@ -107,38 +119,55 @@ async def create(
     return _with_secret(endpoint, secret)
 
 
-@router.get("")
+@router.get("", summary="List the platform's webhooks", responses=problems(*READ_REFUSED))
 async def read_all(caller: CallerDep, session: SessionDep) -> EndpointList:
-    """All endpoints of the platform, without their secrets."""
+    """Without their secrets."""
     rows = await service.list_endpoints(session, caller)
     return EndpointList(endpoints=[EndpointOut.model_validate(row) for row in rows])
 
 
-@router.delete("/{endpoint_id}", status_code=204)
+@router.delete(
+    "/{endpoint_id}",
+    status_code=204,
+    summary="Delete a webhook",
+    responses=problems(*REFUSED, EndpointNotFound),
+)
 async def delete(endpoint_id: UUID, caller: CallerDep, session: SessionDep) -> None:
     """Nothing more is sent to it; its deliveries are forgotten."""
     await service.delete_endpoint(session, caller, endpoint_id=endpoint_id)
 
 
-@router.post("/{endpoint_id}/rotate")
+@router.post(
+    "/{endpoint_id}/rotate",
+    summary="Give a webhook a new secret",
+    responses=problems(*REFUSED, EndpointNotFound),
+)
 async def rotate(
     endpoint_id: UUID, caller: CallerDep, session: SessionDep, services: ServicesDep
 ) -> EndpointWithSecret:
-    """Give it a new secret. For 24 hours messages are signed with both."""
+    """For 24 hours messages are signed with both."""
     endpoint, secret = await service.rotate_secret(
         session, caller, installation_secret=services.secret, endpoint_id=endpoint_id
     )
     return _with_secret(endpoint, secret)
 
 
-@router.post("/{endpoint_id}/enable")
+@router.post(
+    "/{endpoint_id}/enable",
+    summary="Send to a disabled webhook again",
+    responses=problems(*REFUSED, EndpointNotFound),
+)
 async def enable(endpoint_id: UUID, caller: CallerDep, session: SessionDep) -> EndpointOut:
-    """Send again to an endpoint that was disabled."""
+    """What it missed is not sent."""
     row = await service.enable_endpoint(session, caller, endpoint_id=endpoint_id)
     return EndpointOut.model_validate(row)
 
 
-@router.get("/{endpoint_id}/deliveries")
+@router.get(
+    "/{endpoint_id}/deliveries",
+    summary="Page through what was sent to a webhook",
+    responses=problems(*READ_REFUSED, EndpointNotFound),
+)
 async def deliveries(
     endpoint_id: UUID,
     caller: CallerDep,
@@ -147,7 +176,7 @@ async def deliveries(
         UUID | None, Query(description="id of the last one on the page before")
     ] = None,
 ) -> DeliveryList:
-    """What was sent, newest first."""
+    """The newest first, also what could not be delivered, with the reason."""
     rows = await service.list_deliveries(session, caller, endpoint_id=endpoint_id, before=before)
     full = len(rows) == service.PAGE_SIZE
     return DeliveryList(
