@@ -1,5 +1,6 @@
 """What people do in the browser, as steps of the tests."""
 
+import re
 from uuid import uuid4
 
 from playwright.async_api import Page, expect
@@ -54,9 +55,11 @@ async def speak(page: Page) -> None:
 
 
 async def end(page: Page) -> None:
+    """Until the replay is open, or, for somebody who listens on, until the page says so."""
     await page.get_by_role("button", name="End the room").click()
     await page.get_by_role("dialog").get_by_role("button", name="End the room").click()
-    await expect(page.locator("#ended")).to_be_visible()
+    await expect(page.locator("#badges")).to_contain_text(re.compile("Ended|Replay"))
+    await expect(page.locator("#timeline, #from-start:visible")).to_have_count(1)
 
 
 async def hears_something(page: Page) -> None:

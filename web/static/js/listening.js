@@ -3,7 +3,11 @@ import { call } from "./api.js";
 import { RoomPlayer } from "./player.js";
 import { clockText } from "./room-clock.js";
 
-const OFF = "The room is off the record: nothing is heard until it is back.";
+const SILENT = {
+  paused: "Off the record: the sound goes on when they resume.",
+  off: "Not recorded: the sound begins when they record.",
+  stopped: "The recording was stopped: no more sound comes.",
+};
 
 /** `serverNowMs` is the server's clock as the page was made: the reader's own may be wrong. */
 export class Listening {
@@ -11,7 +15,9 @@ export class Listening {
     this.roomId = roomId;
     this.liveAtMs = liveAtMs;
     this.skewMs = serverNowMs - Date.now();
-    this.recorded = true;
+    this.silent = null;
+    this.over = false;
+    this.card = document.querySelector("#player");
     this.audio = document.querySelector("#audio");
     this.line = document.querySelector("#listening");
     this.position = document.querySelector("#position"); // apart: it changes too often to be read out
@@ -30,20 +36,28 @@ export class Listening {
     });
     this.player.addEventListener("time", () => this.#showPosition());
     this.player.addEventListener("waiting", (event) => this.#say(event.detail.reason));
-    this.audio.addEventListener("waiting", () => this.#say(this.recorded ? "Waiting for sound…" : OFF));
+    this.audio.addEventListener("waiting", () => this.#say(this.silent ?? "Waiting for sound…"));
     this.audio.addEventListener("ended", () => this.#stop("That was all of it."));
   }
 
   /** Called with every change of the room. */
   render(stage) {
-    this.recorded = stage.recording === "on";
-    if (this.mode === "live" && !this.recorded) this.#say(OFF);
+    if (this.over) return;
+    this.silent = SILENT[stage.stopped ? "stopped" : stage.recording] ?? null;
+    if (this.mode === "live" && this.silent) this.#say(this.silent);
   }
 
-  /** The room is over: what is loaded plays on, the edge is gone. */
+  /** The room is over: what somebody hears plays on, the edge is gone. */
   close() {
-    this.live.hidden = true;
+    this.over = true;
+    this.silent = null;
     if (this.mode === "live" && this.audio.paused) this.#stop("");
+    this.card.hidden = !this.playing;
+    this.#showButtons();
+  }
+
+  get playing() {
+    return this.mode !== null;
   }
 
   #toggle(mode) {
@@ -72,6 +86,7 @@ export class Listening {
   }
 
   #showButtons() {
+    this.live.hidden = this.over && this.mode !== "live";
     this.live.textContent = this.mode === "live" ? "Stop" : this.mode ? "Back to live" : "Listen live";
     this.start.textContent = this.mode === "start" ? "Stop" : "From the beginning";
   }
@@ -81,7 +96,8 @@ export class Listening {
     if (this.mode === null || at === null) return;
     const behindMs = Date.now() + this.skewMs - this.liveAtMs - at;
     this.#say("Playing");
-    this.position.textContent = `${clockText(at)} · ${clockText(behindMs)} behind live`;
+    const behind = this.over ? "" : ` · ${clockText(behindMs)} behind live`;
+    this.position.textContent = clockText(at) + behind;
   }
 
   #say(words) {

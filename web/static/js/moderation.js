@@ -28,7 +28,8 @@ export class Moderation {
     this.stage = stage;
     this.isHost = room.host_id === this.me.user_id;
     const own = stage.byUser(this.me.user_id);
-    this.moderates = this.isHost || this.me.admin || (own?.present && own.role === "cohost");
+    const may = this.isHost || this.me.admin || (own?.present && own.role === "cohost");
+    this.moderates = may && stage.state !== "ended";
     this.card.hidden = !this.moderates;
     this.audience.hidden = !this.moderates || stage.state !== "live";
     this.listeners.render(stage, this.me.user_id);

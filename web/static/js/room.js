@@ -11,6 +11,8 @@ import { You } from "./you.js";
 
 const BADGES = { on: ["rec", "REC"], paused: ["paused", "Off the record"], off: ["", "Not recorded"] };
 const TELL_WITHIN_MS = 4000;
+const READ_THE_END_MS = 1000;
+const REPLAY_PER_PERSON_MS = 40;
 const $ = (selector) => document.querySelector(selector);
 
 const data = JSON.parse($("#room-data").textContent);
@@ -62,6 +64,12 @@ function render() {
   $("#nobody").hidden = stage.onStage.length > 0;
   showRecording();
   showHands();
+  if (!heard()) showSpeaking($("#stage"), new Set());
+}
+
+/** Whether what is said goes out: rings say so. */
+function heard() {
+  return stage.state === "live" && stage.recording === "on";
 }
 
 function log(event) {
@@ -91,11 +99,22 @@ function readHeadSoon() {
 
 function onEnd() {
   $("#ended").hidden = false;
+  const badge = $("#badges .badge");
+  badge.className = "badge";
+  badge.textContent = "Ended";
+  for (const part of document.querySelectorAll("[data-while-live]")) part.hidden = true;
   listening?.close();
+  if (!listening?.playing) openReplaySoon();
+}
+
+/** Under the same address, not all at once; whoever is in the middle of something opens it by the link. */
+function openReplaySoon() {
+  const delay = READ_THE_END_MS + Math.random() * Math.min(TELL_WITHIN_MS, REPLAY_PER_PERSON_MS * audience);
+  setTimeout(() => $("dialog[open]") || location.reload(), delay);
 }
 
 function onEphemeral({ kind, data: body }) {
-  if (kind === "speaking") showSpeaking($("#stage"), new Set(body.participants));
+  if (kind === "speaking" && heard()) showSpeaking($("#stage"), new Set(body.participants));
   if (kind === "audience") showAudience(body.count);
 }
 

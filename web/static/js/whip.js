@@ -71,11 +71,14 @@ class Session {
     await this.peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
   }
 
-  /** Leaves without waiting: `keepalive` lets the DELETE outlive the page. */
-  close() {
+  /**
+   * Leaves without waiting: `keepalive` lets the DELETE outlive the page. `forgotten`: the
+   * receiver has closed the session by itself, there is nothing left to delete.
+   */
+  close({ forgotten = false } = {}) {
     this.peer.onconnectionstatechange = null;
     this.peer.close();
-    if (!this.resource) return;
+    if (!this.resource || forgotten) return;
     const headers = { Authorization: `Bearer ${this.token}` };
     fetch(this.resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
     this.resource = null;
@@ -108,8 +111,9 @@ export class Publisher extends EventTarget {
     await this.session?.sender.replaceTrack(track);
   }
 
-  stop() {
-    this.#drop();
+  /** `over`: the room has ended, and the receiver has closed all its sessions. */
+  stop({ over = false } = {}) {
+    this.#drop({ forgotten: over });
     this.#show(State.STOPPED);
   }
 
@@ -161,9 +165,9 @@ export class Publisher extends EventTarget {
     this.timer = setTimeout(() => this.#connect(), delay);
   }
 
-  #drop() {
+  #drop(how) {
     clearTimeout(this.timer);
-    this.session?.close();
+    this.session?.close(how);
     this.session = null;
   }
 

@@ -10,6 +10,11 @@ const WORDS = {
   [State.RECONNECTING]: "The connection broke. Connecting again…",
   [State.STOPPED]: "Your microphone is off.",
 };
+const MUTED = "Muted: nobody hears you.";
+const UNHEARD = {
+  paused: "Off the record: nothing is kept, and listeners hear nothing.",
+  off: "Not recorded: nothing is kept, and listeners hear nothing.",
+};
 const ON_STAGE = new Set(["host", "cohost", "speaker"]);
 
 /** `report` shows a refusal to the person. */
@@ -25,6 +30,7 @@ export class You {
     this.consent = document.querySelector("#consent");
     this.track = null;
     this.publisher = null;
+    this.publishing = { state: State.IDLE, reason: "" };
     this.#wire();
   }
 
@@ -70,6 +76,7 @@ export class You {
     if (this.publisher && !this.#mayPublish()) this.hush();
     this.#showButtons();
     this.#showStanding();
+    this.#showPublishing();
   }
 
   /** After a reload in the middle: whoever was speaking goes on. */
@@ -81,7 +88,7 @@ export class You {
 
   hush() {
     sessionStorage.removeItem(this.memory);
-    this.publisher?.stop();
+    this.publisher?.stop({ over: this.stage.state === "ended" });
     this.meter?.stop();
     this.track?.stop();
     this.publisher = this.meter = this.track = null;
@@ -115,6 +122,9 @@ export class You {
     };
     for (const [name, visible] of Object.entries(shown)) this.#button(name).hidden = !visible;
     document.querySelector("#microphone").hidden = !this.publisher;
+    document.querySelector("#others").hidden = !(live && this.#onStage);
+    // One primary button: whoever is on the stage came to speak.
+    document.querySelector("#listen")?.classList.toggle("primary", !(live && this.#onStage));
     this.#press("mute", person?.muted, "Unmute", "Mute");
     this.#press("raise", person?.hand_raised, "Lower hand", "Raise hand");
     this.#button("leave").textContent = this.#onStage && person.role === "speaker" ? "Leave the stage" : "Leave";
@@ -166,7 +176,7 @@ export class You {
     this.#watch(this.track);
     await listMicrophones(this.device);
     this.publisher = new Publisher(this.track, () => call("POST", `${this.path}/publish`));
-    this.publisher.addEventListener("state", (event) => this.#showPublishing(event.detail));
+    this.publisher.addEventListener("state", (event) => this.#onPublishing(event.detail));
     sessionStorage.setItem(this.memory, "1");
     this.render(this.stage);
     await this.publisher.start();
@@ -216,10 +226,24 @@ export class You {
     this.level.style.setProperty("--level", level.toFixed(2));
   }
 
-  #showPublishing({ state, reason }) {
+  #onPublishing(publishing) {
+    this.publishing = publishing;
+    this.#showPublishing();
+    if (publishing.state === State.REFUSED) this.report(publishing.reason);
+  }
+
+  #showPublishing() {
     const line = document.querySelector("#publishing");
-    line.textContent = reason || WORDS[state] || "";
-    line.dataset.state = state;
-    if (state === State.REFUSED) this.report(reason);
+    const words = this.#publishingWords();
+    if (line.textContent !== words) line.textContent = words; // else it would be read out again
+    line.dataset.state = this.publishing.state;
+  }
+
+  /** Who is connected may still be heard by nobody: that comes first. */
+  #publishingWords() {
+    const { state, reason } = this.publishing;
+    if (reason || state !== State.LIVE) return reason || WORDS[state] || "";
+    if (this.person?.muted) return MUTED;
+    return UNHEARD[this.stage.recording] ?? WORDS[state];
   }
 }
