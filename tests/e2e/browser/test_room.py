@@ -51,7 +51,7 @@ async def test_a_room_is_heard_live_and_replayed(new_person: NewPerson) -> None:
     await host.get_by_role("button", name="Go off the record").click()
     await expect(listener.locator("#recording")).to_contain_text("Off the record")
     await listener.wait_for_function(_STARVED)
-    await expect(listener.locator("#listening")).to_contain_text("off the record")
+    await expect(listener.locator("#listening")).to_contain_text("the sound goes on when")
     await host.get_by_role("button", name="Back on the record").click()
     await expect(listener.locator("#recording")).to_contain_text("REC")
     await hears_something(listener)

@@ -94,6 +94,8 @@ export class Listening {
   #showPosition() {
     const at = this.player.roomMs;
     if (this.mode === null || at === null) return;
+    // The last progress may be told after the sound ran out.
+    if (this.audio.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) return;
     const behindMs = Date.now() + this.skewMs - this.liveAtMs - at;
     this.#say("Playing");
     const behind = this.over ? "" : ` · ${clockText(behindMs)} behind live`;
