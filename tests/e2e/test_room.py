@@ -7,6 +7,7 @@ import pytest
 
 from demo.client import ApiError
 from demo.opus_files import OpusPacket, encode, tone
+from demo.speaker import Speaker
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets, until
 from tests.e2e.sound import Sound, hear
 from tests.e2e.stack import Stack
@@ -63,18 +64,34 @@ async def test_off_the_record_nothing_is_kept(stack: Stack) -> None:
 
 
 async def test_nobody_is_kept_who_did_not_agree(stack: Stack) -> None:
-    tones = {name: tone_packets(name, 4.0) for name in ("ada", "ben")}
-    async with live_room(stack.web_url, "ada", "ben") as room:
-        speakers = {name: await room.publish(name) for name in tones}
-        await room.people["ben"].call("PUT", f"/rooms/{room.room_id}/consent", {"consent": False})
+    """Ben withdraws while he is connected, but silent; Chiara once she has her ticket."""
+    tones = {name: tone_packets(name, 4.0) for name in ("ada", "ben", "chiara")}
+    async with live_room(stack.web_url, *tones) as room:
+        await room.publish("ada")
+        await room.publish("ben")
+        await withdraw(room, "ben")
+        ticket = await room.people["chiara"].call("POST", f"/rooms/{room.room_id}/publish")
+        await withdraw(room, "chiara")
+        room.speakers["chiara"] = Speaker()
+        await room.speakers["chiara"].connect(ticket["whip_url"], ticket["token"])
+        with pytest.raises(ApiError, match="consent_missing"):
+            await room.publish("ben")
         for name, packets in tones.items():
-            speakers[name].play(packets)
-        await until_silent(room, "ben")
+            room.speakers[name].play(packets)
+        await until_silent(room, "chiara")
         _, sound = await replay(room)
-        tracks = (await room.listen())["tracks"]
-    assert sound.seconds_with(FREQUENCIES_HZ["ben"]) == 0
+        tracks = {t["display_name"]: t["url"] for t in (await room.listen())["tracks"]}
+        others = [await hear(url) for name, url in tracks.items() if name != "Ada"]
     assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 3
-    assert [t["display_name"] for t in tracks] == ["Ada"]
+    assert "Chiara" not in tracks
+    # Ben's silence is kept, if any of it came before he withdrew.
+    for heard in (sound, *others):
+        assert heard.seconds_with(FREQUENCIES_HZ["ben"]) == 0
+        assert heard.seconds_with(FREQUENCIES_HZ["chiara"]) == 0
+
+
+async def withdraw(room: LiveRoom, name: str) -> None:
+    await room.people[name].call("PUT", f"/rooms/{room.room_id}/consent", {"consent": False})
 
 
 async def test_two_percent_loss_is_counted_and_hardly_heard(stack: Stack) -> None:
