@@ -104,7 +104,7 @@ _RECORDING_EXAMPLE: dict[str, JsonValue] = {
         {
             "participant_id": _ADA,
             "display_name": "Ada Lovelace",
-            "url": f"{_EDGE}/track-1.m3u8",
+            "url": f"{_EDGE}/track-{_ADA}.m3u8",
             "room_start_ms": 1_840.0,
             "duration_ms": 1_768_160.0,
         }
