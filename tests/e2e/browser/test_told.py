@@ -44,6 +44,9 @@ async def test_the_end_is_told_and_leads_to_the_replay(new_person: NewPerson) ->
     await expect(host.get_by_role("heading", name="Run the room")).to_be_hidden()
     await expect(host.get_by_label(re.compile("^Manage"))).to_have_count(0)
     await expect(listener.get_by_text("to raise your hand and speak")).to_be_hidden()
+    for page in (host, listener):
+        assert await primary_buttons(page) == ["Listen to the replay"]
+        await expect(page.locator("#listening")).to_have_text("That was all of it.")
     await expect(reader.locator("#timeline")).to_be_visible()
     await listener.get_by_role("link", name="Listen to the replay").click()
     await expect(listener.locator("#timeline")).to_be_visible()

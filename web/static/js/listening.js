@@ -53,6 +53,7 @@ export class Listening {
     this.silent = null;
     if (this.mode === "live" && this.audio.paused) this.#stop("");
     this.card.hidden = !this.playing;
+    this.live.classList.remove("primary"); // the replay is, now
     this.#showButtons();
   }
 

@@ -124,7 +124,8 @@ export class You {
     document.querySelector("#microphone").hidden = !this.publisher;
     document.querySelector("#others").hidden = !(live && this.#onStage);
     // One primary button: whoever is on the stage came to speak.
-    document.querySelector("#listen")?.classList.toggle("primary", !(live && this.#onStage));
+    const listens = stage.state === "live" && !this.#onStage;
+    document.querySelector("#listen")?.classList.toggle("primary", listens);
     this.#press("mute", person?.muted, "Unmute", "Mute");
     this.#press("raise", person?.hand_raised, "Lower hand", "Raise hand");
     this.#button("leave").textContent = this.#onStage && person.role === "speaker" ? "Leave the stage" : "Leave";
