@@ -107,9 +107,8 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
     replay = await decode(url)
     listener = Person(room.web_url, "listener")
     try:
-        listen = await listener.call("GET", f"/rooms/{room.room_id}/listen")
-        tracks = {t["display_name"]: await decode(t["url"]) for t in listen["tracks"]}
         recording = await stored_recording(listener, room.recording_id, seconds=STORED_SECONDS)
+        tracks = {t["display_name"]: await decode(t["url"]) for t in recording["tracks"]}
     finally:
         await listener.close()
     return {

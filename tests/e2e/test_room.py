@@ -131,6 +131,7 @@ async def test_a_speaker_who_reconnects_stays_on_one_track(stack: Stack) -> None
         speaker.play(packets)
         await until_silent(room, "ada")
         ended, sound = await replay(room)
+        await room.stored_recording()
         tracks = (await room.listen())["tracks"]
     assert len(tracks) == 1
     assert sound.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
