@@ -9,7 +9,7 @@ ASSETS := web/static/vendor/swagger-ui.css
 PYTEST := $(VENV)/pytest -n auto --dist loadgroup
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z%-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
 
 demo: $(APP) $(ASSETS) ## Run the scripted room and keep serving (ONCE=1: leave after it)
 	@$(VENV)/python -m demo $(if $(ONCE),--once)
@@ -28,6 +28,9 @@ check: $(DEV) $(ASSETS) ## Format, lint, types, import law
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
+
+bench-%: $(APP) ## Measure one part beside its peers: bench-ingest, ... (docs/benchmarks.md)
+	@$(VENV)/python -m bench.$*
 
 format: $(DEV) ## Write what `check` wants
 	$(VENV)/ruff format .

@@ -1,0 +1,24 @@
+"""Runs of several cases in turn, so that a busy minute of the machine hurts all of them alike."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from statistics import median
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+ROUNDS: Final = 3
+
+
+async def interleaved(
+    cases: Mapping[str, Callable[[], Awaitable[T]]], rounds: int = ROUNDS
+) -> dict[str, list[T]]:
+    """Every case once a round, in the order given; each case's results in the order of rounds."""
+    results: dict[str, list[T]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, run in cases.items():
+            results[name].append(await run())
+    return results
+
+
+def middle(runs: Iterable[T], value: Callable[[T], float]) -> float:
+    """The median of what `value` reads from each run."""
+    return median(map(value, runs))
