@@ -5,6 +5,7 @@ Mixing and file writes run in threads, uploads on the loop: neither holds up the
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -40,20 +41,26 @@ def unix_us() -> int:
     return (_ANCHOR_NS + time.monotonic_ns()) // 1000
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Packages and uploads until `stop`; what is under way is taken up by the next run."""
+async def run(settings: Settings, stop: asyncio.Event, *, mixing: bool = True) -> None:
+    """Packages and uploads until `stop`; what is under way is taken up by the next run.
+
+    Without `mixing` only tracks are made (see Packager).
+    """
     if settings.database_url is None:
         raise ValueError("the packaging process needs a database_url")
     database = Database(settings.database_url.get_secret_value())
     try:
-        process = _Process(settings, database, open_store(settings))
+        process = _Process(settings, database, open_store(settings), mixing=mixing)
         await process.run(stop)
     finally:
         await database.close()
 
 
 class _Process:
-    def __init__(self, settings: Settings, database: Database, store: ObjectStore) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, store: ObjectStore, *, mixing: bool
+    ) -> None:
+        self._mixing = mixing
         self._database = database
         self._store = store
         self._folders = Folders(settings.data_dir)
@@ -113,7 +120,8 @@ class _Process:
 
     async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        packager = await loop.run_in_executor(self._threads, Packager, self._folders, recording_id)
+        make = functools.partial(Packager, self._folders, recording_id, mixing=self._mixing)
+        packager = await loop.run_in_executor(self._threads, make)
         watch = asyncio.create_task(self._watch_end(packager))
         try:
             while not packager.ended and not stop.is_set():

@@ -71,9 +71,12 @@ def _to_samples(room_us: int) -> int:
 
 
 class Packager:
-    """`step` again and again until `ended`; it blocks on this disk only."""
+    """`step` again and again until `ended`; it blocks on this disk only.
 
-    def __init__(self, folders: Folders, recording_id: str) -> None:
+    Without `mixing` there are tracks only: nobody can listen live.
+    """
+
+    def __init__(self, folders: Folders, recording_id: str, *, mixing: bool = True) -> None:
         self.recording_id = recording_id
         self._tail = JournalTail(folders.journal(recording_id))
         self._spool = Spool(folders.spool(recording_id))
@@ -84,7 +87,7 @@ class Packager:
         self._closing: dict[int, int] = {}
         mix = self._rendition(MIX, None, CODEC, aac_entry(audio_specific_config(), BIT_RATE))
         self._mixer = Mixer(mixer_start(mix.media_end or 0))
-        self._mix = MixWriter(mix, self._spans, self._mixer)
+        self._mix = MixWriter(mix, self._spans, self._mixer) if mixing else None
         self._clock: JournalClock | None = None
         self._caught_up = False
         self._limit_us: int | None = None
@@ -281,7 +284,8 @@ class Packager:
         for track in self._tracks.values():
             for placed in track.timeline.advance(horizon):
                 self._keep(track, placed)
-        self._mix.advance(self._complete_until(horizon))
+        if self._mix is not None:
+            self._mix.advance(self._complete_until(horizon))
         media = self._spans.media_at(horizon)
         for track in self._tracks.values():
             track.writer.close_before(media)
@@ -302,6 +306,8 @@ class Packager:
         if media is None:
             return
         track.writer.add(media, placed.samples, placed.payload)
+        if self._mix is None:
+            return
         level = NO_LEVEL if placed.stream in self._level_less else placed.level
         self._mixer.add(
             Sound(placed.stream, media, placed.samples, level, placed.payload, placed.lost)
@@ -339,7 +345,8 @@ class Packager:
             for placed in track.timeline.advance(None):
                 self._keep(track, placed)
             track.writer.finish()
-        self._mix.advance(max(room_ms * PER_MS + RATE, self.horizon))
+        if self._mix is not None:
+            self._mix.advance(max(room_ms * PER_MS + RATE, self.horizon))
         self._end_of_outage(room_ms)
         if last is None and self._spans.spans:
             self._list_pause(self._spans.spans[-1], room_ms)

@@ -79,6 +79,27 @@ def test_one_speaker_becomes_a_mix_and_a_track(folders: Folders) -> None:
         assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
 
 
+def test_without_mixing_the_track_is_the_same_and_alone(folders: Folders, tmp_path: Path) -> None:
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(3)))
+    maker.end(3.2)
+    maker.write(folders)
+    mixed = package(folders, maker.recording_id)
+    alone = Folders(tmp_path / "alone")
+    maker.write(alone)
+
+    with contextlib.closing(Packager(alone, maker.recording_id, mixing=False)) as packager:
+        while packager.step(0):
+            pass
+
+    lines = ManifestReader(alone.manifest(maker.recording_id)).read()
+    track = f"track-{participant(1)}"
+    assert segments(lines, track) == segments(mixed, track)
+    assert segments(lines, "mix") == []
+    assert lines[-1] == mixed[-1]
+
+
 @pytest.mark.parametrize("frame_ms", [10, 20, 60, 120])
 def test_a_continuous_sound_is_continuous_in_the_mix(folders: Folders, frame_ms: int) -> None:
     """Wherever its packets lie against the steps of the cut."""
