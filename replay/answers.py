@@ -1,33 +1,38 @@
 """HTTP answers of the edge as prebuilt bytes: conditions, ranges, compression, CORS, problems."""
 
+import functools
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from core.errors import Problem
 from replay.recorded import Document
 
-Headers = list[tuple[bytes, bytes]]
-
-_CORS: Final[Headers] = [
-    (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"Date, ETag, Content-Range, Content-Length, Accept-Ranges, Retry-After",
-    ),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-    (b"x-content-type-options", b"nosniff"),
-]
-_FOREVER: Final = (b"cache-control", b"public, max-age=31536000, immutable")
-_LIVE: Final = (b"cache-control", b"public, max-age=1")
-_ENDED: Final = (b"cache-control", b"public, max-age=60")
-_PLAYLIST: Final = (b"content-type", b"application/vnd.apple.mpegurl")
-_MEDIA: Final = (b"content-type", b"audio/mp4")
+_CORS: Final = (
+    b"access-control-allow-origin: *\r\n"
+    b"access-control-expose-headers: "
+    b"Date, ETag, Content-Range, Content-Length, Accept-Ranges, Retry-After\r\n"
+    b"cross-origin-resource-policy: cross-origin\r\n"
+    b"x-content-type-options: nosniff\r\n"
+)
+_FOREVER: Final = b"cache-control: public, max-age=31536000, immutable\r\n"
+_LIVE: Final = b"cache-control: public, max-age=1\r\nvary: Accept-Encoding\r\n"
+_ENDED: Final = b"cache-control: public, max-age=60\r\nvary: Accept-Encoding\r\n"
+_NO_STORE: Final = b"cache-control: no-store\r\n"
+_PLAYLIST: Final = b"content-type: application/vnd.apple.mpegurl\r\n"
+_GZIPPED: Final = b"content-encoding: gzip\r\n"
+_SEGMENT: Final = _CORS + _FOREVER + b"accept-ranges: bytes\r\ncontent-type: audio/mp4\r\n"
+_STATUS: Final = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+_QVALUE = re.compile(rb"[01](\.\d{0,3})?")
 _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What the edge looks at. Header values as they came; empty where absent."""
 
@@ -45,62 +50,65 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`head` is the status line and our fields, without Date, Connection and the empty line."""
+
     status: int
-    headers: Headers
+    head: bytes
     body: bytes = b""
 
+    @classmethod
+    def of(cls, status: int, fields: bytes, body: bytes = b"") -> "Answer":
+        """`fields` are whole lines, CRLF included; Content-Length comes from the body."""
+        return cls(
+            status, b"%scontent-length: %d\r\n" % (_STATUS[status] + fields, len(body)), body
+        )
+
+    @classmethod
+    def bodiless(cls, status: int, fields: bytes) -> "Answer":
+        """204 and 304, which have no Content-Length either (RFC 9110, 8.6)."""
+        return cls(status, _STATUS[status] + fields)
+
     def without_body(self) -> "Answer":
-        return Answer(self.status, self.headers)
+        return Answer(self.status, self.head)
 
 
 def playlist(document: Document, request: Request, *, ended: bool) -> Answer:
     """200 (gzip where accepted) or 304. The compressed form is another representation: its own
     strong ETag (RFC 9110, 8.8.3.3)."""
     zipped = _accepts_gzip(request.accept_encoding)
-    etag = b'"%s%s"' % (document.etag.encode(), b"-gz" if zipped else b"")
-    headers = [
-        *_CORS,
-        _ENDED if ended else _LIVE,
-        (b"etag", etag),
-        (b"vary", b"Accept-Encoding"),
-    ]
+    etag = document.etag_gzipped if zipped else document.etag
+    fields = b"%setag: %s\r\n" % (_CORS + (_ENDED if ended else _LIVE), etag)
     if _matches(request.if_none_match, etag):
-        return Answer(304, headers)
-    body = document.gzipped if zipped else document.body
-    headers += [_PLAYLIST, (b"content-length", b"%d" % len(body))]
+        return Answer.bodiless(304, fields)
     if zipped:
-        headers.append((b"content-encoding", b"gzip"))
-    return Answer(200, headers, body)
+        return Answer.of(200, fields + _PLAYLIST + _GZIPPED, document.gzipped)
+    return Answer.of(200, fields + _PLAYLIST, document.body)
 
 
 def media_unchanged(request: Request, digest: str) -> Answer | None:
     """304 for a segment whose digest is known, without its bytes."""
-    etag = _media_etag(digest)
-    if not digest or not _matches(request.if_none_match, etag):
+    if not digest or not request.if_none_match:
         return None
-    return Answer(304, [*_CORS, _FOREVER, (b"etag", etag)])
+    etag = _media_etag(digest)
+    if not _matches(request.if_none_match, etag):
+        return None
+    return Answer.bodiless(304, b"%setag: %s\r\n" % (_CORS + _FOREVER, etag))
 
 
 def media(data: bytes, digest: str, request: Request) -> Answer:
     """200, 206 for a single range, or 416 (RFC 9110, 14). Several ranges get the whole."""
     etag = _media_etag(digest)
-    headers = [*_CORS, _FOREVER, (b"etag", etag), (b"accept-ranges", b"bytes")]
+    fields = b"%setag: %s\r\n" % (_SEGMENT, etag)
     span = None
     if request.range and request.method == "GET" and request.if_range in (b"", etag):
         span = parse_range(request.range, len(data))
     if span is None:
-        headers += [_MEDIA, (b"content-length", b"%d" % len(data))]
-        return Answer(200, headers, data)
+        return Answer.of(200, fields, data)
     start, end = span
     if start >= end:
-        unsatisfied = (b"content-range", b"bytes */%d" % len(data))
-        return problem(RangeNotSatisfiable(), [unsatisfied])
-    headers += [
-        _MEDIA,
-        (b"content-length", b"%d" % (end - start)),
-        (b"content-range", b"bytes %d-%d/%d" % (start, end - 1, len(data))),
-    ]
-    return Answer(206, headers, data[start:end])
+        return problem(RangeNotSatisfiable(headers={"Content-Range": f"bytes */{len(data)}"}))
+    fields += b"content-range: bytes %d-%d/%d\r\n" % (start, end - 1, len(data))
+    return Answer.of(206, fields, data[start:end])
 
 
 def parse_range(value: bytes, size: int) -> tuple[int, int] | None:
@@ -131,41 +139,26 @@ class MethodNotAllowed(Problem):
     title = "Only GET, HEAD and OPTIONS are answered here"
 
 
-def problem(error: Problem, extra: Headers | None = None) -> Answer:
+def problem(error: Problem) -> Answer:
     body = json.dumps(error.body()).encode()
-    named = [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
-    headers = [
-        *_CORS,
-        *named,
-        *(extra or []),
-        (b"cache-control", b"no-store"),
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    return Answer(error.status, headers, body)
+    named = "".join(f"{name.lower()}: {value}\r\n" for name, value in error.headers.items())
+    kind = b"content-type: application/problem+json\r\n"
+    return Answer.of(error.status, _CORS + named.encode() + _NO_STORE + kind, body)
 
 
 def preflight() -> Answer:
     """CORS: what a player on another origin may ask (Fetch standard, 4.8)."""
-    return Answer(
+    return Answer.bodiless(
         204,
-        [
-            *_CORS,
-            (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
-            (b"access-control-allow-headers", b"Range, If-None-Match, If-Range"),
-            (b"access-control-max-age", b"86400"),
-            (b"allow", b"GET, HEAD, OPTIONS"),
-        ],
+        _CORS + b"access-control-allow-methods: GET, HEAD, OPTIONS\r\n"
+        b"access-control-allow-headers: Range, If-None-Match, If-Range\r\n"
+        b"access-control-max-age: 86400\r\n"
+        b"allow: GET, HEAD, OPTIONS\r\n",
     )
 
 
 def plain(text: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> Answer:
-    headers = [
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(text)),
-        (b"cache-control", b"no-store"),
-    ]
-    return Answer(200, headers, text)
+    return Answer.of(200, b"content-type: %s\r\n%s" % (content_type, _NO_STORE), text)
 
 
 def _media_etag(digest: str) -> bytes:
@@ -180,9 +173,19 @@ def _matches(if_none_match: bytes, etag: bytes) -> bool:
     return if_none_match.strip() == b"*" or etag in listed
 
 
+@functools.lru_cache(maxsize=256)
 def _accepts_gzip(accept_encoding: bytes) -> bool:
-    for part in accept_encoding.lower().split(b","):
-        coding, _, weight = part.partition(b";")
-        if coding.strip() in (b"gzip", b"*"):
-            return weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-    return False
+    """Whether gzip may be sent (RFC 9110, 12.5.3); the field of a request is asked again and again.
+
+    What is said of gzip itself counts more than what `*` says.
+    """
+    weights = dict(_weights(accept_encoding.lower()))
+    return weights.get(b"gzip", weights.get(b"x-gzip", weights.get(b"*", 0.0))) > 0
+
+
+def _weights(accept_encoding: bytes) -> Iterator[tuple[bytes, float]]:
+    for part in accept_encoding.split(b","):
+        coding, _, parameter = part.partition(b";")
+        name, _, value = parameter.replace(b" ", b"").partition(b"=")
+        weight = _QVALUE.fullmatch(value) if name == b"q" else None
+        yield coding.strip(), float(weight[0]) if weight else 1.0

@@ -7,8 +7,7 @@
 A cache in front keys on the path and on the query `_HLS_skip`, and honors Cache-Control: the
 path is the same for all listeners of an hour, so it asks here once a second per playlist.
 
-`Edge.answer` knows no server: a raw ASGI adapter under uvicorn carries it for now, an
-asyncio.Protocol could.
+`Edge` knows no server; replay/http1.py is the one that carries it.
 """
 
 import asyncio
@@ -18,24 +17,24 @@ import hmac
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from collections import Counter as Tally
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
 from core.db import Database
 from core.errors import NotFound, Problem
 from core.keys import load_secret
-from core.server import BoundedHttp
 from core.settings import Settings
 from core.storage import open_store
 from ingest.folders import Folders
 from replay import answers, capability, playlists
 from replay.answers import Answer, Request
-from replay.library import Library, SpoolGoneError
-from replay.recorded import Place
+from replay.http1 import Server
+from replay.library import Library, SpoolGoneError, has_begun
+from replay.recorded import Place, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +42,8 @@ FIRST_SEGMENT_WAIT_S: Final = 3.0
 MAX_PATH: Final = 300
 MAX_ADMITTED: Final = 4096
 LOOPBACK: Final = ("127.0.0.1", "::1")
-STOP_SECONDS: Final = 2
-KEEP_ALIVE_SECONDS: Final = 30
+BACKLOG: Final = 4096
 _SKIP_QUERIES: Final = (b"_HLS_skip=YES", b"_HLS_skip=v2")
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 
 REQUESTS = Counter("encore_edge_requests", "Answers by kind and status.", ("kind", "status"))
 SENT_BYTES = Counter("encore_edge_sent_bytes", "Bytes of bodies.")
@@ -63,6 +56,18 @@ class NoSuchPath(NotFound):
     title = "Nothing is served under this path"
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a path names: one file of a playlist's folder, or the three parts of a segment's."""
+
+    recording_id: UUID
+    names: list[str]
+
+    @property
+    def is_playlist(self) -> bool:
+        return len(self.names) == 1
+
+
 class Edge:
     """Answers requests. `library.tail` must run beside it."""
 
@@ -71,51 +76,49 @@ class Edge:
         self._key = key
         self._admitted: dict[tuple[str, str], tuple[UUID, float]] = {}
         self._metrics_token = metrics_token
-        self._counters: dict[tuple[str, int], Counter] = {}
+        self._answered: Tally[tuple[str, int]] = Tally()
+        self._sent_bytes = 0
         RECORDINGS.set_function(lambda: len(library))
         CACHE_BYTES.set_function(lambda: library.blobs.used)
 
+    def ready(self, request: Request) -> Answer | None:
+        """The answer, if it lies ready: all but the first of many that want the same bytes."""
+        try:
+            wanted = self._route(request)
+            answer = wanted if isinstance(wanted, Answer) else self._known(wanted, request)
+        except Exception as error:  # noqa: BLE001 - refusals are answers, faults are logged
+            answer = _refusal(error)
+        return answer and self._finished(request, answer)
+
     async def answer(self, request: Request) -> Answer:
         """Never raises; refusals are problems, faults of ours are logged and answered with 500."""
-        kind = "playlist" if request.path.endswith(".m3u8") else "other"
-        if request.path.endswith((".m4s", ".mp4")):
-            kind = "media"
         try:
-            answer = await self._route(request)
-        except Problem as error:
-            answer = answers.problem(error)
-        except Exception:
-            log.exception("the edge failed on a %s request", kind)
-            answer = answers.problem(Problem())
+            wanted = self._route(request)
+            answer = wanted if isinstance(wanted, Answer) else await self._found(wanted, request)
+        except Exception as error:  # noqa: BLE001 - refusals are answers, faults are logged
+            answer = _refusal(error)
+        return self._finished(request, answer)
+
+    def _finished(self, request: Request, answer: Answer) -> Answer:
         if request.method == "HEAD":
             answer = answer.without_body()
-        self._count(kind, answer)
+        self._answered[_kind(request.path), answer.status] += 1
+        self._sent_bytes += len(answer.body)
         return answer
 
-    def _count(self, kind: str, answer: Answer) -> None:
-        counter = self._counters.get((kind, answer.status))
-        if counter is None:
-            counter = REQUESTS.labels(kind, answer.status)
-            self._counters[kind, answer.status] = counter
-        counter.inc()
-        SENT_BYTES.inc(len(answer.body))
-
-    async def _route(self, request: Request) -> Answer:
+    def _route(self, request: Request) -> Answer | _Wanted:
         if request.method == "OPTIONS":
             return answers.preflight()
         if request.method not in ("GET", "HEAD"):
             raise answers.MethodNotAllowed(headers={"Allow": "GET, HEAD, OPTIONS"})
+        parts = request.path.split("/") if len(request.path) <= MAX_PATH else []
+        if len(parts) in (4, 6):
+            return _Wanted(self._admit(parts[1], parts[2]), parts[3:])
         if request.path == "/healthz":
             return answers.plain(b"ok\n")
         if request.path == "/metrics":
             return self._metrics(request)
-        parts = request.path.split("/") if len(request.path) <= MAX_PATH else []
-        if len(parts) not in (4, 6):
-            raise NoSuchPath
-        recording_id = self._admit(parts[1], parts[2])
-        if len(parts) == 4:
-            return await self._playlist(recording_id, parts[3], request)
-        return await self._media(recording_id, parts[3:], request)
+        raise NoSuchPath
 
     def _metrics(self, request: Request) -> Answer:
         """As core/metrics.py: with the token, else for direct callers on this machine only."""
@@ -126,7 +129,16 @@ class Edge:
             allowed = request.peer in LOOPBACK and not request.forwarded
         if not allowed:
             raise NoSuchPath
+        self._count()
         return answers.plain(generate_latest(), CONTENT_TYPE_LATEST.encode())
+
+    def _count(self) -> None:
+        """What was answered since the last time: counters are too dear for every request."""
+        for (kind, status), count in self._answered.items():
+            REQUESTS.labels(kind, status).inc(count)
+        SENT_BYTES.inc(self._sent_bytes)
+        self._answered.clear()
+        self._sent_bytes = 0
 
     def _admit(self, token: str, recording: str) -> UUID:
         """The recording that the path opens. What has been checked stays known until it expires."""
@@ -141,62 +153,76 @@ class Edge:
         self._admitted[token, recording] = recording_id, expires
         return recording_id
 
-    async def _playlist(self, recording_id: UUID, name: str, request: Request) -> Answer:
-        wait = FIRST_SEGMENT_WAIT_S if playlists.is_of_mix(name) else 0
-        recorded = await self._library.find_started(recording_id, within_s=wait)
+    def _known(self, wanted: _Wanted, request: Request) -> Answer | None:
+        """From memory alone."""
+        recorded = self._library.known(wanted.recording_id)
+        if recorded is None:
+            return None
+        if wanted.is_playlist:
+            return self._playlist(recorded, wanted, request) if has_begun(recorded) else None
+        place = _place(recorded, wanted)
+        if unchanged := answers.media_unchanged(request, place.digest):
+            return unchanged
+        data = self._library.blobs.ready(place)
+        return None if data is None else _media(data, place, request)
+
+    async def _found(self, wanted: _Wanted, request: Request) -> Answer:
+        if not wanted.is_playlist:
+            return await self._read(wanted, request)
+        wait = FIRST_SEGMENT_WAIT_S if playlists.is_of_mix(wanted.names[0]) else 0
+        recorded = await self._library.find_started(wanted.recording_id, within_s=wait)
         if recorded is None:
             raise playlists.not_started()
-        skip = any(part in _SKIP_QUERIES for part in request.query.split(b"&"))
-        document = playlists.document(recorded, name, skip=skip, now=time.monotonic())
+        return self._playlist(recorded, wanted, request)
+
+    def _playlist(self, recorded: Recorded, wanted: _Wanted, request: Request) -> Answer:
+        skip = bool(request.query) and any(
+            part in _SKIP_QUERIES for part in request.query.split(b"&")
+        )
+        document = playlists.document(recorded, wanted.names[0], skip=skip, now=time.monotonic())
         return answers.playlist(document, request, ended=recorded.ended)
 
-    async def _media(self, recording_id: UUID, names: list[str], request: Request) -> Answer:
-        place = await self._place(recording_id, names)
+    async def _read(self, wanted: _Wanted, request: Request) -> Answer:
+        place = await self._find_place(wanted)
         if unchanged := answers.media_unchanged(request, place.digest):
             return unchanged
         try:
             data = await self._library.read(place)
         except SpoolGoneError:
-            await self._library.leave_spool(recording_id)
-            place = await self._place(recording_id, names)
+            await self._library.leave_spool(wanted.recording_id)
+            place = await self._find_place(wanted)
             data = await self._library.read(place)
-        digest = place.digest or hashlib.sha256(data).hexdigest()
-        return answers.media(data, digest, request)
+        return _media(data, place, request)
 
-    async def _place(self, recording_id: UUID, names: list[str]) -> Place:
-        recorded = await self._library.find(recording_id)
-        place = recorded.place(*names) if recorded is not None else None
-        if place is None:
+    async def _find_place(self, wanted: _Wanted) -> Place:
+        recorded = await self._library.find(wanted.recording_id)
+        if recorded is None:
             raise playlists.NoSuchFile
-        return place
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. The request's body is not read: the server drops what came with it."""
-        del receive
-        if scope["type"] != "http":
-            return
-        answer = await self.answer(_request(scope))
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        )
-        await send({"type": "http.response.body", "body": answer.body})
+        return _place(recorded, wanted)
 
 
-_HEADERS: Final = {
-    b"accept-encoding": "accept_encoding",
-    b"if-none-match": "if_none_match",
-    b"range": "range",
-    b"if-range": "if_range",
-    b"authorization": "authorization",
-    b"x-forwarded-for": "forwarded",
-    b"forwarded": "forwarded",
-}
+def _refusal(error: Exception) -> Answer:
+    if isinstance(error, Problem):
+        return answers.problem(error)
+    log.error("the edge failed on a request", exc_info=error)
+    return answers.problem(Problem())
 
 
-def _request(scope: Scope) -> Request:
-    wanted = {_HEADERS[name]: value for name, value in scope["headers"] if name in _HEADERS}
-    peer = scope["client"][0] if scope.get("client") else ""
-    return Request(scope["method"], scope["path"], scope["query_string"], peer=peer, **wanted)
+def _kind(path: str) -> str:
+    if path.endswith(".m3u8"):
+        return "playlist"
+    return "media" if path.endswith((".m4s", ".mp4")) else "other"
+
+
+def _place(recorded: Recorded, wanted: _Wanted) -> Place:
+    place = recorded.place(*wanted.names)
+    if place is None:
+        raise playlists.NoSuchFile
+    return place
+
+
+def _media(data: bytes, place: Place, request: Request) -> Answer:
+    return answers.media(data, place.digest or hashlib.sha256(data).hexdigest(), request)
 
 
 def _recording_id(text: str) -> UUID:
@@ -210,36 +236,20 @@ def _recording_id(text: str) -> UUID:
     return recording_id
 
 
-class _Server(uvicorn.Server):
-    """Leaves the process's signals alone: the supervisor stops it through `stop`."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve(edge: Edge, listening: socket.socket, stop: asyncio.Event) -> None:
     """Serves on a bound socket until `stop`; open requests get two seconds to end."""
-    config = uvicorn.Config(
-        edge,
-        http=BoundedHttp,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="edge-server")
-    stopping = asyncio.create_task(stop.wait(), name="edge-stop")
+    server = Server(edge)
+    loop = asyncio.get_running_loop()
+    accepting = await loop.create_server(server.connection, sock=listening, backlog=BACKLOG)
+    ticking = asyncio.create_task(server.tick(), name="edge-clock")
     try:
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
+        await stop.wait()
     finally:
-        stopping.cancel()
+        accepting.close()
+        await server.drain()
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -251,7 +261,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     key = capability.capability_key(load_secret(settings))
     edge = Edge(library, key=key, metrics_token=token)
-    listening = socket.create_server((settings.edge_host, settings.edge_port), backlog=2048)
+    listening = _listen(settings.edge_host, settings.edge_port)
     tail = asyncio.create_task(library.tail(), name="edge-tail")
     log.info("edge serves HLS on port %d", listening.getsockname()[1])
     try:
@@ -262,3 +272,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await tail
         listening.close()
         await database.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -22,6 +22,9 @@ from replay.stored import load_recorded
 log = logging.getLogger(__name__)
 
 TAIL_SECONDS: Final = 0.05
+SPOOL_SECONDS: Final = 0.25
+"""How old the view of a spool may be that `tail` keeps fresh; it is late when all are busy."""
+
 ROWS_SECONDS: Final = 1.0
 """How old an answer of the rows may be, also when it was 'no such recording'."""
 
@@ -56,7 +59,7 @@ class _Shelf:
     def is_fresh(self, now: float) -> bool:
         ended = self.recorded is not None and self.recorded.ended
         if self.spool is not None:
-            return ended or now - self.read_at < 2 * TAIL_SECONDS
+            return ended or now - self.read_at < SPOOL_SECONDS
         return now - self.read_at < (ENDED_ROWS_SECONDS if ended else ROWS_SECONDS)
 
     def publish(self, recorded: Recorded | None, now: float) -> None:
@@ -79,6 +82,15 @@ class Library:
     def __len__(self) -> int:
         return len(self._shelves)
 
+    def known(self, recording_id: UUID) -> Recorded | None:
+        """The recording, if what is in memory is fresh."""
+        now = time.monotonic()
+        shelf = self._shelves.get(recording_id)
+        if shelf is None or not shelf.is_fresh(now):
+            return None
+        shelf.asked_at = now
+        return shelf.recorded
+
     async def find(self, recording_id: UUID) -> Recorded | None:
         """The recording as it is now, or None. Raises Unavailable if only the rows could tell."""
         now = time.monotonic()
@@ -96,7 +108,7 @@ class Library:
         while True:
             recorded = await self.find(recording_id)
             left = deadline - time.monotonic()
-            if left <= 0 or (recorded is not None and _has_begun(recorded)):
+            if left <= 0 or (recorded is not None and has_begun(recorded)):
                 return recorded
             shelf = self._shelf(recording_id, time.monotonic())
             try:
@@ -202,6 +214,7 @@ class Library:
         return data
 
 
-def _has_begun(recorded: Recorded) -> bool:
+def has_begun(recorded: Recorded) -> bool:
+    """Whether its playlists can be rendered, or never will."""
     mix = recorded.renditions.get(MIX)
     return recorded.ended or (mix is not None and bool(mix.places))

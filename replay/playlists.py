@@ -89,5 +89,6 @@ def not_started() -> NotStarted:
 
 def _print(text: str, version: int) -> Document:
     body = text.encode()
-    etag = hashlib.sha256(body).hexdigest()[:24]
-    return Document(version, body, gzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+    digest = hashlib.sha256(body).hexdigest()[:24].encode()
+    gzipped = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    return Document(version, body, gzipped, b'"%s"' % digest, b'"%s-gz"' % digest)

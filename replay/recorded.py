@@ -79,7 +79,8 @@ class Document:
     version: int
     body: bytes
     gzipped: bytes
-    etag: str
+    etag: bytes
+    etag_gzipped: bytes
 
 
 @dataclass(slots=True)

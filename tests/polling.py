@@ -13,3 +13,9 @@ async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = 10.0
         while not (found := await look()):  # noqa: ASYNC110 - others change what is looked at
             await asyncio.sleep(0.01)
     return found
+
+
+async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - of a server's state, which signals nothing
+            await asyncio.sleep(0.01)

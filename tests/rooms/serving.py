@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,3 @@ async def sent_events(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:
             number = int(fields["id"]) if "id" in fields else None
             yield Sent(fields.get("event", "message"), json.loads(fields["data"]), number)
         fields = {}
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - of a server's state, which signals nothing
-            await asyncio.sleep(0.01)

@@ -17,8 +17,8 @@ from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event
 from rooms.feed import FeedHub, Pace, Stream
 from rooms.models import Room
 from rooms.sse import Watch, event_frames
+from tests.polling import until
 from tests.rooms.conftest import make_house
-from tests.rooms.serving import until
 
 FAST = Pace(audience_s=0.05)
 

@@ -22,8 +22,9 @@ from rooms.feed import QUEUE_SIZE, FeedHub, Frame, Pace, Stream
 from rooms.models import Room, Visibility
 from rooms.sse import Watch, caller_again
 from tests.factories import make_api_key, make_user, sign_in
+from tests.polling import until
 from tests.rooms.conftest import make_house
-from tests.rooms.serving import SECRET, Sent, make_app, sent_events, served, until
+from tests.rooms.serving import SECRET, Sent, make_app, sent_events, served
 
 Bearer = dict[str, str]
 
