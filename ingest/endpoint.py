@@ -6,10 +6,12 @@ was authentic, and a STUN message is read in full only when it names a session o
 
 import asyncio
 import contextlib
+import enum
 import logging
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -28,6 +30,33 @@ HANDSHAKE_TICK_SECONDS: Final = 0.1
 SWEEP_SECONDS: Final = 1.0
 REPORT_SWEEPS: Final = 5
 """A receiver report every so many sweeps (RFC 3550, 6.2 gives 5 s as the minimum)."""
+
+
+class Dropped(enum.StrEnum):
+    """Why a datagram was read and nothing came of it, by what it said it was (RFC 7983)."""
+
+    STRANGE_STUN = "strange_stun"
+    """No binding request, or one that names no session."""
+    STRANGE_DTLS = "strange_dtls"
+    """From an address without a session, like the next."""
+    STRANGE_MEDIA = "strange_media"
+    UNREADABLE = "unreadable"
+    """Nothing that is spoken here."""
+    REFUSED_STUN = "refused_stun"
+    """Names a session without its password, or an address that is another's."""
+    REFUSED_DTLS = "refused_dtls"
+    """The handshake cannot succeed: it ends the session."""
+    REFUSED_RTP = "refused_rtp"
+    """Forged, replayed, malformed, of another payload type, or too much."""
+    REFUSED_RTCP = "refused_rtcp"
+
+
+_STRANGE: Final = (
+    Dropped.STRANGE_STUN,
+    Dropped.STRANGE_DTLS,
+    Dropped.STRANGE_MEDIA,
+    Dropped.UNREADABLE,
+)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -86,8 +115,17 @@ class Endpoint:
         self._cname = secrets.token_hex(8)
         self._sweeps = 0
         self.datagrams = 0
-        self.unknown = 0
-        self.refused = 0
+        self.dropped: Counter[Dropped] = Counter()
+
+    @property
+    def unknown(self) -> int:
+        """Datagrams of strangers."""
+        return sum(self.dropped[kind] for kind in _STRANGE)
+
+    @property
+    def refused(self) -> int:
+        """Datagrams that claimed to be a session's."""
+        return self.dropped.total() - self.unknown
 
     @property
     def port(self) -> int:
@@ -185,28 +223,32 @@ class Endpoint:
         if 128 <= first <= 191:
             peer = self._by_address.get(address)
             if peer is None or size < MIN_HEADER_BYTES:
-                self.unknown += 1
+                self.dropped[Dropped.STRANGE_MEDIA] += 1
             elif is_rtcp(data[1]):
-                self.refused += not peer.on_rtcp(bytes(data[:size]), now)
-            else:
-                self.refused += not peer.on_rtp(self._buffer, size, now)
+                if not peer.on_rtcp(bytes(data[:size]), now):
+                    self.dropped[Dropped.REFUSED_RTCP] += 1
+            elif not peer.on_rtp(self._buffer, size, now):
+                self.dropped[Dropped.REFUSED_RTP] += 1
         elif first <= 3:
             self._on_stun(bytes(data[:size]), address, now)
         elif 20 <= first <= 63:
             self._on_dtls(bytes(data[:size]), address)
         else:
-            self.unknown += 1
+            self.dropped[Dropped.UNREADABLE] += 1
 
     def _on_stun(self, datagram: bytes, address: Address, now: float) -> None:
         request = BindingRequest.read(datagram)
         peer = self._by_ufrag.get(request.local_ufrag) if request is not None else None
         if request is None or peer is None:
-            self.unknown += 1
+            self.dropped[Dropped.STRANGE_STUN] += 1
+            return
+        if self._is_anothers(address, peer, now):
+            self.dropped[Dropped.REFUSED_STUN] += 1
             return
         before, known = (peer.address, peer.credentials), list(peer.addresses)
         response = peer.authenticate(request, address, now)
         if response is None:
-            self.refused += 1
+            self.dropped[Dropped.REFUSED_STUN] += 1
             return
         for evicted in known:
             if evicted not in peer.addresses and self._by_address.get(evicted) is peer:
@@ -216,15 +258,25 @@ class Endpoint:
         if peer.established and (peer.address, peer.credentials) != before:
             self._on_established(peer)
 
+    def _is_anothers(self, address: Address, peer: Peer, now: float) -> bool:
+        """Whether somebody else speaks from there: a forged source would cut off his voice."""
+        holder = self._by_address.get(address)
+        return (
+            holder is not None
+            and holder.participant_id != peer.participant_id
+            and holder.holds(address, now)
+        )
+
     def _on_dtls(self, datagram: bytes, address: Address) -> None:
         peer = self._by_address.get(address)
         if peer is None:
-            self.unknown += 1
+            self.dropped[Dropped.STRANGE_DTLS] += 1
             return
         established = peer.established
         try:
             answers = peer.on_dtls(datagram, self._dtls.accept)
         except DtlsError as error:
+            self.dropped[Dropped.REFUSED_DTLS] += 1
             log.info("session of participant %s failed: %s", peer.participant_id, error)
             self.drop(peer)
             return

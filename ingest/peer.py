@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 CONSENT_SECONDS: Final = 30.0
 HANDSHAKE_SECONDS: Final = 30.0
 """From the answer to an established session; afterwards the client has to ask again."""
+HOLD_SECONDS: Final = 15.0
+"""After the last check from an address: clients check every 5 s at the latest (RFC 7675, 5.1)."""
 MAX_ADDRESSES: Final = 8
 MAX_STREAMS: Final = 16
 BYTES_PER_SECOND: Final = 160_000
@@ -41,6 +43,9 @@ BURST_SECONDS: Final = 6.0
 PACKET_OVERHEAD: Final = 100
 """What one person may send: Opus at its highest rate (510 kbit/s) in packets of 2.5 ms takes two
 thirds of it. Otherwise whoever is brought on a stage could fill the disk as fast as his line is."""
+
+_CHECKS: Final = 1 << 15
+"""Bits to remember checks in: 4 KB a session."""
 
 LOUD_DB: Final = 45
 """Levels up to this many dB below overload count as speech."""
@@ -93,7 +98,8 @@ class Peer:
         self.restarting: Credentials | None = None
         """Given out by an ICE restart; in force once the client nominates a pair with them."""
         self.etag = secrets.token_hex(8)
-        self.addresses: dict[Address, None] = {}
+        self.addresses: dict[Address, float] = {}
+        """Where authentic checks came from, and when the last one did."""
         self.address: Address | None = None
         self.created_at = now
         self.consent_at = now
@@ -113,6 +119,7 @@ class Peer:
         self._resumed: dict[int, int] = {}
         self._allowance = BYTES_PER_SECOND * BURST_SECONDS
         self._allowed_at = now
+        self._checks = bytearray(_CHECKS // 8)
 
     @property
     def established(self) -> bool:
@@ -130,18 +137,31 @@ class Peer:
         binding = None if used is None else request.authenticate(used.password)
         if used is None or binding is None:
             return None
+        if self._seen(binding.transaction_id) and address not in self.addresses:
+            return None
         self.consent_at = now
-        self._validate(address)
+        self._validate(address, now)
         if binding.nominated or self.address is None:
             self.address = address
             if used is self.restarting:
                 self.credentials, self.restarting = used, None
         return binding.response(address)
 
-    def _validate(self, address: Address) -> None:
+    def _seen(self, transaction_id: bytes) -> bool:
+        """Whether a check was here before: it proves nothing of another address then.
+
+        A bit per hash of a transaction id: never forgotten, mistaken for known now and then. A
+        client that moves does not notice, because it sends its checks anew several times a second.
+        """
+        byte, bit = divmod(hash(transaction_id) % _CHECKS, 8)
+        seen = self._checks[byte] >> bit & 1
+        self._checks[byte] |= 1 << bit
+        return bool(seen)
+
+    def _validate(self, address: Address, now: float) -> None:
         """The newest MAX_ADDRESSES stay, and the chosen one."""
         self.addresses.pop(address, None)
-        self.addresses[address] = None
+        self.addresses[address] = now
         if len(self.addresses) > MAX_ADDRESSES:
             oldest = next(a for a in self.addresses if a != self.address)
             del self.addresses[oldest]
@@ -151,6 +171,11 @@ class Peer:
         self.restarting = new_credentials(remote_ufrag)
         self.etag = secrets.token_hex(8)
         return self.restarting
+
+    def holds(self, address: Address, now: float) -> bool:
+        """Whether the client of this session is at the address now, as far as its checks say."""
+        at = self.addresses.get(address)
+        return self.established and at is not None and now - at <= HOLD_SECONDS
 
     # DTLS
 
@@ -194,7 +219,7 @@ class Peer:
                 self._receiver.resume(ssrc, seq)
         self._resumed = highest
         self.address = address
-        self.addresses[address] = None
+        self.addresses[address] = self.created_at
 
     def positions(self) -> dict[int, int]:
         """The highest extended sequence number of each SSRC: what `resume` takes."""
@@ -217,13 +242,13 @@ class Peer:
         try:
             kind, seq, timestamp, ssrc, level, start, end = parse(buffer.data, size, self.level_id)
         except RtpError:
-            return False
+            return self._refuse(buffer.data[8:12])
         if kind != self.payload_type or not self._affords(size, now):
-            return False
+            return self._refuse(buffer.data[8:12])
         stream = self.streams.get(ssrc)
         if stream is None:
-            if len(self.streams) >= MAX_STREAMS:
-                return False
+            if not self._takes(ssrc):
+                return self._refuse(buffer.data[8:12])
             before = self._resumed.get(ssrc, seq)
             stream = self.streams[ssrc] = Reception(ssrc, before + (seq - before & 0xFFFF))
         stream.add(seq, timestamp, now)
@@ -234,6 +259,22 @@ class Peer:
             number = self.numbers.get(ssrc, 0)
             self.sink.on_packet(self, ssrc, Packet(number, seq, timestamp, level, payload))
         return True
+
+    def _takes(self, ssrc: int) -> bool:
+        """Whether there may be one more stream; those of before a restart count too."""
+        known = self._resumed.keys() | self.streams.keys()
+        return ssrc in known or len(known) < MAX_STREAMS
+
+    def _refuse(self, ssrc: bytes | bytearray) -> bool:
+        self._forget_unless_taken(ssrc)
+        return False
+
+    def _forget_unless_taken(self, ssrc: bytes | bytearray) -> None:
+        """Nothing stays of a packet that was authentic, but is of no stream."""
+        number = int.from_bytes(ssrc, "big")
+        known = number in self.streams or number in self._resumed
+        if self._receiver is not None and not known:
+            self._receiver.forget(number)
 
     def _affords(self, size: int, now: float) -> bool:
         """A token bucket over all streams of the peer."""
@@ -250,6 +291,9 @@ class Peer:
         """Sender reports and BYE; False when the packet was refused."""
         plain = self._receiver.unprotect_rtcp(datagram) if self._receiver is not None else None
         if plain is None:
+            return False
+        self._forget_unless_taken(plain[4:8])
+        if not self._affords(len(plain), now):
             return False
         try:
             messages = rtcp.parse(plain)

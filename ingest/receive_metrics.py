@@ -4,12 +4,15 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
+from ingest.endpoint import Dropped
 from ingest.receiver import Receiver
 
 ROOMS: Final = Gauge("encore_ingest_rooms", "Rooms received by this process.")
 PEERS: Final = Gauge("encore_ingest_peers", "WHIP sessions.", ("state",))
 DATAGRAMS: Final = Counter(
-    "encore_ingest_datagrams", "UDP datagrams read: all, of strangers, and refused.", ("kind",)
+    "encore_ingest_datagrams",
+    "UDP datagrams read: all, and by why nothing came of them (strange_*: of no session).",
+    ("kind",),
 )
 PACKETS: Final = Counter(
     "encore_ingest_journal_packets",
@@ -31,8 +34,8 @@ class ReceiveMetrics:
         PEERS.labels("established").set(established)
         PEERS.labels("waiting").set(len(peers) - established)
         self._advance(DATAGRAMS.labels("all"), endpoint.datagrams)
-        self._advance(DATAGRAMS.labels("stranger"), endpoint.unknown)
-        self._advance(DATAGRAMS.labels("refused"), endpoint.refused)
+        for kind in Dropped:
+            self._advance(DATAGRAMS.labels(kind), endpoint.dropped[kind])
         self._advance(PACKETS.labels("written"), receiver.packets_written)
         self._advance(PACKETS.labels("lost"), receiver.packets_lost)
 

@@ -11,6 +11,8 @@ SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
 GOODBYE: Final = 203
+MAX_MESSAGES: Final = 32
+"""Of one compound packet; clients send a report, a description, a BYE and feedback."""
 MAX_REPORTS: Final = 31
 """A report holds at most 31 blocks (five bits count them)."""
 
@@ -68,8 +70,11 @@ Message = SenderReport | ReceiverReport | Goodbye
 def parse(data: bytes) -> list[Message]:
     """The messages of a compound packet that this receiver knows. Raises RtcpError."""
     messages: list[Message] = []
-    at = 0
+    at = count = 0
     while at < len(data):
+        count += 1
+        if count > MAX_MESSAGES:
+            raise RtcpError("too many messages")
         if at + 4 > len(data):
             raise RtcpError("a header is cut off")
         first, kind, words = _HEADER.unpack_from(data, at)

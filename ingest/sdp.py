@@ -14,6 +14,9 @@ from ingest.webrtc import FINGERPRINT_ALGORITHMS
 
 MAX_SDP_BYTES: Final = 65_536
 MAX_SECTIONS: Final = 32
+MAX_LINES: Final = 2000
+"""A browser's offer of audio and video with all its candidates has about 300."""
+MAX_FINGERPRINTS: Final = 16
 
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]{1,64}", re.ASCII)
@@ -144,8 +147,11 @@ def decode(body: bytes) -> str:
 
 
 def _lines(text: str) -> list[tuple[str, str]]:
+    check_size(len(text))
     lines: list[tuple[str, str]] = []
     for number, raw in enumerate(text.split("\n"), 1):
+        if number > MAX_LINES:
+            raise OfferInvalid(f"More than {MAX_LINES} lines.")
         line = raw.removesuffix("\r")
         if not line.strip():
             continue
@@ -220,7 +226,10 @@ def _extension(section: _Section, session: _Section, uri: str) -> int:
 def _fingerprints(session: _Section, section: _Section) -> tuple[Fingerprint, ...]:
     """Those of the section, else of the session; algorithms we cannot check are left out."""
     found: list[Fingerprint] = []
-    for value in section.all("fingerprint") or session.all("fingerprint"):
+    values = section.all("fingerprint") or session.all("fingerprint")
+    if len(values) > MAX_FINGERPRINTS:
+        raise OfferInvalid(f"More than {MAX_FINGERPRINTS} fingerprints.")
+    for value in values:
         match = _FINGERPRINT.fullmatch(value)
         if match is None:
             raise OfferInvalid("a=fingerprint is not of the form: algorithm hex:hex:...")
@@ -272,7 +281,6 @@ def parse_offer(text: str) -> Offer:
     Raises OfferInvalid for what is malformed or lacks ICE, DTLS or rtcp-mux, and
     OfferNotAcceptable when no section sends Opus.
     """
-    check_size(len(text))
     lines = _lines(text)
     if not lines or lines[0] != ("v", "0"):
         raise OfferInvalid("An SDP offer begins with v=0.")
@@ -352,7 +360,7 @@ class Fragment:
 
 
 def parse_fragment(text: str) -> Fragment:
-    """Raises OfferInvalid."""
+    """Raises OfferInvalid, OfferTooLarge."""
     session, sections = _sections(_lines(text))
     section = sections[0] if sections else session
     ufrag = section.first("ice-ufrag") or session.first("ice-ufrag")

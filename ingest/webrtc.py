@@ -5,6 +5,7 @@ is sans-I/O: datagrams in, datagrams out. tests/ingest/test_webrtc_contract.py n
 when a pinned version moves.
 """
 
+import contextlib
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +43,8 @@ _STUN_ATTRIBUTE = struct.Struct("!HH")
 _BINDING_REQUEST = 0x0001
 _STUN_COOKIE = 0x2112A442
 _USERNAME = 0x0006
+_USERNAME_AMONG = 16
+"""Attributes that are looked at for the user name: what strangers send costs no more than that."""
 
 
 class DtlsError(Exception):
@@ -104,6 +107,15 @@ class SrtpReceiver:
         except (pylibsrtp.Error, ValueError):
             return None
 
+    def forget(self, ssrc: int) -> None:
+        """Frees a stream that is not wanted.
+
+        libsrtp keeps state for every SSRC that it has authenticated and looks through all of it
+        for each packet.
+        """
+        with contextlib.suppress(pylibsrtp.Error):
+            self._session.remove_stream(ssrc)
+
     def resume(self, ssrc: int, highest: int) -> None:
         """Brings one stream to `highest` (rollover counter << 16 | sequence number).
 
@@ -159,11 +171,12 @@ class DtlsConnection:
         """Raises DtlsError when the handshake cannot go on."""
         self._ssl.bio_write(datagram)
         try:
-            if self.established:
-                self._ssl.recv(MAX_DATAGRAM)
-            else:
+            if not self.established:
                 self._ssl.do_handshake()
                 self.established = True
+            while True:
+                # Nothing is said in application data, but what is not read stays in memory.
+                self._ssl.recv(MAX_DATAGRAM)
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -253,11 +266,13 @@ class BindingRequest:
         """The request's user name (RFC 8445, 7.2.2), found without reading anything else."""
         if len(data) < _STUN_HEADER.size:
             return None
-        kind, _, cookie, _ = _STUN_HEADER.unpack_from(data)
-        if kind != _BINDING_REQUEST or cookie != _STUN_COOKIE:
-            return None
+        kind, length, cookie, _ = _STUN_HEADER.unpack_from(data)
         at = _STUN_HEADER.size
-        while at + 4 <= len(data):
+        if kind != _BINDING_REQUEST or cookie != _STUN_COOKIE or at + length != len(data):
+            return None
+        for _ in range(_USERNAME_AMONG):
+            if at + 4 > len(data):
+                break
             attribute, size = _STUN_ATTRIBUTE.unpack_from(data, at)
             if attribute == _USERNAME:
                 local, _, remote = data[at + 4 : at + 4 + size].decode("latin-1").partition(":")
