@@ -4,6 +4,9 @@ The packager appends a line after the file that it names is fsynced. The live ed
 and serves from it; the uploader tails it, puts the objects and writes the rows; a restarted
 packager reads where it had come to. Lines are never changed. `recording/<id>/manifest.jsonl`
 lies in the spool folder beside the files it names.
+
+In the object store each placement's manifest is kept as `manifest-<epoch>.jsonl`; compaction
+adds `manifest.jsonl`, which ends with where the bytes lie now.
 """
 
 import json
@@ -73,7 +76,7 @@ class GapFound:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Last line: all segments are above."""
+    """The packager's last line: all segments are above."""
 
     kind: ClassVar[str] = "ended"
     room_end_ms: float
@@ -82,9 +85,35 @@ class Ended:
     packets_lost: int
 
 
-Line = Opened | RenditionOpened | SegmentWritten | GapFound | Ended
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The rendition is one object, `file`: its init segment, then its segments, back to back."""
+
+    kind: ClassVar[str] = "compacted"
+    rendition: str
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A tombstone: the bytes of these segments (both ends inclusive) are gone on purpose.
+
+    Their lines stay, so the chain still shows that nothing else is missing.
+    """
+
+    kind: ClassVar[str] = "erased"
+    rendition: str
+    first_sequence: int
+    last_sequence: int
+    reason: str
+
+
+Line = Opened | RenditionOpened | SegmentWritten | GapFound | Ended | Compacted | Erased
 _KINDS: dict[str, type[Line]] = {
-    line.kind: line for line in (Opened, RenditionOpened, SegmentWritten, GapFound, Ended)
+    line.kind: line
+    for line in (Opened, RenditionOpened, SegmentWritten, GapFound, Ended, Compacted, Erased)
 }
 
 
@@ -100,6 +129,11 @@ def load(raw: bytes) -> Line | None:
         return None
     names = {f.name for f in fields(cls)}
     return cls(**{k: v for k, v in data.items() if k in names})
+
+
+def parse(data: bytes) -> list[Line]:
+    """All lines of a whole manifest, but for kinds that a newer version wrote."""
+    return [line for raw in data.splitlines() if (line := load(raw)) is not None]
 
 
 class ManifestReader:
@@ -119,4 +153,4 @@ class ManifestReader:
             return []
         end = data.rfind(b"\n") + 1
         self.offset += end
-        return [line for raw in data[:end].splitlines() if (line := load(raw)) is not None]
+        return parse(data[:end])

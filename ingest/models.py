@@ -58,6 +58,11 @@ class Recording(Base):
 
     ended_at: Mapped[datetime | None]
     stored_at: Mapped[datetime | None]
+    compacted_at: Mapped[datetime | None]
+    """Since when the rows point into one object per rendition (`replay.compaction`)."""
+
+    swept_at: Mapped[datetime | None]
+    """When the segments' own objects were deleted."""
 
 
 class Rendition(Base):
@@ -77,10 +82,15 @@ class Rendition(Base):
 
     init_key: Mapped[str] = mapped_column(sa.Text)
     init_bytes: Mapped[int]
+    object_key: Mapped[str | None] = mapped_column(sa.Text)
+    """After compaction: the object that holds the init segment, then every segment."""
+
+    object_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    object_sha256: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class Segment(Base):
-    """One object of one rendition: 2 s of mix, or about 30 s of a track."""
+    """2 s of mix or about 30 s of a track: `bytes` of the object, from `byte_start` on."""
 
     __tablename__ = "segment"
 
@@ -88,6 +98,7 @@ class Segment(Base):
     sequence: Mapped[int] = mapped_column(primary_key=True)
     epoch: Mapped[int]
     object_key: Mapped[str] = mapped_column(sa.Text)
+    byte_start: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     sha256: Mapped[str] = mapped_column(sa.Text)
     media_start: Mapped[int] = mapped_column(sa.BigInteger)

@@ -36,6 +36,12 @@ def object_key(opened: Opened, rendition: str, file: str) -> str:
     return f"{opened.platform_id}/{opened.recording_id}/{opened.revision}/{rendition}/{file}"
 
 
+def manifest_key(opened: Opened) -> str:
+    """Where the manifest of one placement lies in the object store once it has ended."""
+    prefix = f"{opened.platform_id}/{opened.recording_id}/{opened.revision}"
+    return f"{prefix}/manifest-{opened.epoch}.jsonl"
+
+
 async def hold_epoch(session: AsyncSession, opened: Opened) -> None:
     """Locks the recording against a new placement until the transaction ends.
 

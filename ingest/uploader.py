@@ -118,6 +118,7 @@ class Uploader:
             await self._store_lines(self._opened, batch)
             if isinstance(batch[-1], Ended):
                 await self._close(self._opened, batch[-1])
+                await self._put_manifest(self._opened)
                 return True
             del self._waiting[: len(batch)]
         return False
@@ -147,12 +148,20 @@ class Uploader:
         path = self._folders.spool(self.recording_id) / line.file
         key = rows.object_key(opened, line.rendition, line.file)
         async with self._puts:
-            data = await asyncio.to_thread(path.read_bytes)
-            try:
-                await self._store.put(key, data, content_type=CONTENT_TYPE)
-            except ObjectExists:
-                if await self._store.get(key) != data:
-                    raise ObjectDiffers from None
+            await self._put_bytes(key, await asyncio.to_thread(path.read_bytes), CONTENT_TYPE)
+
+    async def _put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        try:
+            await self._store.put(key, data, content_type=content_type)
+        except ObjectExists:
+            if await self._store.get(key) != data:
+                raise ObjectDiffers from None
+
+    async def _put_manifest(self, opened: Opened) -> None:
+        """The proof of what was recorded, for when this disk is gone; nobody waits for it."""
+        path = self._manifest.path
+        data = await asyncio.to_thread(path.read_bytes)
+        await self._put_bytes(rows.manifest_key(opened), data, "application/jsonl")
 
     async def _close(self, opened: Opened, ended: Ended) -> None:
         async with self._database.transaction() as session:

@@ -72,7 +72,7 @@ def _add_segment(recorded: Recorded, rendition: str, row: sa.Row[Any], *, now: f
         room_start_ms=row.room_start_ms,
         discontinuity=row.discontinuity,
     )
-    place = Place(None, row.object_key, row.bytes, row.sha256)
+    place = Place(None, row.object_key, row.bytes, row.sha256, row.byte_start)
     recorded.add_segment(line, place, now=now)
 
 

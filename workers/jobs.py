@@ -7,10 +7,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from core.mail import SEND_JOB, Letter, MailRefused
+from core.queue import enqueue
 from core.webhooks.delivery import deliver
 from core.webhooks.service import DELIVER_JOB, emit
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
+from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
 from workers.abandoned import end_abandoned_rooms
@@ -63,12 +65,29 @@ async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
             data={"room_id": str(room.id), **data},
         )
         await record_event(session, room, RECORDING_FINISHED, data=data)
+        await enqueue(
+            session,
+            COMPACT_JOB,
+            {"recording_id": str(recording.id)},
+            dedupe_key=str(recording.id),
+        )
+
+
+async def compact_recording(tools: Tools, payload: dict[str, Any]) -> None:
+    scratch = tools.settings.data_dir / "compaction"
+    await compact(tools.database, tools.store, UUID(payload["recording_id"]), scratch=scratch)
+
+
+async def sweep_recording(tools: Tools, payload: dict[str, Any]) -> None:
+    await sweep(tools.database, tools.store, UUID(payload["recording_id"]))
 
 
 JOBS: Final = (
     JobKind(SEND_JOB, send_letter, at_once=4),
     JobKind(DELIVER_JOB, deliver_webhook, at_once=20),
     JobKind(RECORDING_FINISHED, recording_finished, at_once=4),
+    JobKind(COMPACT_JOB, compact_recording, at_once=2),
+    JobKind(SWEEP_JOB, sweep_recording, at_once=2),
 )
 CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),

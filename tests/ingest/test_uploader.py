@@ -12,7 +12,7 @@ from core.db import Database
 from core.storage import ObjectInfo, StoreUnavailable
 from core.storage.folder import FolderStore
 from ingest.folders import Folders
-from ingest.manifest import ManifestReader, RenditionOpened, SegmentWritten
+from ingest.manifest import ManifestReader, RenditionOpened, SegmentWritten, parse
 from ingest.models import Gap, GapCause, Recording, RecordingStatus, Rendition, Segment
 from ingest.rows import Fenced
 from ingest.uploader import Patience, Uploader
@@ -81,6 +81,8 @@ async def test_everything_is_stored_though_the_store_fails_for_a_while(
 
     objects = await all_objects(store)
     prefix = f"{maker.platform_id}/{maker.recording_id}/1"
+    objects.pop(f"{prefix}/manifest-1.jsonl")
+    assert parse(await store.get(f"{prefix}/manifest-1.jsonl")) == lines
     assert objects == {f"{prefix}/{x.rendition}/{x.file}": x.bytes for x in named}
     async with database.transaction() as session:
         recording = await session.get_one(Recording, UUID(maker.recording_id))

@@ -14,6 +14,7 @@ import numpy as np
 from core.ids import uuid7
 from ingest.folders import Folders
 from ingest.manifest import Ended, Line, Opened, RenditionOpened, SegmentWritten, dump
+from ingest.spool import GENESIS
 
 LIVE_AT_US = 1_795_000_000_123_456
 RATE = 48_000
@@ -175,7 +176,7 @@ class Spool:
                 file=file,
                 bytes=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
-                previous=before[-1].sha256 if before else "",
+                previous=before[-1].sha256 if before else GENESIS,
                 media_start=sum(s.samples for s in before),
                 samples=samples,
                 room_start_ms=room_start_ms,
