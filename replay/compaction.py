@@ -106,7 +106,8 @@ async def compact(
         await _tell(database, recording_id, done=0, total=None, note=damage.detail)
         raise
     if wholes:
-        final = b"".join(map(dump, [*lines, *(whole.line() for whole in wholes)]))
+        said = [line for line in lines if not isinstance(line, Compacted)]  # by a killed run
+        final = b"".join(map(dump, [*said, *(whole.line() for whole in wholes)]))
         await _put_same(store, holding.manifest_key, final)
     async with database.transaction() as session:
         return await _point_rows(session, holding, wholes)
