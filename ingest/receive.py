@@ -19,6 +19,7 @@ from core.keys import load_secret
 from core.listen import Listener
 from core.server import BoundedHttp
 from core.settings import Settings
+from ingest.admission import Admission
 from ingest.placement import worker_id
 from ingest.receive_metrics import ReceiveMetrics
 from ingest.receiver import Receiver
@@ -128,7 +129,8 @@ async def _serve(
             worker=worker_id(settings.data_dir),
             whip_url=whip_url,
         )
-        app = create_whip_app(Whip(receiver, sync.refresh, load_secret(settings), whip_url))
+        secret = load_secret(settings)
+        app = create_whip_app(Whip(receiver, sync.refresh, secret, whip_url, Admission(settings)))
         core.metrics.instrument(app, process="receive")
         config = uvicorn.Config(
             app, http=BoundedHttp, log_config=None, access_log=False, lifespan="off"

@@ -166,8 +166,11 @@ class Receiver:
         if room is None or not room.may_speak(peer.participant_id):
             self.endpoint.drop(peer)
             return
+        known = room.peers.get(peer.participant_id) is peer
         replaced = room.connected(peer)
-        self._sessions.save(peer)
+        if not known:
+            # Later changes wait for `save_moved`: a client may move as often as it likes.
+            self._sessions.save(peer)
         if replaced is not None:
             log.info("participant %s connected again", peer.participant_id)
             self.endpoint.drop(replaced)

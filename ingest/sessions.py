@@ -28,6 +28,8 @@ class Sessions:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._saved: dict[str, dict[int, int]] = {}
+        self._found_at: dict[str, object] = {}
+        """Address and credentials as they are in each file."""
 
     def _path(self, session_id: str) -> Path:
         return self._folder / f"{session_id}.json"
@@ -37,6 +39,7 @@ class Sessions:
         if peer.keys is None or peer.address is None:
             return
         self._saved[peer.session_id] = peer.positions()
+        self._found_at[peer.session_id] = (peer.address, peer.credentials)
         draft = self._path(f".{peer.session_id}")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,17 +51,19 @@ class Sessions:
             log.warning("a session could not be saved: %s", error.strerror)
 
     def save_moved(self, peers: list[Peer]) -> None:
-        """Those with a new stream, or with one that has moved far since the file was written."""
+        """Those whose client has moved, with a new stream, or with one that has gone on far."""
         for peer in peers:
             if not peer.established:
                 continue
             saved = self._saved.get(peer.session_id, {})
             moved = peer.positions()
-            if any(s not in saved or moved[s] - saved[s] >= SAVE_EVERY for s in moved):
+            elsewhere = (peer.address, peer.credentials) != self._found_at.get(peer.session_id)
+            if elsewhere or any(s not in saved or moved[s] - saved[s] >= SAVE_EVERY for s in moved):
                 self.save(peer)
 
     def forget(self, peer: Peer) -> None:
         self._saved.pop(peer.session_id, None)
+        self._found_at.pop(peer.session_id, None)
         self._path(peer.session_id).unlink(missing_ok=True)
 
     def load(self) -> list[Peer]:
@@ -66,19 +71,19 @@ class Sessions:
         peers: list[Peer] = []
         for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []:
             try:
-                peer = _from_json(json.loads(path.read_text()))
+                peer = _from_json(path.stem, json.loads(path.read_text()))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("a session file is of no use: %s", type(error).__name__)
                 path.unlink(missing_ok=True)
                 continue
             self._saved[peer.session_id] = peer.positions()
+            self._found_at[peer.session_id] = (peer.address, peer.credentials)
             peers.append(peer)
         return peers
 
 
 def _to_json(peer: Peer, keys: SrtpKeys) -> dict[str, Any]:
     return {
-        "session_id": peer.session_id,
         "room_id": str(peer.room_id),
         "participant_id": str(peer.participant_id),
         "mid": peer.mid,
@@ -99,7 +104,7 @@ def _to_json(peer: Peer, keys: SrtpKeys) -> dict[str, Any]:
     }
 
 
-def _from_json(data: dict[str, Any]) -> Peer:
+def _from_json(session_id: str, data: dict[str, Any]) -> Peer:
     ufrag, password, remote_ufrag = data["credentials"]
     audio = Media("audio", "UDP/TLS/RTP/SAVPF", (str(data["payload_type"]),), data["mid"])
     offer = Offer(
@@ -114,7 +119,7 @@ def _from_json(data: dict[str, Any]) -> Peer:
         fingerprints=(),
     )
     peer = Peer(
-        session_id=data["session_id"],
+        session_id=session_id,
         room_id=UUID(data["room_id"]),
         participant_id=UUID(data["participant_id"]),
         offer=offer,

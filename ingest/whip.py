@@ -8,6 +8,7 @@ from typing import Annotated, Final, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.auth.room_tokens import RoomClaims, read_room_token
@@ -15,6 +16,7 @@ from core.errors import Problem, Unauthenticated
 from core.health import healthz
 from core.http import install_problem_handlers
 from ingest import sdp
+from ingest.admission import CHANGES, SESSIONS, Admission
 from ingest.peer import Peer
 from ingest.receiver import NotASpeaker, Receiver, RoomNotHere, SessionNotFound
 
@@ -26,6 +28,12 @@ class WrongContentType(Problem):
     status = 415
     code = "unsupported_media_type"
     title = "The body has another content type than this needs"
+
+
+class BodyCutOff(Problem):
+    status = 400
+    code = "body_cut_off"
+    title = "The connection ended before the body did"
 
 
 class IfMatchMissing(Problem):
@@ -54,6 +62,7 @@ class Whip:
     refresh: Callable[[UUID], Awaitable[None]]
     secret: bytes
     public_url: str
+    admission: Admission
 
 
 def _whip(request: Request) -> Whip:
@@ -78,13 +87,18 @@ async def describe_session(room_id: UUID, session_id: str) -> Response:
 
 @router.post("/whip/{room_id}", status_code=201)
 async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
-    """An SDP offer for its answer: 201 with the session's URL (RFC 9725, 4.2)."""
+    """An SDP offer for its answer: 201 with the session's URL (RFC 9725, 4.2).
+
+    Nothing of a body is read before its sender is known to be on stage.
+    """
     token = _bearer(request)
     claims = read_room_token(whip.secret, token)
     if claims.room_id != room_id:
         raise RoomNotHere
+    participant_id = _participant(claims)
+    whip.admission.admit(request, SESSIONS, participant_id)
+    await _must_be_on_stage(whip, room_id, participant_id)
     offer = sdp.parse_offer(await _body(request, SDP))
-    participant_id = await _speaker(whip, claims)
     peer, local = whip.receiver.open_session(room_id, participant_id, offer, token)
     answer = sdp.answer(offer, local, session_id=int.from_bytes(peer.token_sha256[:7], "big"))
     headers = {
@@ -95,14 +109,20 @@ async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
     return Response(answer, 201, headers, SDP)
 
 
-async def _speaker(whip: Whip, claims: RoomClaims) -> UUID:
-    """The participant who may publish; the stage is read again before anybody is refused."""
+def _participant(claims: RoomClaims) -> UUID:
+    """A token of the room alone, without a participant, is a listener's."""
     if claims.participant_id is None:
         raise NotASpeaker
-    room = whip.receiver.rooms.get(claims.room_id)
-    if room is None or not room.may_speak(claims.participant_id):
-        await whip.refresh(claims.room_id)
     return claims.participant_id
+
+
+async def _must_be_on_stage(whip: Whip, room_id: UUID, participant_id: UUID) -> None:
+    """The stage is read again before anybody is refused. Raises RoomNotHere, NotASpeaker."""
+    room = whip.receiver.rooms.get(room_id)
+    if room is None or not room.may_speak(participant_id):
+        await whip.refresh(room_id)
+    if not whip.receiver.room(room_id).may_speak(participant_id):
+        raise NotASpeaker
 
 
 @router.patch("/whip/{room_id}/{session_id}")
@@ -147,12 +167,15 @@ def _own_session(whip: Whip, room_id: UUID, session_id: str, request: Request) -
     """The session, for whoever opened it: by that token even after its end, or by a newer one."""
     token = _bearer(request)
     peer = whip.receiver.endpoint.peer(session_id)
-    digest = sha256(token.encode()).digest()
+    digest = sha256(token.encode(errors="replace")).digest()
     if peer is not None and hmac.compare_digest(digest, peer.token_sha256):
+        whip.admission.admit(request, CHANGES, peer.participant_id)
         return whip.receiver.session(room_id, session_id)
     claims = read_room_token(whip.secret, token)
+    participant_id = _participant(claims)
+    whip.admission.admit(request, CHANGES, participant_id)
     found = whip.receiver.session(room_id, session_id)
-    if claims.room_id != room_id or claims.participant_id != found.participant_id:
+    if claims.room_id != room_id or participant_id != found.participant_id:
         raise SessionNotFound
     return found
 
@@ -165,14 +188,20 @@ def _bearer(request: Request) -> str:
 
 
 async def _body(request: Request, content_type: str) -> str:
-    """Raises WrongContentType, and OfferTooLarge before more than that is read."""
+    """Raises WrongContentType, BodyCutOff, and OfferTooLarge before more than that is read."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != content_type:
         raise WrongContentType(f"Send the body as {content_type}.")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal():
+        sdp.check_size(int(length[:20]))
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        sdp.check_size(len(body))
+    try:
+        async for chunk in request.stream():
+            sdp.check_size(len(body) + len(chunk))
+            body += chunk
+    except ClientDisconnect:
+        raise BodyCutOff from None
     return sdp.decode(bytes(body))
 
 

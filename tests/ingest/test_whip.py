@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from core.auth.room_tokens import RoomClaims, issue_room_token
+from core.settings import Settings
+from ingest.admission import Admission
 from ingest.live_room import LiveRoom
 from ingest.receiver import MAX_PENDING, Receiver
 from ingest.sessions import Sessions
@@ -81,7 +83,8 @@ async def worker(tmp_path: Path) -> AsyncIterator[Worker]:
     async def refresh(room_id: UUID) -> None:
         refreshed.append(room_id)
 
-    whip = Whip(receiver, refresh, SECRET.encode(), "http://worker")
+    admission = Admission(Settings(_env_file=None))
+    whip = Whip(receiver, refresh, SECRET.encode(), "http://worker", admission)
     transport = httpx.ASGITransport(create_whip_app(whip))
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as http:
         yield Worker(http, receiver, room, refreshed)
