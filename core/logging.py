@@ -8,6 +8,8 @@ import json
 import logging
 import re
 import sys
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, TextIO
@@ -16,6 +18,9 @@ from core.settings import Settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the HTTP request that is being answered; "" outside one."""
+
+LINES_PER_MINUTE: Final = 60
+"""Warnings and errors of one place in the code."""
 
 CHATTY: Final = ("alembic.runtime.migration", "encore.access", "uvicorn.error")
 QUIET: Final = (
@@ -80,6 +85,35 @@ class AccessFilter(logging.Filter):
         return True
 
 
+class FloodFilter(logging.Filter):
+    """Bounds the warnings and errors of each place in the code: what a stranger sends a thousand
+    times a second fills no disk. The next line that passes tells how many were left out.
+    """
+
+    def __init__(
+        self, *, per_minute: int = LINES_PER_MINUTE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._per_minute = per_minute
+        self._clock = clock
+        self._places: dict[tuple[str, int], tuple[float, int]] = {}
+        """By file and line: when its minute began, and how many lines it has had."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        place, now = (record.pathname, record.lineno), self._clock()
+        began, lines = self._places.get(place, (now, 0))
+        left_out = max(0, lines - self._per_minute)
+        if now - began >= 60:
+            began, lines = now, 0
+        self._places[place] = began, lines + 1
+        if lines == 0 and left_out:
+            record.msg = f"{record.getMessage()} ({left_out} lines like this were left out)"
+            record.args = None
+        return lines < self._per_minute
+
+
 class TextFormatter(logging.Formatter):
     """One line a record; a traceback follows on lines of its own."""
 
@@ -133,6 +167,7 @@ def configure_logging(settings: Settings, *, process: str, stream: TextIO | None
     formatter = JsonFormatter if settings.log_format == "json" else TextFormatter
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter(process))
+    handler.addFilter(FloodFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

@@ -5,10 +5,11 @@ import contextlib
 import fcntl
 import ipaddress
 import logging
+import resource
 import socket
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import uvicorn
 
@@ -31,6 +32,8 @@ from rooms.events import DURABLE_CHANNEL
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
+MAX_CONNECTIONS: Final = 2000
+"""To WHIP, or half of what this process may open: journals need file handles too."""
 
 
 class DataDirInUse(Unavailable):
@@ -69,6 +72,18 @@ async def public_addresses(settings: Settings) -> list[str]:
             "that speakers reach this machine at."
         )
     return addresses
+
+
+class _Http(BoundedHttp):
+    """WHIP's requests are short: more connections than this at once mean harm."""
+
+    _soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    max_connections: ClassVar[int] = max(16, min(MAX_CONNECTIONS, _soft // 2))
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -132,9 +147,7 @@ async def _serve(
         secret = load_secret(settings)
         app = create_whip_app(Whip(receiver, sync.refresh, secret, whip_url, Admission(settings)))
         core.metrics.instrument(app, process="receive")
-        config = uvicorn.Config(
-            app, http=BoundedHttp, log_config=None, access_log=False, lifespan="off"
-        )
+        config = uvicorn.Config(app, http=_Http, log_config=None, access_log=False, lifespan="off")
         work = [
             _receive(receiver, sync),
             _look_after(receiver, sessions),

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from core.auth.models import Platform
 from core.db import Database
 from core.ids import uuid7
-from core.logging import AccessFilter, configure_logging, path_for_log, redact, request_id
+from core.logging import (
+    AccessFilter,
+    FloodFilter,
+    configure_logging,
+    path_for_log,
+    redact,
+    request_id,
+)
 from core.settings import Settings
 
 SECRETS = [
@@ -157,3 +164,26 @@ def test_warnings_of_the_interpreter_become_lines(lines: io.StringIO, tmp_path: 
     logging.getLogger("py.warnings").handle(record)
     assert "py.warnings old" in lines.getvalue()
     assert logging.getLogger().handlers[0].stream is not sys.stdout  # type: ignore[attr-defined]
+
+
+def test_a_flood_of_warnings_is_cut_and_counted(lines: io.StringIO) -> None:
+    now = 0.0
+    configure_logging(settings(), process="receive", stream=lines)
+    (handler,) = logging.getLogger().handlers
+    handler.filters[:] = [FloodFilter(per_minute=3, clock=lambda: now)]
+
+    def knock() -> None:
+        logging.getLogger("x").warning("a stranger knocks, %d", 7)
+
+    for _ in range(100):
+        knock()
+    logging.getLogger("x").warning("another place")
+    for _ in range(100):
+        logging.getLogger("x").info("said as often as it happens")
+    now = 61.0
+    knock()
+    text = lines.getvalue()
+    assert text.count("a stranger knocks, 7") == 4
+    assert text.count("another place") == 1
+    assert text.count("as often") == 100
+    assert "a stranger knocks, 7 (97 lines like this were left out)" in text
