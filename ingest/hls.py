@@ -6,7 +6,8 @@ window for those at the live edge, and the list from 0:00, which only ever grows
 the replay once it carries ENDLIST.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,6 +24,9 @@ DATED_EVERY: Final = 8
 
 MAX_DRIFT_MS: Final = 1.0
 """A segment is dated too when the dates before it would place it further off than this."""
+
+MERGED_SAMPLES: Final = 105 * SAMPLE_RATE // 10
+"""A merged entry of a replay's list is at most 10.5 s long, unless one segment is longer."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -83,6 +87,42 @@ def master_playlist(variants: list[Variant]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def merged(segments: Iterable[MediaSegment]) -> Iterator[MediaSegment]:
+    """Neighbors in one object as one entry of some 10 s: five segments of the mix.
+
+    Never across a discontinuity, a leap of the room's clock or a hole in the object.
+    """
+    current: MediaSegment | None = None
+    for segment in segments:
+        if current is not None and _continues(current, segment):
+            current = _joined(current, segment)
+        else:
+            if current is not None:
+                yield current
+            current = segment
+    if current is not None:
+        yield current
+
+
+def _continues(before: MediaSegment, segment: MediaSegment) -> bool:
+    first, second = before.byte_range, segment.byte_range
+    if first is None or second is None or before.uri != segment.uri or segment.discontinuity:
+        return False
+    expected_ms = before.room_start_ms + before.samples * 1000 / SAMPLE_RATE
+    return (
+        first.start + first.length == second.start
+        and abs(segment.room_start_ms - expected_ms) < MAX_DRIFT_MS
+        and before.samples + segment.samples <= MERGED_SAMPLES
+    )
+
+
+def _joined(before: MediaSegment, segment: MediaSegment) -> MediaSegment:
+    first, second = before.byte_range, segment.byte_range
+    assert first is not None and second is not None  # noqa: S101, PT018 - they continue
+    span = ByteRange(first.start, first.length + second.length)
+    return replace(before, samples=before.samples + segment.samples, byte_range=span)
+
+
 class MediaPlaylist:
     """The segments of one rendition, numbered from 0.
 
@@ -90,10 +130,14 @@ class MediaPlaylist:
     to more; a segment that does raises it, for a wrong duration stalls players.
     """
 
-    def __init__(self, *, init_uri: str, live_at_us: int, target_s: int) -> None:
+    def __init__(
+        self, *, init_uri: str, live_at_us: int, target_s: int, init_range: ByteRange | None = None
+    ) -> None:
         self.init_uri = init_uri
+        self.init_range = init_range
         self.live_at_us = live_at_us
         self.target_s = target_s
+        self.segments: list[MediaSegment] = []
         self._entries: list[_Entry] = []
         self._seconds: list[float] = []
         self._discontinuities: list[int] = []
@@ -107,6 +151,7 @@ class MediaPlaylist:
         return SKIP_TARGETS * self.target_s
 
     def append(self, segment: MediaSegment) -> None:
+        self.segments.append(segment)
         number = len(self._entries)
         broken = segment.discontinuity and number > 0
         dated = (
@@ -148,6 +193,17 @@ class MediaPlaylist:
         tail += [entry.text() for entry in self._entries[skip:]]
         return self._assemble(head, tail, ended=ended)
 
+    def render_vod(self) -> str:
+        """A recording that has ended, for those who did not listen before; never changed."""
+        head = [
+            "#EXTM3U",
+            "#EXT-X-VERSION:6",
+            f"#EXT-X-TARGETDURATION:{self.target_s}",
+            "#EXT-X-PLAYLIST-TYPE:VOD",
+            "#EXT-X-MEDIA-SEQUENCE:0",
+        ]
+        return self._assemble(head, [entry.text() for entry in self._entries], ended=True)
+
     def render_window(self, *, ended: bool) -> str:
         """The last segments, for those who listen at the live edge."""
         start = self._window_start()
@@ -188,7 +244,9 @@ class MediaPlaylist:
         return start
 
     def _assemble(self, head: list[str], tail: list[str], *, ended: bool) -> str:
-        head += ["#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MAP:URI="{self.init_uri}"', ""]
+        span = self.init_range
+        part = f',BYTERANGE="{span.length}@{span.start}"' if span else ""
+        head += ["#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MAP:URI="{self.init_uri}"{part}', ""]
         return "\n".join(head) + "".join(tail) + ("#EXT-X-ENDLIST\n" if ended else "")
 
 

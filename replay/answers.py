@@ -4,12 +4,12 @@ import functools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
 from core.errors import Problem
-from replay.recorded import Document
+from replay.recorded import Document, Place
 
 _CORS: Final = (
     b"access-control-allow-origin: *\r\n"
@@ -28,6 +28,7 @@ _SEGMENT: Final = _CORS + _FOREVER + b"accept-ranges: bytes\r\ncontent-type: aud
 _STATUS: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
+LONGEST_PART: Final = 4 << 20
 _QVALUE = re.compile(rb"[01](\.\d{0,3})?")
 _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -111,6 +112,37 @@ def media(data: bytes, digest: str, request: Request) -> Answer:
     return Answer.of(206, fields, data[start:end])
 
 
+def part_of(whole: Place, request: Request) -> Place:
+    """What one answer carries of a large object: the asked range, or as much of it as is sent
+    at once (RFC 9110, 15.3.7); without a range all of it, if that is not too much.
+
+    Raises RangeNotSatisfiable, RangeNeeded.
+    """
+    asked = _asked(whole.size, whole.digest, request)
+    if asked is None and whole.size > LONGEST_PART:
+        raise RangeNeeded(headers={"Content-Range": f"bytes */{whole.size}"})
+    start, end = asked or (0, whole.size)
+    if start >= end:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{whole.size}"})
+    return replace(whole, start=start, size=min(end - start, LONGEST_PART), part_of=whole.size)
+
+
+def part(data: bytes, place: Place, request: Request) -> Answer:
+    """200 or 206 with the bytes of what `part_of` gave."""
+    fields = b"%setag: %s\r\n" % (_SEGMENT, _media_etag(place.digest))
+    if _asked(place.part_of, place.digest, request) is None:
+        return Answer.of(200, fields, data)
+    last = place.start + place.size - 1
+    fields += b"content-range: bytes %d-%d/%d\r\n" % (place.start, last, place.part_of)
+    return Answer.of(206, fields, data)
+
+
+def _asked(size: int, digest: str, request: Request) -> tuple[int, int] | None:
+    if not request.range or request.if_range not in (b"", _media_etag(digest)):
+        return None
+    return parse_range(request.range, size)
+
+
 def parse_range(value: bytes, size: int) -> tuple[int, int] | None:
     """Start and end (exclusive) of a single byte range; start >= end if nothing of it exists.
 
@@ -131,6 +163,12 @@ class RangeNotSatisfiable(Problem):
     status = 416
     code = "range_not_satisfiable"
     title = "The range lies outside of the file"
+
+
+class RangeNeeded(Problem):
+    status = 416
+    code = "range_needed"
+    title = "The file is too large for one answer; ask for ranges of it"
 
 
 class MethodNotAllowed(Problem):

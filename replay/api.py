@@ -15,8 +15,16 @@ from core.errors import Forbidden, NotFound, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from ingest.models import GapCause, RecordingStatus
 from replay.capability import capability_key, issue
-from replay.playlists import INDEX, LIVE, track_playlist
-from replay.recordings import Detail, NotRecorded, Track, recording_detail, recording_of, tracks_of
+from replay.playlists import INDEX, LIVE, REPLAY, track_playlist
+from replay.recordings import (
+    Detail,
+    NotRecorded,
+    Track,
+    is_compacted,
+    recording_detail,
+    recording_of,
+    tracks_of,
+)
 from replay.roomtime import RoomTime
 from rooms.access import RoomNotLive
 
@@ -33,10 +41,15 @@ REFUSED = problems(Unauthenticated, Forbidden, ScopeMissing, NotFound, NotRecord
 class Links:
     """Addresses of one recording at the edge; they work until `expires_at`."""
 
-    def __init__(self, services: Services, recording_id: UUID) -> None:
+    def __init__(self, services: Services, recording_id: UUID, *, compacted: bool) -> None:
         capability = issue(capability_key(services.secret), recording_id, at=datetime.now(UTC))
         self._base = f"{services.settings.public_edge_url}/{capability.token}/{recording_id}"
         self.expires_at = capability.expires_at
+        self._compacted = compacted
+        self.replay = self.to(REPLAY if compacted else INDEX)
+
+    def track(self, rendition: str) -> str:
+        return self.to(track_playlist(rendition, compacted=self._compacted))
 
     def to(self, playlist: str) -> str:
         return f"{self._base}/{playlist}"
@@ -56,7 +69,7 @@ class TrackOut(BaseModel):
         return cls(
             participant_id=track.participant_id,
             display_name=track.display_name,
-            url=links.to(track_playlist(track.rendition)),
+            url=links.track(track.rendition),
             room_start_ms=track.room_start_ms,
             duration_ms=track.duration_ms,
         )
@@ -186,7 +199,7 @@ class RecordingOut(BaseModel):
             tracks=[TrackOut.of(track, links) for track in detail.tracks],
             packets_received=found.packets_received if found else 0,
             packets_lost=found.packets_lost if found else 0,
-            replay_url=links.to(INDEX),
+            replay_url=links.replay,
             expires_at=links.expires_at,
         )
 
@@ -209,13 +222,14 @@ async def listen(
     """HLS addresses of a room that is live or has ended. They hold for one to two hours: a
     player that goes on longer asks again. Access that is taken away ends with them."""
     recording_id = await recording_of(session, principal, room_id)
-    links = Links(services, recording_id)
+    compacted = await is_compacted(session, recording_id)
+    links = Links(services, recording_id, compacted=compacted)
     tracks = await tracks_of(session, recording_id)
     return ListenOut(
         recording_id=recording_id,
         live_url=links.to(LIVE),
         from_start_url=links.to(INDEX),
-        replay_url=links.to(INDEX),
+        replay_url=links.replay,
         tracks=[TrackOut.of(track, links) for track in tracks],
         expires_at=links.expires_at,
     )
@@ -234,7 +248,8 @@ async def replay_playlist(
     """Redirects to the playlist at the edge. Pages of other origins may follow it without
     credentials, and get there what a stranger gets."""
     recording_id = await recording_of(session, principal, room_id)
-    url = Links(services, recording_id).to(INDEX)
+    compacted = await is_compacted(session, recording_id)
+    url = Links(services, recording_id, compacted=compacted).replay
     headers = {"Cache-Control": "private, no-store", "Access-Control-Allow-Origin": "*"}
     return RedirectResponse(url, 302, headers=headers)
 
@@ -251,4 +266,7 @@ async def recording(
     speaker's track. It grows until `status` is `stored`. An API key needs `recordings:read`."""
     limit_to_scope(principal, Scope.RECORDINGS_READ)
     detail = await recording_detail(session, principal, recording_id)
-    return RecordingOut.of(detail, recording_id, Links(services, recording_id))
+    found = detail.recording
+    compacted = found is not None and found.compacted_at is not None
+    links = Links(services, recording_id, compacted=compacted)
+    return RecordingOut.of(detail, recording_id, links)

@@ -28,13 +28,13 @@ from core.db import Database
 from core.errors import NotFound, Problem
 from core.keys import load_secret
 from core.settings import Settings
-from core.storage import open_store
+from core.storage import ObjectMissing, open_store
 from ingest.folders import Folders
 from replay import answers, capability, playlists
 from replay.answers import Answer, Request
 from replay.http1 import Server
 from replay.library import Library, SpoolGoneError, has_begun
-from replay.recorded import Place, Recorded
+from replay.recorded import WHOLE, Place, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,11 @@ class _Wanted:
     @property
     def is_playlist(self) -> bool:
         return len(self.names) == 1
+
+    @property
+    def is_compacted(self) -> bool:
+        """Whether it exists only after compaction."""
+        return playlists.is_replay(self.names[0]) if self.is_playlist else self.names[2] == WHOLE
 
 
 class Edge:
@@ -156,17 +161,19 @@ class Edge:
     def _known(self, wanted: _Wanted, request: Request) -> Answer | None:
         """From memory alone."""
         recorded = self._library.known(wanted.recording_id)
-        if recorded is None:
+        if recorded is None or (wanted.is_compacted and not recorded.compacted):
             return None
         if wanted.is_playlist:
             return self._playlist(recorded, wanted, request) if has_begun(recorded) else None
-        place = _place(recorded, wanted)
+        place = _place(recorded, wanted, request)
         if unchanged := answers.media_unchanged(request, place.digest):
             return unchanged
         data = self._library.blobs.ready(place)
         return None if data is None else _media(data, place, request)
 
     async def _found(self, wanted: _Wanted, request: Request) -> Answer:
+        if wanted.is_compacted:
+            await self._library.find_compacted(wanted.recording_id)
         if not wanted.is_playlist:
             return await self._read(wanted, request)
         wait = FIRST_SEGMENT_WAIT_S if playlists.is_of_mix(wanted.names[0]) else 0
@@ -183,22 +190,32 @@ class Edge:
         return answers.playlist(document, request, ended=recorded.ended)
 
     async def _read(self, wanted: _Wanted, request: Request) -> Answer:
-        place = await self._find_place(wanted)
+        recorded = await self._find(wanted)
+        place = _place(recorded, wanted, request)
         if unchanged := answers.media_unchanged(request, place.digest):
             return unchanged
         try:
             data = await self._library.read(place)
-        except SpoolGoneError:
-            await self._library.leave_spool(wanted.recording_id)
-            place = await self._find_place(wanted)
-            data = await self._library.read(place)
+        except (SpoolGoneError, ObjectMissing) as error:
+            await self._look_again(wanted, recorded, error)
+            moved = _place(await self._find(wanted), wanted, request)
+            if moved == place:
+                raise
+            place, data = moved, await self._library.read(moved)
         return _media(data, place, request)
 
-    async def _find_place(self, wanted: _Wanted) -> Place:
+    async def _look_again(self, wanted: _Wanted, stale: Recorded, error: Exception) -> None:
+        """The bytes are not where they were: they went from the disk, or into a larger object."""
+        if isinstance(error, SpoolGoneError):
+            await self._library.leave_spool(wanted.recording_id)
+        else:
+            await self._library.reread(wanted.recording_id, stale)
+
+    async def _find(self, wanted: _Wanted) -> Recorded:
         recorded = await self._library.find(wanted.recording_id)
         if recorded is None:
             raise playlists.NoSuchFile
-        return _place(recorded, wanted)
+        return recorded
 
 
 def _refusal(error: Exception) -> Answer:
@@ -214,14 +231,16 @@ def _kind(path: str) -> str:
     return "media" if path.endswith((".m4s", ".mp4")) else "other"
 
 
-def _place(recorded: Recorded, wanted: _Wanted) -> Place:
+def _place(recorded: Recorded, wanted: _Wanted, request: Request) -> Place:
     place = recorded.place(*wanted.names)
     if place is None:
         raise playlists.NoSuchFile
-    return place
+    return answers.part_of(place, request) if wanted.is_compacted else place
 
 
 def _media(data: bytes, place: Place, request: Request) -> Answer:
+    if place.part_of:
+        return answers.part(data, place, request)
     return answers.media(data, place.digest or hashlib.sha256(data).hexdigest(), request)
 
 

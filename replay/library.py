@@ -52,6 +52,7 @@ class _Shelf:
     spool: SpoolSource | None = None
     spool_gone: bool = False
     failed_at: float = float("-inf")
+    reread_at: float = float("-inf")
     recorded: Recorded | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,6 +117,27 @@ class Library:
                     await shelf.grown.wait()
             except TimeoutError:
                 continue
+
+    async def find_compacted(self, recording_id: UUID) -> Recorded | None:
+        """The same for what exists only after compaction: the rows may know more by now."""
+        recorded = await self.find(recording_id)
+        if recorded is None or recorded.compacted or not recorded.ended:
+            return recorded
+        await self.reread(recording_id, recorded)
+        return self._shelf(recording_id, time.monotonic()).recorded
+
+    async def reread(self, recording_id: UUID, stale: Recorded) -> None:
+        """Takes the rows anew where `stale` is still what is known; once a second at most."""
+        shelf = self._shelf(recording_id, time.monotonic())
+        async with shelf.lock:
+            now = time.monotonic()
+            if shelf.recorded is not stale or now - shelf.reread_at < ROWS_SECONDS:
+                return
+            shelf.reread_at = now
+            recorded = await self._from_rows(shelf, None)
+            if recorded is not None and (shelf.spool is None or recorded.compacted):
+                shelf.spool, shelf.spool_gone = None, True
+                shelf.publish(recorded, now)
 
     async def leave_spool(self, recording_id: UUID) -> None:
         """From here on the recording is served from the rows; its spool was cleaned up."""
@@ -208,7 +230,7 @@ class Library:
         data = await self._store.get(
             place.object_key, start=place.start, end=place.start + place.size
         )
-        if place.digest and hashlib.sha256(data).hexdigest() != place.digest:
+        if place.digest and not place.part_of and hashlib.sha256(data).hexdigest() != place.digest:
             log.error("the object %s is not what its row says", place.object_key)
             raise ObjectMissing("the stored segment is damaged")
         return data

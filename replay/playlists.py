@@ -3,6 +3,11 @@
 live.m3u8         the mix, sliding window          master.m3u8       lists index.m3u8
 index.m3u8        the mix from 0:00                live-master.m3u8  lists live.m3u8
 track-<id>.m3u8   one speaker from their first word
+
+After compaction, for those who come then; the lists above stay as they are for those who hold
+them (an EVENT list never changes, bis 6.2.1):
+
+replay.m3u8       the mix, byte ranges of one object        replay-track-<id>.m3u8  one speaker
 """
 
 import gzip
@@ -10,11 +15,13 @@ import hashlib
 from typing import Final
 
 from core.errors import NotFound
-from ingest.hls import master_playlist
-from replay.recorded import MIX, Document, Recorded, Rendition
+from ingest.hls import ByteRange, MediaPlaylist, MediaSegment, master_playlist, merged
+from replay.recorded import MIX, WHOLE, Document, Place, Recorded, Rendition
 
 LIVE: Final = "live.m3u8"
 INDEX: Final = "index.m3u8"
+REPLAY: Final = "replay.m3u8"
+_REPLAY_OF: Final = "replay-"
 _MASTERS: Final = {"master.m3u8": INDEX, "live-master.m3u8": LIVE}
 _GZIP_LEVEL: Final = 5
 
@@ -29,6 +36,11 @@ class NothingRecorded(NotFound):
     title = "The room ended without a recording"
 
 
+class NotCompacted(NotFound):
+    code = "not_compacted"
+    title = "The recording still lies in its segments; play the list from 0:00"
+
+
 class NoSuchFile(NotFound):
     code = "no_such_file"
     title = "The recording has no such playlist or segment"
@@ -36,17 +48,22 @@ class NoSuchFile(NotFound):
 
 def is_of_mix(name: str) -> bool:
     """Whether the playlist `name` begins with the room's first sound."""
-    return name in (LIVE, INDEX) or name in _MASTERS
+    return name in (LIVE, INDEX, REPLAY) or name in _MASTERS
 
 
-def track_playlist(rendition: str) -> str:
-    return f"{rendition}.m3u8"
+def is_replay(name: str) -> bool:
+    """Whether there is such a playlist only after compaction."""
+    return name == REPLAY or name.startswith(_REPLAY_OF)
+
+
+def track_playlist(rendition: str, *, compacted: bool = False) -> str:
+    return f"{_REPLAY_OF if compacted else ''}{rendition}.m3u8"
 
 
 def document(recorded: Recorded, name: str, *, skip: bool, now: float) -> Document:
     """The playlist's current version; with `skip`, its delta update where one is due.
 
-    Raises NoSuchFile, NotStarted, NothingRecorded.
+    Raises NoSuchFile, NotStarted, NothingRecorded, NotCompacted.
     """
     delta = skip and not recorded.ended and name not in (LIVE, *_MASTERS)
     key = f"{name}?skip" if delta else name
@@ -58,9 +75,12 @@ def document(recorded: Recorded, name: str, *, skip: bool, now: float) -> Docume
 
 
 def _render(recorded: Recorded, name: str, *, delta: bool, now: float) -> str:
+    if is_replay(name):
+        return _replay(recorded, name)
     rendition = _started(recorded, MIX if is_of_mix(name) else name.removesuffix(".m3u8"))
     if name in _MASTERS:
-        return master_playlist([rendition.variant(_MASTERS[name])])
+        listed = REPLAY if recorded.compacted and _MASTERS[name] == INDEX else _MASTERS[name]
+        return master_playlist([rendition.variant(listed)])
     if name == LIVE:
         return rendition.playlist.render_window(ended=recorded.ended)
     count = 0
@@ -70,6 +90,32 @@ def _render(recorded: Recorded, name: str, *, delta: bool, now: float) -> str:
         age = rendition.playlist.skip_boundary_s / 2
         count = rendition.playlist.skippable(rendition.known_for(age, now=now))
     return rendition.playlist.render(ended=recorded.ended, skip=count)
+
+
+def _replay(recorded: Recorded, name: str) -> str:
+    of = name.removesuffix(".m3u8").removeprefix(_REPLAY_OF)
+    rendition = _started(recorded, MIX if name == REPLAY else of)
+    if rendition.whole is None:
+        raise NotCompacted
+    uri = f"r{recorded.revision}/{rendition.name}/{WHOLE}"
+    playlist = MediaPlaylist(
+        init_uri=uri,
+        init_range=_range(rendition.init),
+        live_at_us=recorded.live_at_us,
+        target_s=1,
+    )
+    pairs = zip(rendition.playlist.segments, rendition.places, strict=True)
+    parts = (
+        MediaSegment(uri, s.samples, s.room_start_ms, s.discontinuity, _range(place))
+        for s, place in pairs
+    )
+    for segment in merged(parts):
+        playlist.append(segment)
+    return playlist.render_vod()
+
+
+def _range(place: Place) -> ByteRange:
+    return ByteRange(place.start, place.size)
 
 
 def _started(recorded: Recorded, name: str) -> Rendition:

@@ -4,6 +4,7 @@ It is made of a manifest's lines, read from the disk or rebuilt from the rows, s
 room and a replay of last year are served by the same code under the same names:
 
     r<revision>/<rendition>/init.mp4    r<revision>/<rendition>/<sequence>.m4s
+    r<revision>/<rendition>/all.mp4     after compaction: init and all segments
 
 The names carry the revision because their bytes never change. Nothing in a name is joined
 into a path or key: names are looked up here.
@@ -21,6 +22,7 @@ from ingest.manifest import Ended, GapFound, Line, Opened, RenditionOpened, Segm
 log = logging.getLogger(__name__)
 
 MIX: Final = "mix"
+WHOLE: Final = "all.mp4"
 MIX_TARGET_S: Final = 2
 TRACK_TARGET_S: Final = 30
 _NOMINAL_BPS: Final = 80_000
@@ -31,7 +33,8 @@ _NOMINAL_BPS: Final = 80_000
 class Place:
     """Where bytes lie: a whole local file, or a range of an object in the store.
 
-    `digest` is their SHA-256 where it is known (media segments), else empty.
+    `digest` is their SHA-256 where it is known (media segments), else empty. With `part_of`
+    they are what somebody wants of an object of that many bytes, and the digest is its.
     """
 
     path: Path | None
@@ -39,6 +42,7 @@ class Place:
     size: int
     digest: str = ""
     start: int = 0
+    part_of: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +55,9 @@ class Rendition:
     places: list[Place] = field(default_factory=list)
     known_since: list[float] = field(default_factory=list)
     """When each segment entered the playlist, on this process's monotonic clock."""
+
+    whole: Place | None = None
+    """After compaction."""
 
     peak_bps: int = 0
     bits: int = 0
@@ -93,6 +100,7 @@ class Recorded:
     renditions: dict[str, Rendition] = field(default_factory=dict)
     gaps: list[GapFound] = field(default_factory=list)
     ended: bool = False
+    compacted: bool = False
     version: int = 0
     documents: dict[str, Document] = field(default_factory=dict)
     """What replay/playlists.py rendered last, by name."""
@@ -101,7 +109,9 @@ class Recorded:
     def of(cls, opened: Opened) -> "Recorded":
         return cls(opened.recording_id, opened.revision, opened.live_at_us)
 
-    def open_rendition(self, line: RenditionOpened, init: Place) -> None:
+    def open_rendition(
+        self, line: RenditionOpened, init: Place, whole: Place | None = None
+    ) -> None:
         """The first line of a name counts: a restarted packager may repeat it."""
         if line.rendition in self.renditions:
             return
@@ -111,7 +121,7 @@ class Recorded:
             target_s=MIX_TARGET_S if line.rendition == MIX else TRACK_TARGET_S,
         )
         self.renditions[line.rendition] = Rendition(
-            line.rendition, line.participant_id, line.codec, init, playlist
+            line.rendition, line.participant_id, line.codec, init, playlist, whole=whole
         )
         self.version += 1
 
@@ -153,6 +163,8 @@ class Recorded:
             return None
         if file == "init.mp4":
             return found.init
+        if file == WHOLE:
+            return found.whole
         number, dot, suffix = file.partition(".")
         if suffix != "m4s" or not dot or not number.isascii() or not number.isdecimal():
             return None

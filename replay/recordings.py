@@ -54,6 +54,12 @@ async def recording_of(session: AsyncSession, principal: Principal, room_id: UUI
     return room.recording_id
 
 
+async def is_compacted(session: AsyncSession, recording_id: UUID) -> bool:
+    """Whether it has ended and lies in one object per rendition."""
+    query = sa.select(Recording.compacted_at).where(Recording.id == recording_id)
+    return await session.scalar(query) is not None
+
+
 async def recording_detail(
     session: AsyncSession, principal: Principal, recording_id: UUID
 ) -> Detail:

@@ -17,13 +17,16 @@ async def load_recorded(
     """What the rows hold, added to `known` (an earlier answer of this function) if given.
 
     None if there is no such recording. It has ended once every object is stored: a list
-    that said so earlier would lack its last segments for good.
+    that said so earlier would lack its last segments for good. Compaction moves all bytes, so
+    what is known from before is read anew; the names and playlists stay as they were.
     """
     recording = await session.get(Recording, recording_id)
     if recording is None:
         return None
-    if known is None or known.revision != recording.revision:
+    compacted = recording.compacted_at is not None
+    if known is None or (known.revision, known.compacted) != (recording.revision, compacted):
         known = Recorded.of(_opened(recording))
+        known.compacted = compacted
     names: dict[UUID, str] = {}
     rows = await session.scalars(
         sa.select(Rendition).where(Rendition.recording_id == recording_id).order_by(Rendition.id)
@@ -53,7 +56,10 @@ def _opened(recording: Recording) -> Opened:
 def _add_rendition(recorded: Recorded, row: Rendition) -> None:
     participant = str(row.participant_id) if row.participant_id else None
     line = RenditionOpened(row.name, participant, row.codec, "", row.init_bytes)
-    recorded.open_rendition(line, Place(None, row.init_key, row.init_bytes))
+    whole = None
+    if row.object_key is not None:
+        whole = Place(None, row.object_key, row.object_bytes or 0, row.object_sha256 or "")
+    recorded.open_rendition(line, Place(None, row.init_key, row.init_bytes), whole)
 
 
 def _add_segment(recorded: Recorded, rendition: str, row: sa.Row[Any], *, now: float) -> None:

@@ -47,6 +47,7 @@ class Parsed:
     discontinuity_numbers: list[int] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
     maps: list[str | None] = field(default_factory=list)
+    map_ranges: list[str | None] = field(default_factory=list)
     skipped: int = 0
 
     @property
@@ -94,6 +95,7 @@ def parse(text: str) -> Parsed:
     playlist = Parsed()
     pending: dict[str, str] = {}
     current_map: str | None = None
+    map_range: str | None = None
     number: int | None = None
     for line in lines_of(text):
         if not line.startswith("#"):
@@ -101,6 +103,7 @@ def parse(text: str) -> Parsed:
             number = _discontinuity_number(playlist, number, pending)
             _take_segment(playlist, line, pending, number)
             playlist.maps.append(current_map)
+            playlist.map_ranges.append(map_range)
             pending = {}
             continue
         name, _, value = line[1:].partition(":")
@@ -110,6 +113,7 @@ def parse(text: str) -> Parsed:
             pending[name] = value
         elif name == "EXT-X-MAP":
             current_map = attributes(value)["URI"]
+            map_range = attributes(value).get("BYTERANGE")
         else:
             _take_header(playlist, name, value)
     assert not pending, "segment tags without a segment"
@@ -158,6 +162,10 @@ def check_media(text: str) -> Parsed:
     assert all(int(d + 0.5) <= playlist.target for d in playlist.durations), "4.4.3.1"
     assert all(playlist.maps), "fMP4 segments need their EXT-X-MAP (3.1.1)"
     assert tags.get("EXT-X-PLAYLIST-TYPE", "EVENT") in ("EVENT", "VOD")
+    if tags.get("EXT-X-PLAYLIST-TYPE") == "VOD":
+        assert playlist.ended, "a VOD playlist never changes, so it is whole (6.2.1)"
+        assert "EXT-X-SERVER-CONTROL" not in tags
+    _check_ranges(playlist)
     assert not re.match(r"[a-z]+:|/", playlist.uris[0]), "relative: the capability stays in front"
     dates = [d for d in playlist.dates if d is not None]
     assert all(d.utcoffset() is not None for d in dates)
@@ -169,6 +177,29 @@ def check_media(text: str) -> Parsed:
     if playlist.skipped:
         _check_skip(playlist, version)
     return playlist
+
+
+def _check_ranges(playlist: Parsed) -> None:
+    """4.4.4.2 and 4.4.4.5: <length>@<offset>; ours are all explicit, apart and in order."""
+    ends: dict[str, int] = {}
+    for uri, span in zip(playlist.uris, playlist.ranges, strict=True):
+        if span is None:
+            continue
+        length, start = _span(span)
+        assert length > 0
+        assert start >= ends.get(uri, 0), "a byte is in one segment"
+        ends[uri] = start + length
+    for name, span in zip(playlist.maps, playlist.map_ranges, strict=True):
+        if name is not None and span is not None and name in ends:
+            length, start = _span(span)
+            first = playlist.ranges[playlist.uris.index(name)]
+            assert start + length <= _span(first or "0@0")[1], "the map lies before the media"
+
+
+def _span(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)@(\d+)", text)
+    assert found, text
+    return int(found[1]), int(found[2])
 
 
 def _check_skip(playlist: Parsed, version: int) -> None:
