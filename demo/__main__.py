@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -109,6 +110,7 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
     try:
         recording = await stored_recording(listener, room.recording_id, seconds=STORED_SECONDS)
         tracks = {t["display_name"]: await decode(t["url"]) for t in recording["tracks"]}
+        gaps = _named(recording)
     finally:
         await listener.close()
     return {
@@ -119,9 +121,20 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
         "endlist_after_s": round(endlist_after_s, 3),
         "tracks": {name: round(track.seconds, 3) for name, track in tracks.items()},
         "packets_lost": recording["packets_lost"],
-        "gaps": recording["gaps"],
+        "gaps": gaps,
         "replay_url": url,
     }
+
+
+def _named(recording: dict[str, Any]) -> list[dict[str, Any]]:
+    """The listed gaps with the names of those they concern; said, too."""
+    names = {t["participant_id"]: t["display_name"] for t in recording["tracks"]}
+    gaps = [{**gap, "name": names.get(gap["participant_id"])} for gap in recording["gaps"]]
+    for gap in gaps:
+        start_s, end_s = gap["room_start_ms"] / 1000, gap["room_end_ms"] / 1000
+        cause = gap["cause"].replace("_", " ")
+        console.print(f"Listed: {gap['name'] or 'all'}, {start_s:.1f} to {end_s:.1f} s: {cause}.")
+    return gaps
 
 
 def _say_links(settings: Settings, room: ScriptedRoom) -> None:

@@ -314,6 +314,7 @@ class Endpoint:
             why = peer.expired(now)
             if why is not None:
                 log.info("session of participant %s ends: %s", peer.participant_id, why)
+                peer.lost = not peer.closed
                 self.drop(peer)
             elif (number + self._sweeps) % REPORT_SWEEPS == 0:
                 report = peer.report(self._ssrc, self._cname, now)

@@ -8,14 +8,25 @@ from pathlib import Path
 
 from ingest import journal
 from ingest.journal import Event, journal_files
-from ingest.marks import RecordMark, RoomEnded, StreamOpened, from_event
+from ingest.marks import (
+    CloseReason,
+    Mark,
+    RecordingOpened,
+    RecordMark,
+    RoomEnded,
+    SpeakerReleased,
+    StreamClosed,
+    StreamOpened,
+    from_event,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEnd:
     """`files`: how many there are; `streams`: highest stream number; `marks`: record marks written.
 
-    `last_room_us` is the last arrival of the newest readable batch.
+    `last_room_us` is the last arrival of the newest readable batch. `awaited` are participants
+    who were heard when it ended, or whose connection was lost before.
     """
 
     files: int = 0
@@ -23,28 +34,53 @@ class JournalEnd:
     streams: int = 0
     marks: int = 0
     ended: bool = False
+    awaited: frozenset[str] = frozenset()
+
+
+class _Awaited:
+    """Who is heard, or would be if their connection had not been lost."""
+
+    def __init__(self) -> None:
+        self.people: set[str] = set()
+        self._streams: dict[int, str] = {}
+
+    def take(self, mark: Mark | None) -> None:
+        match mark:
+            case RecordingOpened():
+                self._streams.clear()
+            case StreamOpened(stream=stream, participant_id=participant_id):
+                self._streams[stream] = participant_id
+                self.people.add(participant_id)
+            case StreamClosed(stream=stream, reason=reason):
+                participant_id = self._streams.pop(stream, "")
+                if reason != CloseReason.LOST and participant_id not in self._streams.values():
+                    self.people.discard(participant_id)
+            case SpeakerReleased(participant_id=participant_id):
+                self.people.discard(participant_id)
 
 
 def read_end(folder: Path) -> JournalEnd:
     """Walks all files by their batch headers; only events are unpacked, not packets."""
-    end = JournalEnd()
+    end, awaited = JournalEnd(), _Awaited()
     for path in journal_files(folder):
         end = replace(end, files=end.files + 1)
         for room_us, events in _batches(path):
-            end = _after(end, room_us, events)
+            end = replace(end, last_room_us=max(end.last_room_us, room_us))
+            for mark in map(from_event, events):
+                end = _after(end, mark)
+                awaited.take(mark)
+    return replace(end, awaited=frozenset(awaited.people))
+
+
+def _after(end: JournalEnd, mark: Mark | None) -> JournalEnd:
+    match mark:
+        case StreamOpened(stream=stream):
+            return replace(end, streams=max(end.streams, stream))
+        case RecordMark():
+            return replace(end, marks=end.marks + 1)
+        case RoomEnded():
+            return replace(end, ended=True)
     return end
-
-
-def _after(end: JournalEnd, room_us: int, events: list[Event]) -> JournalEnd:
-    streams, marks, ended = end.streams, end.marks, end.ended
-    for mark in map(from_event, events):
-        if isinstance(mark, StreamOpened):
-            streams = max(streams, mark.stream)
-        elif isinstance(mark, RecordMark):
-            marks += 1
-        elif isinstance(mark, RoomEnded):
-            ended = True
-    return JournalEnd(end.files, max(end.last_room_us, room_us), streams, marks, ended)
 
 
 def _batches(path: Path) -> Iterator[tuple[int, list[Event]]]:

@@ -8,7 +8,14 @@ from uuid import UUID
 
 from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
 from ingest.journal_end import JournalEnd
-from ingest.marks import RecordMark, RoomEnded, StreamClosed, StreamOpened
+from ingest.marks import (
+    CloseReason,
+    RecordMark,
+    RoomEnded,
+    SpeakerReleased,
+    StreamClosed,
+    StreamOpened,
+)
 from ingest.peer import Peer
 from ingest.recorder import Recorder
 from rooms.models import RoomState
@@ -22,8 +29,9 @@ class LiveRoom:
     """Kept is what comes from an established peer of somebody on stage, with consent, not muted,
     while the room is live and on the record.
 
-    Whenever keeping stops the stream is closed; what is kept later is a new one. `end` is what
-    earlier files of the journal hold: stream numbers go on, marks are not repeated.
+    Whenever keeping stops the stream is closed, with the reason; what is kept later is a new
+    one. `end` is what earlier files of the journal hold: stream numbers go on, marks are not
+    repeated.
     """
 
     def __init__(self, stage: Stage, recorder: Recorder, end: JournalEnd) -> None:
@@ -37,6 +45,9 @@ class LiveRoom:
         """Packets received and lost before each open stream began."""
 
         self._marks = end.marks
+        self._missed = {UUID(participant_id) for participant_id in end.awaited}
+        """Who would be heard if their connection had not been lost."""
+
         self.apply(stage)
 
     @property
@@ -71,14 +82,27 @@ class LiveRoom:
                 speaker = stage.speakers.get(peer.participant_id)
                 consented = speaker is not None and speaker.consented
                 until = None if consented else withdrawals.get(peer.participant_id)
-                self._close_streams(peer, until)
+                self._close_streams(peer, until_ms=until)
+        self._release_missed()
         self.recorder.flush()
+
+    def _release_missed(self) -> None:
+        """A pause releases nobody: who comes back after it was missed until then."""
+        for participant_id in sorted(self._missed):
+            if not self._agreed_and_heard(participant_id):
+                self._give_up(participant_id)
+
+    def _give_up(self, participant_id: UUID) -> None:
+        if participant_id in self._missed:
+            self._missed.remove(participant_id)
+            self.recorder.write(SpeakerReleased(str(participant_id)))
 
     def _end(self, room_ms: int) -> None:
         for peer in self.peers.values():
             self._close_streams(peer)
         self.recorder.write(RoomEnded(room_ms))
         self.ended = True
+        self._missed.clear()
 
     def may_speak(self, participant_id: UUID) -> bool:
         """Whether the participant may connect; being kept is another question."""
@@ -89,10 +113,12 @@ class LiveRoom:
         speaker = self.stage.speakers.get(participant_id)
         return self.may_speak(participant_id) and speaker is not None and not speaker.muted
 
-    def _keeps(self, participant_id: UUID) -> bool:
+    def _agreed_and_heard(self, participant_id: UUID) -> bool:
         speaker = self.stage.speakers.get(participant_id)
-        consented = speaker is not None and speaker.consented
-        return consented and self.on_record and self.may_be_heard(participant_id)
+        return speaker is not None and speaker.consented and self.may_be_heard(participant_id)
+
+    def _keeps(self, participant_id: UUID) -> bool:
+        return self.on_record and self._agreed_and_heard(participant_id)
 
     def connected(self, peer: Peer) -> Peer | None:
         """An established peer takes its participant's place; the one it replaces is returned."""
@@ -100,7 +126,7 @@ class LiveRoom:
         if old is peer:
             return None
         if old is not None:
-            self._release(old)
+            self._release(old, CloseReason.LOST)
         self.peers[peer.participant_id] = peer
         peer.sink = self
         peer.kept = self._keeps(peer.participant_id)
@@ -110,25 +136,37 @@ class LiveRoom:
         """The peer will send no more."""
         if self.peers.get(peer.participant_id) is peer:
             del self.peers[peer.participant_id]
-            self._release(peer)
+            self._release(peer, CloseReason.LOST if peer.lost else CloseReason.LEFT)
+            if not peer.lost:
+                self._give_up(peer.participant_id)
             self.recorder.flush()
 
-    def _release(self, peer: Peer) -> None:
+    def _release(self, peer: Peer, reason: CloseReason) -> None:
         peer.kept, peer.sink = False, None
-        self._close_streams(peer)
+        if peer.numbers and reason is CloseReason.LOST:
+            self._missed.add(peer.participant_id)
+        self._close_streams(peer, reason)
 
-    def _close_streams(self, peer: Peer, until_ms: int | None = None) -> None:
+    def _close_streams(
+        self,
+        peer: Peer,
+        reason: CloseReason = CloseReason.WITHHELD,
+        *,
+        until_ms: int | None = None,
+    ) -> None:
         for ssrc, number in peer.numbers.items():
             stream = peer.streams[ssrc]
             received, lost = self._counts_at.pop(number)
+            received = stream.received - received
             lost = max(stream.lost - lost, 0)  # those counted before may have come after all
-            self.recorder.write(StreamClosed(number, stream.received - received, lost, until_ms))
+            self.recorder.write(StreamClosed(number, received, lost, until_ms, reason))
         peer.numbers.clear()
 
     def on_packet(self, peer: Peer, ssrc: int, packet: Packet) -> None:
         """Keeps one packet; a stream's first opens it."""
         if packet.stream == 0:
             number = peer.numbers[ssrc] = self._new_number()
+            self._missed.discard(peer.participant_id)
             stream = peer.streams[ssrc]
             self._counts_at[number] = stream.received - 1, stream.lost
             has_level = packet.level != NO_LEVEL

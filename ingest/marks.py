@@ -6,6 +6,7 @@ through all files of a recording.
 """
 
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from ingest.journal import Event
@@ -42,9 +43,22 @@ class StreamOpened:
     has_level: bool
 
 
+class CloseReason(StrEnum):
+    """Why nothing of a stream is kept any more.
+
+    `withheld`: muted, off the stage, off the record, without consent, or the room is over;
+    `left`: the client said goodbye; `lost`: its connection fell silent, or another of the same
+    person took its place.
+    """
+
+    WITHHELD = "withheld"
+    LEFT = "left"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """Nothing of it is kept any more: its peer left, or was muted, off the stage or off the record.
+    """Nothing of it is kept any more.
 
     What is heard of the same SSRC later is a new stream, so a hole in a stream's sequence is
     always a loss. `received` and `lost` are its RTP statistics since it was opened. With
@@ -56,6 +70,15 @@ class StreamClosed:
     received: int
     lost: int
     until_ms: int | None = None
+    reason: str = CloseReason.WITHHELD
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerReleased:
+    """Whose connection was lost is not waited for any more: off the stage, muted, no consent."""
+
+    kind: ClassVar[str] = "speaker.released"
+    participant_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +108,22 @@ class RoomEnded:
     room_ms: int
 
 
-Mark = RecordingOpened | StreamOpened | StreamClosed | RecordMark | JournalInterrupted | RoomEnded
+Mark = (
+    RecordingOpened
+    | StreamOpened
+    | StreamClosed
+    | SpeakerReleased
+    | RecordMark
+    | JournalInterrupted
+    | RoomEnded
+)
 _KINDS: dict[str, type[Mark]] = {
     m.kind: m
     for m in (
         RecordingOpened,
         StreamOpened,
         StreamClosed,
+        SpeakerReleased,
         RecordMark,
         JournalInterrupted,
         RoomEnded,

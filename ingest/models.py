@@ -115,6 +115,7 @@ class GapCause(StrEnum):
     PACKETS_LOST = "packets_lost"
     DISK_FULL = "disk_full"
     OFF_THE_RECORD = "off_the_record"
+    CONNECTION_LOST = "connection_lost"
 
 
 class Gap(Base):

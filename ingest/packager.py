@@ -13,13 +13,16 @@ from typing import Final
 from ingest.aac import BIT_RATE, CODEC, audio_specific_config
 from ingest.fmp4 import aac_entry, init_segment, opus_entry
 from ingest.folders import Folders
+from ingest.gaps import LISTED, Missing, SpeakerGaps, without
 from ingest.journal import NO_LEVEL, Batch, Event, Packet
 from ingest.manifest import Ended, GapFound, Opened
 from ingest.marks import (
+    CloseReason,
     JournalInterrupted,
     RecordingOpened,
     RecordMark,
     RoomEnded,
+    SpeakerReleased,
     StreamClosed,
     StreamOpened,
     from_event,
@@ -56,7 +59,6 @@ So the receiving process may stall for a second without a hole in the mix.
 """
 
 READS_PER_STEP: Final = 4
-LISTED_LOSS: Final = RATE // 5
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ class _Track:
     participant_id: str
     timeline: TrackTimeline
     writer: TrackWriter
+    gaps: SpeakerGaps
+    end: int = 0
+    """Where the last packet ends that was placed."""
 
 
 def _to_samples(room_us: int) -> int:
@@ -188,8 +193,11 @@ class Packager:
                 self._on_opened(mark)
             case StreamOpened() as mark:
                 self._on_stream(mark)
-            case StreamClosed(stream=stream, until_ms=until_ms):
-                self._close_stream(stream, room_us, until_ms)
+            case StreamClosed() as mark:
+                self._close_stream(mark, room_us)
+            case SpeakerReleased(participant_id=participant_id):
+                if (track := self._tracks.get(participant_id)) is not None:
+                    track.gaps.released(_to_samples(room_us))
             case RecordMark() as mark:
                 self._on_mark(mark)
             case JournalInterrupted(room_start_ms=start_ms, room_end_ms=end_ms):
@@ -214,7 +222,9 @@ class Packager:
             )
         if mark.restart:
             for stream in list(self._stream_tracks):
-                self._close_stream(stream, mark.last_room_us)
+                self._close_stream(
+                    StreamClosed(stream, 0, 0, reason=CloseReason.LOST), mark.last_room_us
+                )
             self._down_since_us = mark.last_room_us
 
     def _end_of_outage(self, room_ms: float) -> None:
@@ -233,20 +243,25 @@ class Packager:
                 f"track-{mark.participant_id}", mark.participant_id, "opus", opus_entry()
             )
             writer = TrackWriter(rendition, self._spans)
-            track = _Track(mark.participant_id, TrackTimeline(), writer)
+            track = _Track(mark.participant_id, TrackTimeline(), writer, SpeakerGaps())
             self._tracks[mark.participant_id] = track
         track.timeline.open(mark.stream)
+        track.gaps.opened(mark.stream)
         self._stream_tracks[mark.stream] = track
         self._closing.pop(mark.stream, None)
         self._level_less.discard(mark.stream)
         if not mark.has_level:
             self._level_less.add(mark.stream)
 
-    def _close_stream(self, stream: int, room_us: int, until_ms: int | None = None) -> None:
-        track = self._stream_tracks.pop(stream, None)
-        if track is not None:
-            track.timeline.close(stream, until=None if until_ms is None else until_ms * PER_MS)
-            self._closing[stream] = _to_samples(room_us) + RATE
+    def _close_stream(self, mark: StreamClosed, room_us: int) -> None:
+        track = self._stream_tracks.pop(mark.stream, None)
+        if track is None:
+            return
+        at = _to_samples(room_us)
+        until = None if mark.until_ms is None else mark.until_ms * PER_MS
+        track.timeline.close(mark.stream, until=until)
+        track.gaps.closed(mark.stream, mark.reason, at if until is None else until)
+        self._closing[mark.stream] = at + RATE
 
     def _on_mark(self, mark: RecordMark) -> None:
         if not mark.on:
@@ -300,8 +315,9 @@ class Packager:
         return min([horizon, *(start for start in starts if start is not None)])
 
     def _keep(self, track: _Track, placed: Placed) -> None:
-        if placed.lost >= LISTED_LOSS:
-            self._list_loss(track, placed)
+        if placed.start - track.end >= LISTED:
+            self._list_missing(track, track.gaps.before(placed))
+        track.end, track.gaps.last = placed.end, placed
         media = self._spans.place(placed.start, placed.end)
         if media is None:
             return
@@ -313,22 +329,28 @@ class Packager:
             Sound(placed.stream, media, placed.samples, level, placed.payload, placed.lost)
         )
 
-    def _list_loss(self, track: _Track, placed: Placed) -> None:
-        start = placed.start - placed.lost
-        if self._spans.place(start, placed.start) is not None:
-            self._list_gap(
-                track.participant_id,
-                GapCause.PACKETS_LOST,
-                start / PER_MS,
-                placed.start / PER_MS,
-            )
+    def _list_missing(self, track: _Track, missing: Missing | None) -> None:
+        """Lists what lies on the record and in no gap that concerns all."""
+        if missing is None:
+            return
+        for_all = [
+            (round(gap.room_start_ms * PER_MS), round(gap.room_end_ms * PER_MS))
+            for gap in self._spool.written.gaps
+            if gap.participant_id is None
+        ]
+        for on_record in self._spans.on_record(missing.start, missing.end):
+            for start, end in without(on_record, for_all):
+                if end - start >= LISTED:
+                    self._list_gap(
+                        track.participant_id, missing.cause, start / PER_MS, end / PER_MS
+                    )
 
     def _list_gap(
         self, participant_id: str | None, cause: GapCause, start_ms: float, end_ms: float
     ) -> None:
-        """Adds a gap, unless an earlier run listed it or it lies in one that concerns all."""
+        """Adds a gap, unless an earlier run listed it."""
         known = any(
-            (gap.participant_id, gap.cause) in ((participant_id, cause), (None, GapCause.DISK_FULL))
+            (gap.participant_id, gap.cause) == (participant_id, cause)
             and gap.room_start_ms < end_ms
             and start_ms < gap.room_end_ms
             for gap in self._spool.written.gaps
@@ -345,9 +367,11 @@ class Packager:
             for placed in track.timeline.advance(None):
                 self._keep(track, placed)
             track.writer.finish()
+        self._end_of_outage(room_ms)
+        for track in self._tracks.values():
+            self._list_missing(track, track.gaps.end(room_ms * PER_MS))
         if self._mix is not None:
             self._mix.advance(max(room_ms * PER_MS + RATE, self.horizon))
-        self._end_of_outage(room_ms)
         if last is None and self._spans.spans:
             self._list_pause(self._spans.spans[-1], room_ms)
         counts = [track.timeline.counts for track in self._tracks.values()]

@@ -112,6 +112,9 @@ class Peer:
         self.loud = 0
         """Loud packets since somebody last asked and set it back to 0."""
         self.closed = False
+        self.lost = False
+        """Dropped because its client has fallen silent, not because anybody wished it."""
+
         self._fingerprints: tuple[Fingerprint, ...] = offer.fingerprints
         self._dtls: DtlsConnection | None = None
         self._receiver: SrtpReceiver | None = None

@@ -94,6 +94,14 @@ class Spans:
                 return span.media_start + start - span.start
         return None
 
+    def on_record(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of a stretch of the room's clock that lie on the record."""
+        parts = [
+            (max(start, s.exact_start), end if s.exact_end is None else min(end, s.exact_end))
+            for s in self.spans
+        ]
+        return [(begin, until) for begin, until in parts if begin < until]
+
     def media_at(self, room: int) -> int:
         """Media time that has passed at a moment of the room's clock."""
         passed = 0

@@ -45,6 +45,10 @@ class Placed:
     def end(self) -> int:
         return self.start + self.samples
 
+    @property
+    def is_quiet(self) -> bool:
+        return _is_quiet(self.level, self.payload)
+
 
 @dataclass(slots=True)
 class Counts:
@@ -58,6 +62,11 @@ class Counts:
     cut: int = 0
 
 
+def _is_quiet(level: int, payload: bytes) -> bool:
+    """Nobody hears such a packet: DTX, digital silence, or a level of at most -70 dBov."""
+    return (level != NO_LEVEL and level >= QUIET_LEVEL) or is_tiny(payload)
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     time: int
@@ -66,8 +75,7 @@ class _Waiting:
 
     @property
     def quiet(self) -> bool:
-        level = self.packet.level
-        return is_tiny(self.packet.payload) or (level != NO_LEVEL and level >= QUIET_LEVEL)
+        return _is_quiet(self.packet.level, self.packet.payload)
 
 
 class _Epoch:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.room import AWAY_S
 from demo.script import load_script
 from tests.e2e.stack import free_port_settings
 
@@ -35,10 +36,13 @@ async def test_the_scripted_room_is_recorded_and_replayed(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    (pause,) = result["gaps"]
+    pause, outage = result["gaps"]
     paused_s = (pause["room_end_ms"] - pause["room_start_ms"]) / 1000
     assert {k: pause[k] for k in OFF_THE_RECORD} == OFF_THE_RECORD
     assert paused_s == pytest.approx(script.pause_end_s - script.pause_start_s, abs=1.0)
+    assert (outage["cause"], outage["name"]) == ("connection_lost", script.reconnect_speaker)
+    assert outage["room_start_ms"] / 1000 == pytest.approx(script.reconnect_at_s, abs=1.0)
+    assert AWAY_S <= (outage["room_end_ms"] - outage["room_start_ms"]) / 1000 < AWAY_S + 3
     assert result["media_s"] - result["duration_s"] == pytest.approx(0, abs=0.1)
     assert set(result["tracks"]) == {one.name for one in script.speakers}
     assert all(0 < seconds <= result["duration_s"] for seconds in result["tracks"].values())

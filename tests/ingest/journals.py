@@ -20,6 +20,7 @@ from core.ids import uuid7
 from ingest.folders import Folders
 from ingest.journal import MAGIC, Packet, next_journal_file, pack_batch, pack_event, pack_packet
 from ingest.marks import (
+    CloseReason,
     Mark,
     RecordingOpened,
     RecordMark,
@@ -165,8 +166,8 @@ class JournalMaker:
             self._add(arrival, pack_packet(packet))
         return stream
 
-    def close(self, at: float, stream: int, *, received: int = 0, lost: int = 0) -> None:
-        self.mark(at, StreamClosed(stream, received, lost))
+    def close(self, at: float, stream: int, reason: CloseReason = CloseReason.WITHHELD) -> None:
+        self.mark(at, StreamClosed(stream, 0, 0, reason=reason))
 
     def stall(self, since: float, until: float) -> None:
         """What arrived between the two is only drained at the end of it."""

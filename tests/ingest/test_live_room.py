@@ -10,9 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
-from ingest.journal_end import JournalEnd
+from ingest.journal_end import JournalEnd, read_end
 from ingest.live_room import LiveRoom
-from ingest.marks import Mark, RecordingOpened, RoomEnded, StreamClosed, StreamOpened
+from ingest.marks import (
+    CloseReason,
+    Mark,
+    RecordingOpened,
+    RoomEnded,
+    SpeakerReleased,
+    StreamClosed,
+    StreamOpened,
+)
 from ingest.marks import RecordMark as Marked
 from ingest.peer import Peer
 from ingest.reception import Reception
@@ -125,8 +133,8 @@ def test_a_stream_opens_with_its_first_kept_packet_and_closes_with_its_counts(
     assert marks_of(tmp_path)[1:] == [
         StreamOpened(1, str(ADA), 5, has_level=True),
         StreamOpened(2, str(ADA), 6, has_level=False),
-        StreamClosed(1, 2, 1),
-        StreamClosed(2, 1, 0),
+        StreamClosed(1, 2, 1, reason=CloseReason.LEFT),
+        StreamClosed(2, 1, 0, reason=CloseReason.LEFT),
     ]
     assert [(p.stream, p.seq) for p in Journal(tmp_path).packets()] == [(1, 2), (1, 4), (2, 9)]
     room.recorder.close()
@@ -159,7 +167,7 @@ def test_what_is_kept_again_is_a_new_stream(tmp_path: Path, withheld: Stage) -> 
         StreamOpened(1, str(ADA), 5, has_level=True),
         StreamClosed(1, 1, 0),
         StreamOpened(2, str(ADA), 5, has_level=True),
-        StreamClosed(2, 2, 1),
+        StreamClosed(2, 2, 1, reason=CloseReason.LEFT),
     ]
     assert [(p.stream, p.seq) for p in Journal(tmp_path).packets()] == [(1, 1), (2, 6), (2, 8)]
     room.recorder.close()
@@ -223,7 +231,7 @@ def test_who_connects_again_takes_his_own_place(tmp_path: Path) -> None:
     room.gone(old)
     assert room.peers == {ADA: new}
     assert [(p.stream, p.seq) for p in Journal(tmp_path).packets()] == [(1, 1), (2, 7)]
-    assert StreamClosed(1, 1, 0) in marks_of(tmp_path)
+    assert StreamClosed(1, 1, 0, reason=CloseReason.LOST) in marks_of(tmp_path)
     room.recorder.close()
 
 
@@ -242,3 +250,76 @@ def test_the_end_is_written_at_once_and_nothing_after_it(tmp_path: Path) -> None
     assert len(Journal(tmp_path).packets()) == 1
     assert not room.may_speak(ADA)
     room.recorder.close()
+
+
+def lost_peer(folder: Path, end: JournalEnd | None = None) -> LiveRoom:
+    """A room in which Ada spoke until her connection fell silent."""
+    room = open_room(folder, stage(speaker(ADA)), end)
+    peer = peer_of(ADA)
+    room.connected(peer)
+    say(room, peer, 1)
+    peer.lost = True
+    room.gone(peer)
+    assert marks_of(folder)[-1] == StreamClosed(1, 1, 0, reason=CloseReason.LOST)
+    return room
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        stage(),
+        stage(speaker(ADA, on_stage=False)),
+        stage(speaker(ADA, muted=True)),
+        stage(speaker(ADA, consented=False)),
+        stage(speaker(ADA, muted=True), marks=(ON, OFF)),
+    ],
+    ids=["gone", "off the stage", "muted", "no consent", "muted in a pause"],
+)
+def test_who_was_lost_is_released_once_when_nobody_waits_any_more(
+    tmp_path: Path, then: Stage
+) -> None:
+    room = lost_peer(tmp_path)
+    room.apply(stage(speaker(ADA), marks=(ON, OFF)))
+    released = SpeakerReleased(str(ADA))
+    assert released not in marks_of(tmp_path), "a pause releases nobody"
+    room.apply(then)
+    room.apply(stage(speaker(ADA)))
+    room.apply(then)
+    assert marks_of(tmp_path).count(released) == 1
+    room.recorder.close()
+
+
+def test_who_was_lost_and_speaks_again_is_not_released(tmp_path: Path) -> None:
+    room = lost_peer(tmp_path)
+    peer = peer_of(ADA)
+    room.connected(peer)
+    say(room, peer, 7, ssrc=6)
+    room.apply(stage(speaker(ADA, muted=True)))
+    assert SpeakerReleased(str(ADA)) not in marks_of(tmp_path)
+    room.recorder.close()
+
+
+def test_who_was_lost_and_hangs_up_before_a_word_is_released(tmp_path: Path) -> None:
+    room = lost_peer(tmp_path)
+    peer = peer_of(ADA)
+    room.connected(peer)
+    room.gone(peer)
+    assert marks_of(tmp_path)[-1] == SpeakerReleased(str(ADA))
+    room.recorder.close()
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_who_spoke_when_the_receiver_died_is_waited_for(tmp_path: Path, still: bool) -> None:
+    room = open_room(tmp_path, stage(speaker(ADA), speaker(BEN)))
+    for participant_id in (ADA, BEN):
+        peer = peer_of(participant_id)
+        room.connected(peer)
+        say(room, peer, 1)
+    room.gone(room.peers[BEN])
+    room.recorder.close()
+    end = read_end(tmp_path)
+    assert end.awaited == {str(ADA)}
+    after = open_room(tmp_path, stage(speaker(ADA, muted=not still), speaker(BEN)), end)
+    assert (SpeakerReleased(str(ADA)) in marks_of(tmp_path)) == (not still)
+    after.recorder.close()
+    assert read_end(tmp_path).awaited == ({str(ADA)} if still else set())

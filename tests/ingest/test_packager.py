@@ -225,9 +225,12 @@ def test_the_receiving_process_dies_and_comes_back(folders: Folders) -> None:
     maker.write(folders, outages=[(3.0, 4.5)])
     lines = package(folders, maker.recording_id)
     check_chain(lines)
-    (gap,) = [x for x in lines if isinstance(x, GapFound)]
-    assert (gap.cause, gap.participant_id, gap.room_start_ms) == ("receiver_down", None, 3000)
-    assert gap.room_end_ms == 4500, "when it was back, not when somebody spoke again"
+    down, silent = [x for x in lines if isinstance(x, GapFound)]
+    assert (down.cause, down.participant_id, down.room_start_ms) == ("receiver_down", None, 3000)
+    assert down.room_end_ms == 4500, "when it was back, not when somebody spoke again"
+    assert (silent.cause, silent.participant_id) == ("connection_lost", participant(1))
+    assert silent.room_start_ms == 4500
+    assert silent.room_end_ms == pytest.approx(5000, abs=30)
     heard = decode(folders, maker.recording_id, f"track-{participant(1)}").signal
     for second, loud in ((1, True), (3.5, False), (4.5, False), (6, True)):
         part = heard[round(second * RATE) : round((second + 0.4) * RATE)]
@@ -239,7 +242,7 @@ def test_the_receiving_process_dies_and_comes_back(folders: Folders) -> None:
 def test_each_of_two_deaths_in_a_row_is_a_gap(folders: Folders) -> None:
     maker = JournalMaker()
     maker.record(0, on=True)
-    maker.speak(Voice(participant(1), tone(2)))
+    maker.close(2.1, maker.speak(Voice(participant(1), tone(2))))
     maker.end(8)
     maker.write(folders, outages=[(3.0, 4.5), (4.6, 6.0)])
     lines = package(folders, maker.recording_id)
@@ -272,7 +275,7 @@ def test_what_comes_with_the_return_bounds_the_gap(
 ) -> None:
     maker = JournalMaker()
     maker.record(0, on=True)
-    maker.speak(Voice(participant(1), tone(2)))
+    maker.close(2.1, maker.speak(Voice(participant(1), tone(2))))
     path = next(maker.write(folders).iterdir())
     opened = RecordingOpened(
         maker.recording_id, maker.room_id, maker.platform_id, 1, 1, LIVE_AT_US, True, 3_000_000

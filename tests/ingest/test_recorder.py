@@ -161,13 +161,13 @@ def test_the_end_of_all_files_is_known(tmp_path: Path) -> None:
     writer.keep(PACKET)
     writer.flush(5_000)
     writer.close()
-    assert read_end(tmp_path) == JournalEnd(1, 5_000, 3, 1, ended=False)
+    assert read_end(tmp_path) == JournalEnd(1, 5_000, 3, 1, awaited=frozenset({"p"}))
     writer = recorder(tmp_path, floor_us=5_000)
     writer.write(RecordMark(6, on=False))
     writer.write(RoomEnded(7))
     writer.flush(8_000)
     writer.close()
-    assert read_end(tmp_path) == JournalEnd(2, 8_000, 3, 2, ended=True)
+    assert read_end(tmp_path) == JournalEnd(2, 8_000, 3, 2, ended=True, awaited=frozenset({"p"}))
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))

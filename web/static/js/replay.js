@@ -21,6 +21,7 @@ const KEYS = {
 const GAPS = {
   receiver_down: "the receiver was down",
   packets_lost: "packets were lost on the way",
+  connection_lost: "the connection was lost",
   disk_full: "the disk was full",
   off_the_record: "off the record",
 };
