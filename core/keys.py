@@ -1,13 +1,11 @@
 """The installation's secret and the keys derived from it, one per purpose."""
 
-import contextlib
-import os
 import secrets
-from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from core.durable import create_once
 from core.errors import Unavailable
 from core.settings import Settings
 
@@ -34,18 +32,8 @@ def load_secret(settings: Settings) -> bytes:
         return secret
     path = settings.data_dir / "secret_key"
     if not path.exists():
-        _create_once(path, secrets.token_urlsafe(MIN_SECRET_BYTES))
+        create_once(path, secrets.token_urlsafe(MIN_SECRET_BYTES).encode())
     return path.read_text().strip().encode()
-
-
-def _create_once(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    draft.touch(mode=0o600)
-    draft.write_text(text)
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
 
 
 def derive_key(secret: bytes, purpose: str) -> bytes:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from core.durable import replace_file, sync_folder
 from core.postgres_account import Account, PostgresFailed, binaries, choose_account
 
 __all__ = ["EmbeddedPostgres", "PostgresFailed", "binaries", "free_port"]
@@ -161,8 +162,7 @@ class EmbeddedPostgres:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         self._account.own(draft)
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_urlsafe(24))
+        replace_file(self._password_file, secrets.token_urlsafe(24).encode())
         self._account.own(self._password_file)
         self._run(
             "initdb",
@@ -170,6 +170,7 @@ class EmbeddedPostgres:
             *(f"--pwfile={self._password_file}", "--encoding=utf8", *LOCALE),
         )
         draft.rename(self.cluster)
+        sync_folder(self.cluster.parent)
 
     def _bring_up(self) -> int:
         """The port of a server that takes connections: one that runs already, or a new one."""

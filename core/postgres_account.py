@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from core.durable import replace_file
 from core.errors import Problem
 
 NAMESPACE: Final = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
@@ -119,7 +120,7 @@ def _remembered(folder: Path) -> Path:
         name = f"encore-postgres-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
         lib = Path("/var/lib")
         parent = lib if os.access(lib, os.W_OK) else Path(tempfile.gettempdir())
-        note.write_text(str(parent / name))
+        replace_file(note, str(parent / name).encode())
     other = Path(note.read_text().strip())
     other.mkdir(mode=0o755, exist_ok=True)
     return other

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.durable import create_once
 from core.ids import uuid7
 from ingest.models import IngestWorker, Recording, RecordingStatus
 from rooms.models import Room, RoomState
@@ -36,9 +37,7 @@ def worker_id(data_dir: Path) -> UUID:
     """This disk's worker, named at its first start: journals are recovered where they lie."""
     path = data_dir / "worker_id"
     if not path.exists():
-        draft = data_dir / ".worker_id"
-        draft.write_text(str(uuid7()))
-        draft.rename(path)
+        create_once(path, str(uuid7()).encode())
     return UUID(path.read_text().strip())
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from core.durable import make_folder, sync_folder
 from ingest import manifest
 from ingest.manifest import (
     Ended,
@@ -58,7 +59,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self.written = Written()
         self._files: list[tuple[str, bytes]] = []
         self._lines: list[Line] = []
@@ -87,11 +88,14 @@ class Spool:
             return
         if self._files:
             self._write_files()
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             sync_journal()
         with (self.folder / MANIFEST).open("ab") as lines:
+            is_new = lines.tell() == 0
             lines.write(b"".join(map(manifest.dump, self._lines)))
             _sync(lines)
+        if is_new:
+            sync_folder(self.folder)
         self._files.clear()
         self._lines.clear()
 
@@ -111,14 +115,6 @@ class Spool:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class RenditionWriter:

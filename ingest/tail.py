@@ -1,9 +1,11 @@
 """Reading a recording's journal as it grows, file after file, and telling its clock's now."""
 
 from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from core.durable import sync_folder
 from ingest.journal import Batch, JournalReader, journal_files
 
 READ_BYTES: Final = 1 << 20
@@ -16,6 +18,7 @@ class JournalTail:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reader: JournalReader | None = None
+        self._named: Path | None = None
 
     def read(self) -> list[Batch]:
         """What came since the last call, at most about 1 MiB; empty when caught up."""
@@ -46,6 +49,7 @@ class JournalTail:
         later = self._later_files()
         if not later:
             return False
+        self.fsync()
         self.close()
         self._reader = JournalReader(later[0])
         return True
@@ -58,8 +62,17 @@ class JournalTail:
         return self._reader.path.stat().st_mtime_ns // 1000
 
     def fsync(self) -> None:
-        if self._reader is not None:
-            self._reader.fsync()
+        """Makes what was read survive power loss: bytes, and once a file the names above them.
+
+        Here and not where it is written: the receiving loop waits for no disk.
+        """
+        if self._reader is None:
+            return
+        self._reader.fsync()
+        if self._reader.path != self._named:
+            for folder in (self._folder, *islice(self._folder.parents, 2)):
+                sync_folder(folder)
+            self._named = self._reader.path
 
     def close(self) -> None:
         if self._reader is not None:

@@ -8,12 +8,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+NO_SETTINGS: Mapping[str, str] = {}
 
 
 def free_ports(kinds: list[socket.SocketKind]) -> list[int]:
@@ -34,10 +35,14 @@ def free_port_settings() -> dict[str, str]:
 
 
 class Stack:
-    """`start` and `stop` may be called again and again over the same folder."""
+    """`start` and `stop` may be called again and again over the same folder.
 
-    def __init__(self, folder: Path) -> None:
+    `settings` are environment variables of its processes.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> None:
         self.folder = folder
+        self._settings = dict(settings)
         self._ports = free_port_settings()
         self.web_url = f"http://127.0.0.1:{self._ports['ENCORE_WEB_PORT']}"
         self.edge_url = f"http://127.0.0.1:{self._ports['ENCORE_EDGE_PORT']}"
@@ -52,7 +57,8 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
-        return {**unset, **self._ports, "ENCORE_DATA_DIR": str(self.data_dir)}
+        ours = {**self._ports, "ENCORE_DATA_DIR": str(self.data_dir)}
+        return {**unset, **ours, **self._settings}
 
     def start(self) -> None:
         """Returns when pages, API, edge and WHIP answer."""
@@ -114,8 +120,8 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    stack = Stack(folder)
+def running_stack(folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Stack]:
+    stack = Stack(folder, settings)
     try:
         stack.start()
         yield stack
