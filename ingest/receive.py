@@ -74,7 +74,7 @@ async def public_addresses(settings: Settings) -> list[str]:
     return addresses
 
 
-class _Http(BoundedHttp):
+class WhipHttp(BoundedHttp):
     """WHIP's requests are short: more connections than this at once mean harm."""
 
     _soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -86,7 +86,7 @@ class _Http(BoundedHttp):
             transport.abort()
 
 
-class _Server(uvicorn.Server):
+class WhipServer(uvicorn.Server):
     """Leaves signals to whoever runs this process."""
 
     @contextlib.contextmanager
@@ -147,12 +147,14 @@ async def _serve(
         secret = load_secret(settings)
         app = create_whip_app(Whip(receiver, sync.refresh, secret, whip_url, Admission(settings)))
         core.metrics.instrument(app, process="receive")
-        config = uvicorn.Config(app, http=_Http, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app, http=WhipHttp, log_config=None, access_log=False, lifespan="off"
+        )
         work = [
             _receive(receiver, sync),
             _look_after(receiver, sessions),
             SpeakingAnnouncer(receiver, database).run(),
-            _Server(config).serve_until_cancelled(http),
+            WhipServer(config).serve_until_cancelled(http),
         ]
         await _until(_told_to_stop(stop, sync), work)
         sessions.save_moved(receiver.endpoint.peers)
