@@ -140,6 +140,32 @@ async def test_a_recording_tells_its_clock_gaps_and_tracks(
     assert listed.json()["tracks"] == body["tracks"]
 
 
+async def test_after_compaction_the_replay_is_the_list_of_ranges(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    spool = Spool(Folders(services.settings.data_dir)).open().open_mix()
+    async with services.database.transaction() as session:
+        room = await make_room(session, recording_id=spool.recording_id)
+        speaker = await make_speaker(session, room, "Ada")
+        spool.open_track(speaker.id)
+        spool.mix(2)
+        spool.track(speaker.id)
+        spool.end()
+        recording = await store_recording(session, room, spool)
+        await store_lines(session, services.store, spool)
+        recording.compacted_at = datetime.now(UTC)
+    own = await bearer(services, room)
+    listed = (await client.get(f"/v1/rooms/{room.id}/listen", headers=own)).json()
+    told = (await client.get(f"/v1/recordings/{spool.recording_id}", headers=own)).json()
+    redirect = await client.get(f"/v1/rooms/{room.id}/replay.m3u8", headers=own)
+    for url in (listed["replay_url"], told["replay_url"], redirect.headers["location"]):
+        assert holds(url, spool.recording_id, "replay.m3u8")
+    for body in (listed, told):
+        url = body["tracks"][0]["url"]
+        assert holds(url, spool.recording_id, f"replay-track-{speaker.id}.m3u8")
+    assert holds(listed["from_start_url"], spool.recording_id, "index.m3u8")
+
+
 async def test_a_recording_that_nobody_has_received_yet(
     client: httpx.AsyncClient, services: Services
 ) -> None:

@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.e2e.browser.conftest import NewPerson
 from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
+from tests.polling import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -77,8 +78,42 @@ async def test_a_replay_goes_on_after_an_expired_address(new_person: NewPerson) 
         refused.append(route.request.url)
         await route.fulfill(status=403)
 
-    await listener.route("**/index.m3u8*", expire, times=1)
+    await listener.route("**/*.m3u8*", expire, times=1)
     await listener.goto(room)
     await listener.get_by_role("button", name="Play", exact=True).click()
     await hears_something(listener)
     assert len(refused) == 1
+
+
+_REPLAY_URL = """async ([roomId]) => {
+  const { replay_url } = await (await fetch(`/v1/rooms/${roomId}/listen`)).json();
+  return replay_url.endsWith('/replay.m3u8');
+}"""
+
+
+async def test_a_compacted_replay_is_played_by_ranges_of_one_object(new_person: NewPerson) -> None:
+    host, listener = await new_person(), await new_person()
+    await sign_up(host, "Ada Lovelace")
+    room = await open_room(host, "Compact")
+    await speak(host)
+    await host.get_by_role("button", name="Listen live").click()
+    await hears_something(host)
+    await host.wait_for_timeout(9000)  # more than one merged entry
+    await end(host)
+    data = json.loads(await host.locator("#room-data").text_content() or "")
+
+    async def compacted() -> bool:
+        return bool(await host.evaluate(_REPLAY_URL, [data["room"]["id"]]))
+
+    await eventually(compacted, within_s=30)
+    ranges: list[int] = []
+    listener.on(
+        "response",
+        lambda got: ranges.append(got.status) if got.url.endswith("/r1/mix/all.mp4") else None,
+    )
+    await listener.goto(f"{room}?t=9")
+    await expect(listener.locator("#now")).to_have_text("0:09")
+    await listener.get_by_role("button", name="Play", exact=True).click()
+    await hears_something(listener)
+    assert ranges
+    assert set(ranges) == {206}
