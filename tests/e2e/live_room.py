@@ -55,6 +55,11 @@ class LiveRoom:
         await speaker.connect(ticket["whip_url"], ticket["token"])
         return speaker
 
+    async def record(self, state: str) -> dict[str, Any]:
+        """`on`, `paused` or `off`."""
+        recording: dict[str, Any] = await self.call("PUT", "/recording", {"state": state})
+        return recording
+
     async def end(self) -> dict[str, Any]:
         ended: dict[str, Any] = await self.call("POST", "/end")
         return ended

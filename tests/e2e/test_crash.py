@@ -140,7 +140,7 @@ async def test_the_database_dies(own_stack: Stack) -> None:
         assert old is not None
         os.kill(old, signal.SIGKILL)
         await until(lambda: _new_postmaster(own_stack, old), seconds=30)
-        ended = await until(lambda: _accepted(room.end))
+        ended = await until(lambda: accepted(room.end))
         url = f"{own_stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
         await ended_playlist(url)
         replay = await hear(url)
@@ -154,7 +154,7 @@ async def _new_postmaster(stack: Stack, old: int) -> bool:
     return stack.postgres_pid() not in (None, old)
 
 
-async def _accepted(call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any] | None:
+async def accepted(call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any] | None:
     """The answer, or None while the server refuses: it recovers from the kill."""
     try:
         return await call()

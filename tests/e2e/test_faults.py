@@ -1,23 +1,21 @@
-"""What Encore stands on goes away while people talk, and comes back: nothing that arrived is lost."""
+"""What Encore stands on goes away while people talk and comes back: what arrived is kept."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from core.storage import open_store
-from core.storage.s3 import S3Store
+from core.postgres import EmbeddedPostgres
 from tests.core import test_storage_s3
-from tests.core.test_storage_s3 import BUCKET, bucket_settings
+from tests.core.test_storage_s3 import BUCKET
 from tests.e2e.gate import Gate, gate_to
 from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
 from tests.e2e.sound import hear
-from tests.e2e.stack import Stack, running_stack
-from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
+from tests.e2e.stack import Stack
+from tests.e2e.test_crash import accepted, assert_heard_but_for, ended_playlist
 
 pytestmark = pytest.mark.slow
 
@@ -70,3 +68,89 @@ async def test_the_object_store_is_away_when_the_room_ends(tmp_path: Path, gate:
         await asyncio.to_thread(stack.stop)
     assert from_disk.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
     assert_heard_but_for(from_disk, ADA_HZ, [])
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of its own of DISK_BYTES; skips where this user may not mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "encore-test", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk needs the right to mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Takes every byte that is left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+    """What could not be written is one gap with its cause; before and after it all is heard."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    with small_disk(tmp_path / "disk") as disk:
+        stack = Stack(disk, {"DATABASE_URL": server.start()})
+        try:
+            await asyncio.to_thread(stack.start)
+            async with live_room(stack.web_url, "ada") as room:
+                tone = tone_packets("ada", 60)
+                (await room.publish("ada")).play(tone)
+                await asyncio.sleep(4.0)
+                filler = fill(disk)
+                await asyncio.sleep(4.0)
+                filler.unlink()
+                await asyncio.sleep(4.0)
+                await room.end()
+                url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+                await ended_playlist(url)
+                replay = await hear(url)
+                recording = await room.stored_recording()
+        finally:
+            await asyncio.to_thread(stack.stop)
+            await asyncio.to_thread(server.stop)
+    (gap,) = recording["gaps"]
+    assert gap["cause"] == "disk_full"
+    assert 2000 < gap["room_end_ms"] - gap["room_start_ms"] < 6000
+    assert_heard_but_for(replay, ADA_HZ, recording["gaps"])
+    assert replay.seconds_with(ADA_HZ) > 6.0
+
+
+async def test_the_database_is_restarted_in_the_middle_of_a_room(tmp_path: Path) -> None:
+    """It is away for seconds, ordinarily shut down; then a pause is taken over as before."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    stack = Stack(tmp_path / "stack", {"DATABASE_URL": server.start()})
+    try:
+        await asyncio.to_thread(stack.start)
+        async with live_room(stack.web_url, "ada") as room:
+            tone = tone_packets("ada", 60)
+            (await room.publish("ada")).play(tone)
+            await asyncio.sleep(2.0)
+            await asyncio.to_thread(server.stop)
+            await asyncio.sleep(AWAY_S)
+            await asyncio.to_thread(server.start)
+            await until(lambda: accepted(lambda: room.record("paused")), seconds=30)
+            await asyncio.sleep(1.0)
+            await room.record("on")
+            await asyncio.sleep(2.0)
+            ended = await room.end()
+            url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+            await ended_playlist(url)
+            replay = await hear(url)
+            recording = await room.stored_recording()
+    finally:
+        await asyncio.to_thread(stack.stop)
+        await asyncio.to_thread(server.stop)
+    (pause,) = recording["gaps"]
+    assert pause["cause"] == "off_the_record"
+    off_ms = pause["room_end_ms"] - pause["room_start_ms"]
+    assert replay.seconds == pytest.approx((ended["duration_ms"] - off_ms) / 1000, abs=0.1)
+    assert_heard_but_for(replay, ADA_HZ, [])
