@@ -75,6 +75,18 @@ class GapFound:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelsKnown:
+    """How loud speakers talk: what has changed when a mix segment was written.
+
+    `speakers` maps participants to the members of `ingest.loudness.Level`; with them a
+    restarted packager mixes on with the gains that it had.
+    """
+
+    kind: ClassVar[str] = "levels"
+    speakers: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The packager's last line: all segments are above."""
 
@@ -110,10 +122,21 @@ class Erased:
     reason: str
 
 
-Line = Opened | RenditionOpened | SegmentWritten | GapFound | Ended | Compacted | Erased
+Line = (
+    Opened | RenditionOpened | SegmentWritten | GapFound | LevelsKnown | Ended | Compacted | Erased
+)
 _KINDS: dict[str, type[Line]] = {
     line.kind: line
-    for line in (Opened, RenditionOpened, SegmentWritten, GapFound, Ended, Compacted, Erased)
+    for line in (
+        Opened,
+        RenditionOpened,
+        SegmentWritten,
+        GapFound,
+        LevelsKnown,
+        Ended,
+        Compacted,
+        Erased,
+    )
 }
 
 

@@ -1,15 +1,18 @@
 """The mixed signal as AAC segments of about 2 s, span by span of the media timeline."""
 
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 import numpy as np
 
 from ingest.aac import FRAME, AacEncoder
 from ingest.decoder import Pcm
 from ingest.fmp4 import fragment
-from ingest.mixer import Mixer
+from ingest.loudness import Level
+from ingest.manifest import LevelsKnown
+from ingest.mixer import Levels, Mixer, hop_of
 from ingest.spans import Span, Spans
-from ingest.spool import RenditionWriter
+from ingest.spool import RenditionWriter, Spool
 
 SEGMENT_FRAMES: Final = 94
 """2.005 s: the fewest whole frames that reach 2 s."""
@@ -19,8 +22,13 @@ WARM_FRAMES: Final = 20
 
 
 def mixer_start(resume: int) -> int:
-    """Where mixing begins again so that `resume` and what follows sound as if never cut."""
+    """Where decoding begins again so that `resume` and what follows sound as if never cut."""
     return max(resume - 2 * WARM_FRAMES * FRAME, 0)
+
+
+def levels_of(known: dict[str, dict[str, Any]]) -> Levels:
+    """The speakers' loudness as the manifest has it, for the mixer of a restarted packager."""
+    return {name: Level(**members) for name, members in known.items()}
 
 
 class MixWriter:
@@ -30,14 +38,21 @@ class MixWriter:
     span's; so segments never mix two spans, and every start is exact.
     """
 
-    def __init__(self, rendition: RenditionWriter, spans: Spans, mixer: Mixer) -> None:
+    def __init__(
+        self, rendition: RenditionWriter, spool: Spool, spans: Spans, mixer: Mixer
+    ) -> None:
         self._rendition = rendition
+        self._spool = spool
         self._spans = spans
         self._mixer = mixer
+        self._levels: Levels = levels_of(spool.written.levels)
         self._resume = rendition.media_end or 0
         self._index = 0
         self._encoder: AacEncoder | None = None
         self._rest: Pcm = np.zeros(0, np.float32)
+        self._early = 0
+        """Samples of the mix before the encoder's first frame."""
+
         self._next = 0
         """Media position of the encoder's next frame."""
 
@@ -45,34 +60,50 @@ class MixWriter:
         self._segment_start = 0
 
     def advance(self, horizon: int) -> None:
-        """Writes what lies before `horizon` on the room's clock."""
+        """Writes what is certain when everything before `horizon` of the room's clock is there."""
         while self._index < len(self._spans.spans):
             span = self._spans.spans[self._index]
-            end = horizon if span.end is None else min(horizon, span.end)
-            self._feed(span, span.media_start + end - span.start)
-            if span.end is None or horizon < span.end:
+            if span.media_end is None or span.end is None or horizon < span.end:
+                if self._has_begun(span, span.media_start + horizon - span.start):
+                    self._encode(span, self._mixer.take(span.media_start + horizon - span.start))
                 return
-            self._finish(span)
+            if self._has_begun(span, span.media_end):
+                self._encode(span, self._mixer.drain(span.media_end))
+                self._finish(span)
             self._index += 1
 
-    def _begin(self, span: Span) -> int:
+    def _first_frame(self, span: Span, resume: int) -> int:
         """The frame to encode first: the span's first, or some before the resumed one."""
-        done = (self._resume - span.media_start) // FRAME
+        done = (resume - span.media_start) // FRAME
         return span.media_start + max(done - WARM_FRAMES, 0) * FRAME
 
-    def _feed(self, span: Span, until: int) -> None:
+    def _mixed_from(self, span: Span, resume: int) -> int:
+        return max(hop_of(self._first_frame(span, resume)), span.media_start)
+
+    def _has_begun(self, span: Span, until: int) -> bool:
+        """Opens the span's encoder where there is something to encode before `until`."""
         if self._encoder is None:
-            begin = self._begin(span)
-            if until <= begin:
-                return
-            self._mixer.take(begin)
+            first = self._first_frame(span, self._resume)
+            if until <= first:
+                return False
+            begin = self._mixed_from(span, self._resume)
+            self._mixer.begin(begin)
             self._encoder = AacEncoder()
-            self._next = self._segment_start = begin
-        signal = np.concatenate((self._rest, self._mixer.take(until)))
+            self._next = self._segment_start = first
+            self._early = first - begin
+        return True
+
+    def _encode(self, span: Span, mix: Pcm) -> None:
+        early = min(self._early, mix.size)
+        self._early -= early
+        signal = np.concatenate((self._rest, mix[early:]))
         whole = signal.size - signal.size % FRAME
         for at in range(0, whole, FRAME):
-            self._collect(span, self._encoder.encode(signal[at : at + FRAME]))
+            self._collect(span, self._encoded(signal[at : at + FRAME]))
         self._rest = signal[whole:]
+
+    def _encoded(self, frame: Pcm) -> list[bytes]:
+        return [] if self._encoder is None else self._encoder.encode(frame)
 
     def _finish(self, span: Span) -> None:
         if self._encoder is None:
@@ -110,3 +141,12 @@ class MixWriter:
         )
         self._segment_start = start + samples
         self._frames.clear()
+        self._write_levels(self._mixed_from(span, self._segment_start))
+
+    def _write_levels(self, position: int) -> None:
+        """Those with which a restarted packager mixes on from there."""
+        levels = self._mixer.levels_at(position)
+        changed = {n: asdict(x) for n, x in levels.items() if x != self._levels.get(n, Level())}
+        if changed:
+            self._spool.stage(LevelsKnown(changed))
+        self._levels = levels

@@ -1,155 +1,174 @@
-"""All speakers' packets to one signal: decodes those who talk, adds, limits.
+"""All speakers' packets to one signal: those who talk, equally loud, added and limited.
 
-Positions are media samples. The RFC 6464 level that decides who talks is set by the client,
-so it is only believed as long as probes of the sound agree with it.
+Positions are media samples. The mix is made in hops of 100 ms on a grid of the media timeline,
+PRE_ROLL behind what was added, so it is the same in whatever steps it is taken.
 """
 
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from ingest.decoder import Decoder, Pcm, make_decoder
-from ingest.journal import NO_LEVEL
-from ingest.opus import GRID, RATE, is_tiny
+from ingest.decoder import Pcm
+from ingest.limiter import Limiter
+from ingest.loudness import HOP, Level, heard, power_of
+from ingest.voice import PRE_ROLL, Sound, Voice
 
-TALKING_LEVEL: Final = 60
-"""Louder than -60 dBov may be somebody with a quiet microphone; below is a room's noise."""
+_RAMP: Final = np.linspace(0, 1, 960, dtype=np.float32)
+"""A gain changes within the first 20 ms of a hop."""
 
-HANG_OVER: Final = RATE * 3 // 10
-CONCEALED: Final = RATE * 6 // 100
-"""Holes up to 60 ms are concealed; longer ones are silent."""
+_REMEMBERED: Final = 32
+"""Hops of which the levels are known: what the encoder holds back, and a restart goes back."""
 
-PROBE_EVERY: Final = RATE // 2
-PROBE_PACKETS: Final = 2
-LIE_RMS: Final = 0.003
-"""-50 dBFS in a packet that claims to be below -60 dBov: the level is not believed again."""
-
-KNEE: Final = 0.8
+Levels = Mapping[str, Level]
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A packet on the media timeline; `lost` samples before it are missing."""
+class _Speaker:
+    """One speaker's decoded sound from the mixer's position on, and their loudness."""
 
-    stream: int
-    start: int
-    samples: int
-    level: int
-    payload: bytes
-    lost: int = 0
+    def __init__(self, position: int) -> None:
+        self.level = Level()
+        self._position = position
+        self._pcm: Pcm = np.zeros(3 * HOP, np.float32)
+        self._filled = 0
+        self._covered: dict[int, int] = {}
 
-
-@dataclass(slots=True)
-class _Voice:
-    """What the mixer knows of one stream."""
-
-    decoder: Decoder = field(default_factory=make_decoder)
-    open_until: int = -1
-    decoded_end: int = -1
-    probe_at: int = 0
-    probing: int = 0
-    distrusted: bool = False
-    previous: Sound | None = None
-
-
-class Mixer:
-    """`add` packets, then `take` the mixed signal up to a position; nothing is mixed behind it."""
-
-    def __init__(self, start: int) -> None:
-        self.position = start
-        self.decoded = 0
-        self.skipped = 0
-        self._voices: dict[int, _Voice] = {}
-        self._ahead: Pcm = np.zeros(RATE, np.float32)
-
-    def add(self, sound: Sound) -> None:
-        if sound.start + sound.samples <= self.position:
-            return
-        voice = self._voices.get(sound.stream)
-        if voice is None:
-            voice = self._voices[sound.stream] = _Voice(probe_at=sound.start + PROBE_EVERY)
-        if self._is_heard(voice, sound):
-            self._decode(voice, sound)
-        else:
-            self.skipped += 1
-        voice.previous = sound
-
-    def forget(self, stream: int) -> None:
-        """Frees the decoder of a stream that is over."""
-        self._voices.pop(stream, None)
-
-    def _is_heard(self, voice: _Voice, sound: Sound) -> bool:
-        if voice.distrusted or sound.level == NO_LEVEL or sound.level <= TALKING_LEVEL:
-            voice.open_until = sound.start + HANG_OVER
-            return True
-        if sound.start < voice.open_until:
-            return True
-        if is_tiny(sound.payload):
-            return False
-        if sound.start >= voice.probe_at:
-            voice.probe_at = sound.start + PROBE_EVERY
-            voice.probing = PROBE_PACKETS
-        voice.probing -= 1
-        return voice.probing >= 0
-
-    def _decode(self, voice: _Voice, sound: Sound) -> None:
-        if voice.decoded_end != sound.start:
-            self._catch_up(voice, sound)
-        pcm = voice.decoder.decode(sound.payload)[: sound.samples]
-        voice.decoded_end = sound.start + sound.samples
-        self.decoded += 1
-        if sound.level > TALKING_LEVEL and sound.start >= voice.open_until:
-            voice.distrusted = bool(pcm.size) and float(np.sqrt(np.mean(pcm * pcm))) > LIE_RMS
-            if not voice.distrusted:
-                return
-        self._put(sound.start, pcm)
-
-    def _catch_up(self, voice: _Voice, sound: Sound) -> None:
-        """Conceals a short loss; after silence, the packet before settles the decoder."""
-        hole = sound.start - voice.decoded_end
-        if sound.lost and 0 < hole <= CONCEALED:
-            last = sound.samples if hole >= sound.samples else hole
-            if hole > last:
-                self._put(voice.decoded_end, voice.decoder.conceal(hole - last, None))
-            if last % GRID == 0:
-                self._put(sound.start - last, voice.decoder.conceal(last, sound.payload))
-            return
-        before = voice.previous
-        if before is not None and before.start + before.samples == sound.start:
-            voice.decoder.decode(before.payload)
-
-    def _put(self, start: int, pcm: Pcm) -> None:
-        offset = start - self.position
+    def put(self, start: int, pcm: Pcm) -> None:
+        offset = start - self._position
         if offset < 0:
             pcm = pcm[-offset:]
             offset = 0
         end = offset + pcm.size
-        if end > self._ahead.size:
-            room = np.zeros(end + RATE, np.float32)
-            room[: self._ahead.size] = self._ahead
-            self._ahead = room
-        self._ahead[offset:end] += pcm
+        if end > self._pcm.size:
+            self._pcm = np.concatenate((self._pcm, np.zeros(end, np.float32)))
+        self._pcm[offset:end] = pcm
+        self._filled = max(self._filled, end)
+        self._cover(self._position + offset, self._position + end)
+
+    def _cover(self, start: int, end: int) -> None:
+        while start < end:
+            hop, border = start // HOP, min(_next_hop(start), end)
+            self._covered[hop] = self._covered.get(hop, 0) + border - start
+            start = border
+
+    def add_to(self, mix: Pcm) -> None:
+        """Adds what they said in the mix' samples, and goes on behind them."""
+        if self._filled:
+            part = self._pcm[: mix.size]
+            self._level(part)
+            mix += part
+        self.skip(mix.size)
+
+    def _level(self, part: Pcm) -> None:
+        """Measures a hop that holds sound throughout, and applies the gain."""
+        before = self.level.applied_db
+        if self._covered.get(self._position // HOP, 0) >= part.size:
+            self.level = heard(self.level, power_of(part))
+        after = self.level.applied_db
+        if before or after:
+            factor, last = 10 ** (after / 20), 10 ** (before / 20)
+            part[: _RAMP.size] *= last + (factor - last) * _RAMP[: part.size]
+            part[_RAMP.size :] *= factor
+
+    def skip(self, count: int) -> None:
+        self._position += count
+        for hop in [h for h in self._covered if h < self._position // HOP]:
+            del self._covered[hop]
+        if self._filled:
+            rest = max(self._filled - count, 0)
+            self._pcm[:rest] = self._pcm[self._filled - rest : self._filled].copy()
+            self._pcm[rest : self._filled] = 0
+            self._filled = rest
+
+
+class Mixer:
+    """`add` packets, then `take` the mix; nothing is mixed behind what was taken.
+
+    Before `start` nothing is decoded. `levels` are those that were there at `begin`.
+    """
+
+    def __init__(self, start: int, levels: Levels | None = None) -> None:
+        self.position = start
+        """What lies before is mixed; the limiter may hold back the last of it."""
+
+        self._speakers: dict[str, _Speaker] = {}
+        self._voices: dict[int, Voice] = {}
+        self._limiter = Limiter()
+        self._levels: deque[tuple[int, Levels]] = deque(maxlen=_REMEMBERED)
+        for name, level in (levels or {}).items():
+            self._speaker(name).level = level
+
+    @property
+    def decoded(self) -> int:
+        return sum(voice.decoded for voice in self._voices.values())
+
+    @property
+    def skipped(self) -> int:
+        return sum(voice.skipped for voice in self._voices.values())
+
+    def _speaker(self, name: str) -> _Speaker:
+        speaker = self._speakers.get(name)
+        if speaker is None:
+            speaker = self._speakers[name] = _Speaker(self.position)
+        return speaker
+
+    def add(self, sound: Sound) -> None:
+        if sound.end <= self.position:
+            return
+        voice = self._voices.get(sound.stream)
+        if voice is None:
+            voice = self._voices[sound.stream] = Voice(self._speaker(sound.speaker).put)
+        voice.add(sound)
+
+    def forget(self, stream: int) -> None:
+        """Frees the decoder of a stream that is over; the speaker's loudness stays known."""
+        self._voices.pop(stream, None)
+
+    def begin(self, position: int) -> None:
+        """The mix begins here, or where the hop of it does that lies after `start`."""
+        count = position - self.position
+        if count > 0:
+            for speaker in self._speakers.values():
+                speaker.skip(count)
+            self.position = position
 
     def take(self, until: int) -> Pcm:
-        """The mix from the last position to `until`, limited to full scale."""
-        count = max(until - self.position, 0)
-        if count > self._ahead.size:
-            self._ahead = np.concatenate(
-                (self._ahead, np.zeros(count - self._ahead.size, np.float32))
-            )
-        taken = self._ahead[:count].copy()
-        self._ahead[: self._ahead.size - count] = self._ahead[count:]
-        self._ahead[self._ahead.size - count :] = 0
-        self.position += count
-        return limit(taken)
+        """What follows and is certain when everything before `until` has been added."""
+        parts: list[Pcm] = []
+        while (end := _next_hop(self.position)) + PRE_ROLL <= until:
+            parts.append(self._limiter.push(self._mix(end)))
+        return _joined(parts)
+
+    def drain(self, until: int) -> Pcm:
+        """All that follows up to `until`, where the signal ends and another one begins."""
+        parts: list[Pcm] = []
+        while self.position < until:
+            parts.append(self._limiter.push(self._mix(min(_next_hop(self.position), until))))
+        return _joined([*parts, self._limiter.flush()])
+
+    def _mix(self, end: int) -> Pcm:
+        self._levels.append((self.position, {n: s.level for n, s in self._speakers.items()}))
+        mix: Pcm = np.zeros(end - self.position, np.float32)
+        for speaker in self._speakers.values():
+            speaker.add_to(mix)
+        self.position = end
+        return mix
+
+    def levels_at(self, position: int) -> Levels:
+        """The levels before the hop that begins there, or the oldest that are remembered."""
+        known = [levels for at, levels in self._levels if at <= position]
+        return known[-1] if known else self._levels[0][1]
 
 
-def limit(signal: Pcm) -> Pcm:
-    """A soft knee at 0.8 that never reaches 1; memoryless, so blocks join."""
-    if signal.size == 0 or float(np.abs(signal).max()) <= KNEE:
-        return signal
-    over = np.abs(signal) - KNEE
-    bent = KNEE + (1 - KNEE) * np.tanh(over / (1 - KNEE))
-    limited: Pcm = np.where(over > 0, np.copysign(bent, signal), signal).astype(np.float32)
-    return limited
+def hop_of(position: int) -> int:
+    """Where the hop begins that a position lies in."""
+    return position // HOP * HOP
+
+
+def _next_hop(position: int) -> int:
+    return hop_of(position) + HOP
+
+
+def _joined(parts: list[Pcm]) -> Pcm:
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -27,8 +27,8 @@ from ingest.marks import (
     StreamOpened,
     from_event,
 )
-from ingest.mix import MixWriter, mixer_start
-from ingest.mixer import Mixer, Sound
+from ingest.mix import MixWriter, levels_of, mixer_start
+from ingest.mixer import Mixer
 from ingest.models import GapCause
 from ingest.opus import RATE
 from ingest.spans import PER_MS, Span, Spans
@@ -36,6 +36,7 @@ from ingest.spool import RenditionWriter, Spool
 from ingest.tail import JournalClock, JournalTail
 from ingest.timeline import Placed, TrackTimeline
 from ingest.track import TrackWriter
+from ingest.voice import Sound
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,9 @@ class Packager:
         self._level_less: set[int] = set()
         self._closing: dict[int, int] = {}
         mix = self._rendition(MIX, None, CODEC, aac_entry(audio_specific_config(), BIT_RATE))
-        self._mixer = Mixer(mixer_start(mix.media_end or 0))
-        self._mix = MixWriter(mix, self._spans, self._mixer) if mixing else None
+        levels = levels_of(self._spool.written.levels)
+        self._mixer = Mixer(mixer_start(mix.media_end or 0), levels)
+        self._mix = MixWriter(mix, self._spool, self._spans, self._mixer) if mixing else None
         self._clock: JournalClock | None = None
         self._caught_up = False
         self._limit_us: int | None = None
@@ -326,7 +328,15 @@ class Packager:
             return
         level = NO_LEVEL if placed.stream in self._level_less else placed.level
         self._mixer.add(
-            Sound(placed.stream, media, placed.samples, level, placed.payload, placed.lost)
+            Sound(
+                speaker=track.participant_id,
+                stream=placed.stream,
+                start=media,
+                samples=placed.samples,
+                level=level,
+                payload=placed.payload,
+                lost=placed.lost,
+            )
         )
 
     def _list_missing(self, track: _Track, missing: Missing | None) -> None:

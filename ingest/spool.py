@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from core.durable import make_folder, sync_folder
 from ingest import manifest
 from ingest.manifest import (
     Ended,
     GapFound,
+    LevelsKnown,
     Line,
     ManifestReader,
     Opened,
@@ -38,6 +39,7 @@ class Written:
     renditions: set[str] = field(default_factory=set)
     last: dict[str, SegmentWritten] = field(default_factory=dict)
     gaps: list[GapFound] = field(default_factory=list)
+    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: Ended | None = None
 
     def take(self, line: Line) -> None:
@@ -50,6 +52,8 @@ class Written:
                 self.last[line.rendition] = line
             case GapFound():
                 self.gaps.append(line)
+            case LevelsKnown():
+                self.levels.update(line.speakers)
             case Ended():
                 self.ended = line
 

@@ -1,10 +1,13 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from ingest.loudness import Level
 from ingest.manifest import (
     Ended,
     GapFound,
+    LevelsKnown,
     Line,
     ManifestReader,
     Opened,
@@ -29,6 +32,7 @@ LINES: list[Line] = [
     RenditionOpened("mix", None, "mp4a.40.2", "mix/init.mp4", 600),
     SegmentWritten("mix", 0, "mix/0.m4s", 9, "ab", "", 0, 96256, 0.0, False),
     GapFound(1, None, "receiver_down", 1.5, 2.5),
+    LevelsKnown({"p": asdict(Level(energy=0.5, weight=2.5, hops=3, gain_db=-1.25))}),
     Ended(2005.3, 96256, 100, 2),
 ]
 MARKS: list[Mark] = [

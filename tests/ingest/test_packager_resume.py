@@ -8,9 +8,11 @@ import pytest
 
 from ingest.folders import Folders
 from ingest.manifest import Ended, GapFound, Line, SegmentWritten
+from ingest.opus import RATE
 from ingest.packager import Packager
 from tests.ingest.journals import JournalMaker, Voice, participant, tone
 from tests.ingest.listening import decode
+from tests.ingest.speech import say
 from tests.ingest.test_packager import check_chain, package, segments
 
 
@@ -95,6 +97,34 @@ def test_killed_while_the_manifest_was_written(whole: Whole, tmp_path: Path, par
             file.write_bytes(file.read_bytes()[: line.bytes // 2])
 
     check_same(whole, folders, package(folders, maker.recording_id))
+
+
+@pytest.mark.parametrize("part", [0.35, 0.77])
+def test_the_gains_of_the_speakers_do_not_jump(tmp_path: Path, part: float) -> None:
+    """A quiet voice and a loud one, that both need seconds to be leveled."""
+    maker = JournalMaker(recording_id="0190a000-0000-7000-8000-000000000002")
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), say("ada", 12, gain=0.25)))
+    maker.speak(Voice(participant(2), say("ben", 5, gain=2), start=6))
+    maker.end(12)
+    whole, cut = Folders(tmp_path / "whole"), Folders(tmp_path / "cut")
+    maker.write(whole)
+    package(whole, maker.recording_id)
+    (path,) = maker.write(cut).iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    interrupted = package(cut, maker.recording_id)
+    path.write_bytes(data)
+    package(cut, maker.recording_id)
+    last = segments(interrupted, "mix")[-1]
+    border = last.media_start + last.samples
+    one, two = (decode(f, maker.recording_id, "mix").signal[border:] for f in (whole, cut))
+    assert border > 2 * RATE
+    assert one.size == two.size
+    for at in range(0, 2 * RATE, RATE // 4):
+        before, after = one[at : at + RATE // 4], two[at : at + RATE // 4]
+        # What is left is two encoders' noise; half a dB would be 6 %.
+        assert float(after @ before / (before @ before)) == pytest.approx(1, abs=0.02)
 
 
 def test_an_ended_recording_is_not_written_again(whole: Whole) -> None:
