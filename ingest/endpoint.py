@@ -18,7 +18,7 @@ from typing import Final
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.rtp import MIN_HEADER_BYTES, is_rtcp
-from ingest.webrtc import Address, BindingRequest, DtlsError, DtlsServer, PacketBuffer
+from ingest.webrtc import Address, BindingRequest, Dtls, DtlsError, PacketBuffer
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Endpoint:
         on_drained: Callable[[int], None],
     ) -> None:
         self._socket = sock
-        self._dtls = DtlsServer()
+        self._dtls = Dtls()
         self._on_established = on_established
         self._on_gone = on_gone
         self._on_drained = on_drained
@@ -255,6 +255,7 @@ class Endpoint:
                 del self._by_address[evicted]
         self._by_address[address] = peer
         self._send_to(address, response)
+        self._send(peer, peer.begin_dtls(self._dtls.connect))
         if peer.established and (peer.address, peer.credentials) != before:
             self._on_established(peer)
 

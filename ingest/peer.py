@@ -116,6 +116,7 @@ class Peer:
         """Dropped because its client has fallen silent, not because anybody wished it."""
 
         self._fingerprints: tuple[Fingerprint, ...] = offer.fingerprints
+        self._begins_dtls = offer.setup == "active"
         self._dtls: DtlsConnection | None = None
         self._receiver: SrtpReceiver | None = None
         self._sender: SrtpSender | None = None
@@ -181,6 +182,13 @@ class Peer:
         return self.established and at is not None and now - at <= HOLD_SECONDS
 
     # DTLS
+
+    def begin_dtls(self, connect: Callable[[], DtlsConnection]) -> list[bytes]:
+        """The first flight of a client that waits for it; mostly nothing. After a check."""
+        if not self._begins_dtls or self._dtls is not None or self.established:
+            return []
+        self._dtls = connect()
+        return self._dtls.outgoing()
 
     def on_dtls(self, datagram: bytes, accept: Callable[[], DtlsConnection]) -> list[bytes]:
         """Answers of the handshake; `accept` begins it at the first datagram.

@@ -82,6 +82,8 @@ class Offer:
     ufrag: str
     password: str
     fingerprints: tuple[Fingerprint, ...]
+    setup: str
+    """Our part in DTLS: `passive` unless the client offered that, as FFmpeg does."""
 
     @property
     def audio(self) -> Media:
@@ -249,10 +251,12 @@ def _credentials(session: _Section, section: _Section) -> tuple[str, str]:
     return ufrag, password
 
 
-def _check_setup(session: _Section, section: _Section) -> None:
+def _setup(session: _Section, section: _Section) -> str:
+    """Our answer to a=setup (RFC 8842, 5.3): the client begins the handshake if it can."""
     setup = section.first("setup") or session.first("setup")
-    if setup not in ("actpass", "active"):
-        raise OfferInvalid("a=setup must be actpass (RFC 9725, 4.4.1): the server is passive.")
+    if setup not in ("actpass", "active", "passive"):
+        raise OfferInvalid("a=setup must be actpass, active or passive.")
+    return "active" if setup == "passive" else "passive"
 
 
 def _take(session: _Section, sections: list[_Section]) -> tuple[int, int]:
@@ -287,7 +291,6 @@ def parse_offer(text: str) -> Offer:
     session, sections = _sections(lines)
     taken, payload_type = _take(session, sections)
     section = sections[taken]
-    _check_setup(session, section)
     if not section.has("rtcp-mux"):
         raise OfferInvalid("a=rtcp-mux is required (RFC 9725, 4.4.1).")
     ufrag, password = _credentials(session, section)
@@ -303,6 +306,7 @@ def parse_offer(text: str) -> Offer:
         ufrag=ufrag,
         password=password,
         fingerprints=_fingerprints(session, section),
+        setup=_setup(session, section),
     )
 
 
@@ -314,15 +318,22 @@ def answer(offer: Offer, local: Local, *, session_id: int) -> str:
     if offer.bundled:
         lines.append(f"a=group:BUNDLE {offer.audio.mid}")
     for index, media in enumerate(offer.media):
-        lines += _taken(offer, local) if index == offer.taken else _refused(media)
+        taken = index == offer.taken
+        lines += _taken(offer, local) if taken else _refused(media, offer, local)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _refused(media: Media) -> list[str]:
-    """Port 0 (RFC 3264, 6); the section stays, because answers keep the offer's order."""
+def _refused(media: Media, offer: Offer, local: Local) -> list[str]:
+    """Port 0 (RFC 3264, 6); the section stays, because answers keep the offer's order.
+
+    GStreamer takes no answer of which a section, used or not, lacks DTLS and ICE.
+    """
     formats = " ".join(media.formats)
     lines = [f"m={media.kind} 0 {media.protocol} {formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
-    return lines + ([f"a=mid:{media.mid}"] if media.mid is not None else [])
+    lines += [f"a=mid:{media.mid}"] if media.mid is not None else []
+    if media.protocol not in _RTP_PROTOCOLS:
+        return lines
+    return lines + _dtls(offer, local) + _credentials_of(local)
 
 
 def _taken(offer: Offer, local: Local) -> list[str]:
@@ -335,8 +346,7 @@ def _taken(offer: Offer, local: Local) -> list[str]:
         "a=rtcp-mux",
         f"a=rtpmap:{number} opus/48000/2",
         f"a=fmtp:{number} minptime=10;useinbandfec=1",
-        f"a=fingerprint:sha-256 {local.fingerprint}",
-        "a=setup:passive",
+        *_dtls(offer, local),
     ]
     if offer.level_id:
         lines.append(f"a=extmap:{offer.level_id} {AUDIO_LEVEL_URI}")
@@ -345,8 +355,16 @@ def _taken(offer: Offer, local: Local) -> list[str]:
     return lines + _ice(local)
 
 
+def _dtls(offer: Offer, local: Local) -> list[str]:
+    return [f"a=fingerprint:sha-256 {local.fingerprint}", f"a=setup:{offer.setup}"]
+
+
+def _credentials_of(local: Local) -> list[str]:
+    return [f"a=ice-ufrag:{local.ufrag}", f"a=ice-pwd:{local.password}"]
+
+
 def _ice(local: Local) -> list[str]:
-    lines = [f"a=ice-ufrag:{local.ufrag}", f"a=ice-pwd:{local.password}"]
+    lines = _credentials_of(local)
     lines += [c.line(number) for number, c in enumerate(local.candidates)]
     return [*lines, "a=end-of-candidates"]
 

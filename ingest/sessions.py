@@ -117,6 +117,7 @@ def _from_json(session_id: str, data: dict[str, Any]) -> Peer:
         ufrag=remote_ufrag,
         password="",
         fingerprints=(),
+        setup="passive",
     )
     peer = Peer(
         session_id=session_id,

@@ -142,8 +142,8 @@ class SrtpSender:
         return bytes(self._session.protect_rtcp(packet))
 
 
-class DtlsServer:
-    """This process's certificate, and the passive side of handshakes with it."""
+class Dtls:
+    """This process's certificate, and handshakes with it."""
 
     def __init__(self) -> None:
         certificate = RTCCertificate.generateCertificate()
@@ -154,16 +154,27 @@ class DtlsServer:
         )
 
     def accept(self) -> "DtlsConnection":
-        return DtlsConnection(self._context)
+        """The passive side: waits for the client's first flight."""
+        return DtlsConnection(self._context, active=False)
+
+    def connect(self) -> "DtlsConnection":
+        """The active side: its first flight is in `outgoing` at once."""
+        return DtlsConnection(self._context, active=True)
 
 
 class DtlsConnection:
     """One handshake. Feed datagrams, send what `outgoing` gives, ask `established`."""
 
-    def __init__(self, context: SSL.Context) -> None:
+    def __init__(self, context: SSL.Context, *, active: bool) -> None:
+        self._active = active
         self._ssl = SSL.Connection(context)
-        self._ssl.set_accept_state()
         self._ssl.set_ciphertext_mtu(_DTLS_MTU)
+        if active:
+            self._ssl.set_connect_state()
+            with contextlib.suppress(SSL.WantReadError):
+                self._ssl.do_handshake()
+        else:
+            self._ssl.set_accept_state()
         self.established = False
         self.closed = False
 
@@ -185,7 +196,7 @@ class DtlsConnection:
             if self.established:
                 self.closed = True
             else:
-                raise DtlsError("handshake failed") from error
+                raise DtlsError(f"handshake failed, {_reason(error)}") from error
 
     def outgoing(self) -> list[bytes]:
         """The datagrams to send now: whole DTLS records, none cut in two."""
@@ -226,16 +237,22 @@ class DtlsConnection:
         return certificate_digest(certificate, algorithm)
 
     def export_keys(self) -> SrtpKeys:
-        """The SRTP keys of both directions; we are the DTLS server (RFC 5764, 4.2)."""
+        """The SRTP keys of both directions; the DTLS client's come first (RFC 5764, 4.2)."""
         name = self._ssl.get_selected_srtp_profile().decode()
         profile = _profile(name)
         size = 2 * (profile.key_length + profile.salt_length)
         material = self._ssl.export_keying_material(_EXPORTER_LABEL, size)
         return SrtpKeys(
             profile=name,
-            receive=profile.get_key_and_salt(material, 0),
-            send=profile.get_key_and_salt(material, 1),
+            receive=profile.get_key_and_salt(material, int(self._active)),
+            send=profile.get_key_and_salt(material, int(not self._active)),
         )
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's own words for it, like "wrong curve"; nothing of either side."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(entry[-1]) for entry in queue) or type(error).__name__
 
 
 def split_records(data: bytes) -> list[bytes]:

@@ -27,14 +27,18 @@ def check(
 
 
 class Client:
-    """DTLS client; after `established`, encrypts what it is told to say."""
+    """A speaker's DTLS; after `established`, encrypts what it is told to say."""
 
-    def __init__(self, profiles: slice = slice(None)) -> None:
+    def __init__(self, profiles: slice = slice(None), *, active: bool = True) -> None:
         certificate = RTCCertificate.generateCertificate()
         self.fingerprints = {f.algorithm: f.value for f in certificate.getFingerprints()}
         self._profiles = SRTP_PROFILES[profiles]
         self._ssl = SSL.Connection(certificate._create_ssl_context(self._profiles))
-        self._ssl.set_connect_state()
+        self._active = active
+        if active:
+            self._ssl.set_connect_state()
+        else:
+            self._ssl.set_accept_state()
         self.established = False
         self.farewell = False
         self._srtp: pylibsrtp.Session | None = None
@@ -88,8 +92,8 @@ class Client:
             )
             return pylibsrtp.Session(policy)
 
-        self._srtp = session(0, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        self._hears = session(1, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        self._srtp = session(int(not self._active), pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        self._hears = session(int(self._active), pylibsrtp.Policy.SSRC_ANY_INBOUND)
 
     def rtp(
         self,

@@ -97,6 +97,25 @@ async def test_a_session_from_check_to_packet(served: Served, caller: Caller) ->
     assert len(served.drains) < served.endpoint.datagrams, "many datagrams a drain"
 
 
+async def test_a_client_that_waits_for_the_handshake_is_called(served: Served) -> None:
+    """As FFmpeg does: a=setup:passive."""
+    caller = Caller(served.endpoint.port, Client(active=False))
+    peer = make_peer(caller.client, setup="passive")
+    served.endpoint.add(peer)
+    caller.knock(peer)
+
+    def step() -> bool:
+        caller.send(*caller.client.step([d for d in caller.received() if d[0] >= 20]))
+        return caller.client.established and peer.established
+
+    await eventually(step)
+    kept = Kept()
+    peer.sink, peer.kept = kept, True
+    caller.send(caller.client.rtp(1))
+    await eventually(lambda: kept.packets)
+    caller.socket.close()
+
+
 async def test_dtls_and_media_of_strangers_are_not_answered(served: Served, caller: Caller) -> None:
     peer = make_peer(caller.client)
     served.endpoint.add(peer)

@@ -18,14 +18,14 @@ from ingest.peer import (
 )
 from ingest.rtcp import ReceiverReport, SenderReport, pack_sender_report, parse
 from ingest.sdp import parse_offer
-from ingest.webrtc import BindingRequest, DtlsError, DtlsServer, PacketBuffer
+from ingest.webrtc import BindingRequest, Dtls, DtlsError, PacketBuffer
 from tests.ingest.client import Client, check
 from tests.ingest.offers import CHROME, FINGERPRINT
 from tests.ingest.receiving import eventually
 
 HERE = ("192.0.2.1", 1000)
 THERE = ("192.0.2.2", 2000)
-SERVER = DtlsServer()
+SERVER = Dtls()
 
 
 class Kept:
@@ -38,9 +38,10 @@ class Kept:
         self.packets.append((ssrc, packet))
 
 
-def make_peer(client: Client | None = None, *, more: str = "") -> Peer:
+def make_peer(client: Client | None = None, *, more: str = "", setup: str = "actpass") -> Peer:
     shown = client.fingerprints["sha-256"] if client is not None else FINGERPRINT
-    offer = parse_offer(CHROME.replace(FINGERPRINT, shown).replace("a=mid:0", f"{more}a=mid:0"))
+    text = CHROME.replace(FINGERPRINT, shown).replace("setup:actpass", f"setup:{setup}")
+    offer = parse_offer(text.replace("a=mid:0", f"{more}a=mid:0"))
     return Peer(
         session_id="s",
         room_id=uuid4(),

@@ -133,8 +133,8 @@ def test_not_acceptable(changed: str, to: str, why: str) -> None:
     [
         ("v=0", "v=1", "v=0"),
         ("a=rtcp-mux\r\n", "", "rtcp-mux"),
-        ("a=setup:actpass", "a=setup:passive", "actpass"),
-        ("a=setup:actpass", "", "actpass"),
+        ("a=setup:actpass", "a=setup:holdconn", "a=setup"),
+        ("a=setup:actpass", "", "a=setup"),
         ("a=ice-ufrag:Wqx3", "a=ice-ufrag:W q", "ice-ufrag"),
         ("a=ice-pwd:aaaa", "a=ice-pwx:aaaa", "ice-pwd"),
         ("sha-256", "sha-1", "fingerprint"),
@@ -213,3 +213,12 @@ def test_candidates_fall_in_priority_and_name_their_family() -> None:
     six = Candidate("2001:db8::1", 1)
     assert six.family == "IP6"
     assert int(six.line(1).split()[3]) < int(six.line(0).split()[3])
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [("actpass", "passive"), ("active", "passive"), ("passive", "active")],
+)
+def test_the_client_begins_the_handshake_if_it_can(offered: str, answered: str) -> None:
+    offer = parse_offer(CHROME.replace("setup:actpass", f"setup:{offered}"))
+    assert f"a=setup:{answered}\r\n" in answer(offer, LOCAL, session_id=1)
