@@ -11,14 +11,14 @@ from OpenSSL import SSL
 from ingest.endpoint import Dropped
 from ingest.peer import HANDSHAKE_SECONDS, Peer
 from ingest.receiver import MAX_PENDING
-from ingest.webrtc import DtlsError, DtlsServer
+from ingest.webrtc import Dtls, DtlsError
 from tests.hostile.arena import EVE, Arena, Knocker, Voice, growth_kb
 from tests.hostile.test_stun import mutated
 from tests.ingest.client import Client
 from tests.ingest.receiving import eventually
 from tests.ingest.test_peer import HERE, hear, knock, make_peer, shake_hands
 
-SERVER = DtlsServer()
+SERVER = Dtls()
 RECORD = 13
 HANDSHAKE = 12
 FIRST = 40
