@@ -1,9 +1,7 @@
 """One recording from its journal to its manifest: timelines, tracks, mix, gaps.
 
-Everything follows from the journal: the cut moves in steps of 100 ms of the room's clock,
-half a second behind the arrivals, and up to 1.5 s while a speaker's packets are late. A
-restarted packager reads the journal from the start, which decodes nothing, and goes on
-writing where the manifest ends.
+Everything follows from the journal. A restarted packager reads it from the start, which
+decodes nothing, and goes on writing where the manifest ends.
 """
 
 import logging
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ingest.aac import BIT_RATE, CODEC, audio_specific_config
+from ingest.cut import Cut
 from ingest.fmp4 import aac_entry, init_segment, opus_entry
 from ingest.folders import Folders
 from ingest.gaps import LISTED, Missing, SpeakerGaps, without
@@ -41,18 +40,6 @@ from ingest.voice import Sound
 log = logging.getLogger(__name__)
 
 MIX: Final = "mix"
-TICK_US: Final = 100_000
-CUT_DELAY_US: Final = 500_000
-LONGEST_DELAY_US: Final = 1_500_000
-"""How far the cut stays behind for a speaker whose packets have stopped, as on a mobile network.
-
-A second more than usual: with segments of 2 s, playlists still change within 1.5 target
-durations (RFC 8216, 6.2.2).
-"""
-
-PATIENCE_US: Final = 2_000_000
-"""Whoever has sent nothing for so long is not waited for any more."""
-
 GRACE_US: Final = 500_000
 """How long the room's clock waits for the journal: after it, silence is mixed.
 
@@ -99,10 +86,7 @@ class Packager:
         self._caught_up = False
         self._limit_us: int | None = None
         self._arrived_us = 0
-        self._tick_us = 0
-        self.horizon = 0
-        """Room position up to which everything is placed and mixed: what comes later is late."""
-
+        self._cut = Cut()
         self._down_since_us: int | None = None
 
     @property
@@ -110,9 +94,14 @@ class Packager:
         return self._spool.written.ended is not None
 
     @property
+    def horizon(self) -> int:
+        """Room position up to which everything is placed and mixed."""
+        return self._cut.horizon
+
+    @property
     def waits(self) -> bool:
         """Whether the wall clock moves the cut, because nothing has arrived for a while."""
-        return self._tick_us > self._arrived_us
+        return self._cut.room_us > self._arrived_us
 
     def step(self, wall_us: int) -> bool:
         """Reads on and writes what is due at Unix time `wall_us`; whether more waits to be read."""
@@ -279,25 +268,12 @@ class Packager:
         self._list_gap(None, GapCause.OFF_THE_RECORD, start_ms, until_ms)
 
     def _tick_until(self, room_us: int, *, waited_us: int = 0) -> None:
-        while self._tick_us + TICK_US <= room_us:
-            self._tick_us += TICK_US
-            due = _to_samples(self._tick_us - CUT_DELAY_US)
-            longest = _to_samples(self._tick_us + waited_us - LONGEST_DELAY_US)
-            given_up = _to_samples(self._tick_us + waited_us - PATIENCE_US)
-            self._cut(max(self._awaited(due, longest, given_up), self.horizon))
+        timelines = [track.timeline for track in self._tracks.values()]
+        for horizon in self._cut.move(room_us, timelines, waited_us=waited_us):
+            self._write_until(horizon)
 
-    def _awaited(self, due: int, longest: int, given_up: int) -> int:
-        """`due`, or as far as has come of a speaker who just stopped sending, from `longest` on.
-
-        Those whose packets end before `given_up` are not waited for: silence costs one wait.
-        """
-        ends = [track.timeline.arrived_until() for track in self._tracks.values()]
-        awaited = [end for end in ends if end is not None and given_up < end < due]
-        return max(min(awaited, default=due), longest)
-
-    def _cut(self, horizon: int) -> None:
+    def _write_until(self, horizon: int) -> None:
         """Everything before `horizon` is placed, mixed, and written where a segment is full."""
-        self.horizon = horizon
         for track in self._tracks.values():
             for placed in track.timeline.advance(horizon):
                 self._keep(track, placed)

@@ -3,24 +3,29 @@
 Packets wait in a buffer until the cut reaches them, which solves reordering; what comes after
 the cut is dropped and counted. Where a speaker reconnects or the RTP clock jumps, a new epoch
 with its own clock follows on the same track. Positions are samples at 48 kHz since go-live.
+
+Packets that touch in RTP time touch on the track. Where the sender's clock has moved them by
+more than FREE from where the room's clock wants them, the next silence or hole is made longer
+or shorter; only one slot's error is corrected within words.
 """
 
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
-from heapq import heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from ingest.journal import NO_LEVEL, Packet
-from ingest.opus import GRID, is_tiny, packet_samples
-from ingest.rtpclock import JUMP, DelayClock, Unwrapper
+from ingest.opus import GRID, LOOKAHEAD, RATE, is_tiny, packet_samples
+from ingest.rtpclock import JUMP, LATE, SETTLE, DelayClock
 
-DRIFT: Final = 480
-"""Error (10 ms) above which the placement is corrected inside silence."""
+FREE: Final = GRID
+"""Error (2.5 ms) above which the placement is corrected inside silence, and after a hole."""
 
-DRIFT_FORCED: Final = 2880
-"""Error (60 ms) above which it is corrected wherever it is."""
+FORCED: Final = 960
+"""Error (20 ms, one slot) above which it is corrected wherever it is."""
 
 SNAP: Final = 240
-"""Packets that follow each other in sequence touch when they would miss by up to 5 ms."""
+"""Packets whose RTP times miss each other by up to 5 ms touch; clients round their times."""
 
 QUIET_LEVEL: Final = 70
 """-70 dBov: where 10 ms more or less are not heard."""
@@ -29,9 +34,12 @@ MAX_DROPOUT: Final = 3000
 MAX_MISORDER: Final = 1000
 """A sequence number outside of these is another sequence (RFC 3550, A.1, with 2.5 ms in mind)."""
 
+FALLING: Final = RATE // 20
+LONGEST_HOLD: Final = 4 * RATE
+"""A late epoch waits while its delay falls by 50 ms in half a second: a queue drains."""
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+
+class Placed(NamedTuple):
     """A packet with its place; `lost` samples before it went missing on the way."""
 
     stream: int
@@ -47,7 +55,7 @@ class Placed:
 
     @property
     def is_quiet(self) -> bool:
-        return _is_quiet(self.level, self.payload)
+        return is_quiet(self.level, self.payload)
 
 
 @dataclass(slots=True)
@@ -62,43 +70,83 @@ class Counts:
     cut: int = 0
 
 
-def _is_quiet(level: int, payload: bytes) -> bool:
+def is_quiet(level: int, payload: bytes) -> bool:
     """Nobody hears such a packet: DTX, digital silence, or a level of at most -70 dBov."""
     return (level != NO_LEVEL and level >= QUIET_LEVEL) or is_tiny(payload)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
+    """Sequence number and RTP time are extended: they never wrap."""
+
+    seq: int
     time: int
     samples: int
     packet: Packet
-
-    @property
-    def quiet(self) -> bool:
-        return _is_quiet(self.packet.level, self.packet.payload)
 
 
 class _Epoch:
     """One unbroken run of sequence numbers and RTP time of one stream."""
 
+    __slots__ = (
+        "arrival",
+        "clock",
+        "end",
+        "held_offset",
+        "held_since",
+        "held_until",
+        "last_end",
+        "last_seq",
+        "missing",
+        "next_seq",
+        "place",
+        "seq",
+        "strange",
+        "waiting",
+    )
+
     def __init__(self) -> None:
-        self.seqs = Unwrapper(16)
-        self.times = Unwrapper(32)
         self.clock = DelayClock()
-        self.order: list[int] = []
-        self.waiting: dict[int, _Waiting] = {}
-        self.missing: set[int] = set()
-        self.last_seq: int | None = None
-        self.last_end = 0
-        self.newest_end: int | None = None
-        self.offset: int | None = None
+        self.waiting: deque[_Waiting] = deque()
+        """In the order of sequence numbers."""
+
+        self.seq = 0
+        self.end = 0
+        """Of the newest packet: extended sequence number, RTP time after it; 0 before any."""
+
+        self.arrival = 0
+        self.next_seq = -1
+        """The 16 bits of the sequence number that follows in order."""
+
         self.strange: int | None = None
+        self.last_seq = 0
+        """Of the last packet that was placed, 0 before any; `last_end` is the RTP time after it."""
+
+        self.last_end = 0
+        self.place = 0
+        """Where on the track a packet begins that follows it seamlessly."""
+
+        self.missing: set[int] = set()
+        self.held_since: int | None = None
+        self.held_until = 0
+        self.held_offset = 0
+
+    def extended_seq(self, seq: int) -> int:
+        if not self.seq:
+            return seq + 0x10000
+        delta = (seq - self.seq) & 0xFFFF
+        return self.seq + (delta if delta < 0x8000 else delta - 0x10000)
+
+    def extended_time(self, time: int) -> int:
+        if not self.seq:
+            return time + 0x1_0000_0000
+        delta = (time - self.end) & 0xFFFF_FFFF
+        return self.end + (delta if delta < 0x8000_0000 else delta - 0x1_0000_0000)
 
     def broken_by(self, packet: Packet) -> bool:
         """Whether the sequence restarted: two strange numbers in a row (RFC 3550, A.1)."""
-        if self.seqs.highest is None:
+        if not self.seq:
             return False
-        delta = self.seqs.peek(packet.seq) - self.seqs.highest
+        delta = self.extended_seq(packet.seq) - self.seq
         if -MAX_MISORDER <= delta <= MAX_DROPOUT:
             self.strange = None
             return False
@@ -107,42 +155,70 @@ class _Epoch:
         return again
 
     def jumped(self, seq: int, time: int, arrival: int, samples: int) -> bool:
-        """Whether a newer packet's RTP time contradicts its arrival beyond any network."""
-        if self.seqs.highest is None or seq <= self.seqs.highest:
+        """Whether a newer packet's RTP time contradicts its arrival beyond any network.
+
+        Ahead, by its own step only: a burst after a stall is no jump.
+        """
+        if not self.seq or seq <= self.seq:
             return False
-        backwards = self.times.highest is not None and time <= self.times.highest - JUMP
-        return backwards or abs(self.clock.lateness(arrival, time + samples)) > JUMP
+        step = time - self.end
+        missing = (seq - self.seq - 1) * samples
+        ahead = step - missing - max(arrival - self.arrival, 0) > JUMP
+        return step <= -JUMP or ahead or self.clock.lateness(arrival, time + samples) > JUMP
 
-    def head(self) -> _Waiting:
-        return self.waiting[self.order[0]]
+    def take(self, waiting: _Waiting, arrival: int) -> None:
+        """Any packet that is new, in its order."""
+        seq, time, samples, _ = waiting
+        self.clock.observe(arrival, time + samples)
+        self._hold_on(arrival)
+        if seq > self.seq:
+            self.seq, self.end, self.arrival = seq, time + samples, arrival
+            self.next_seq = (seq + 1) & 0xFFFF
+        if not self.waiting or seq > self.waiting[-1].seq:
+            self.waiting.append(waiting)
+        else:
+            self.waiting.insert(bisect_left(self.waiting, seq, key=_waiting_seq), waiting)
 
-    def head_start(self) -> int:
-        return _on_grid(self.head().time + self.placed_at())
+    def holds(self, seq: int) -> bool:
+        at = bisect_left(self.waiting, seq, key=_waiting_seq)
+        return at < len(self.waiting) and self.waiting[at].seq == seq
+
+    def hold(self, arrival: int) -> None:
+        """Begun by a packet that is very late: the next ones tell a burst from a clock's jump."""
+        self.held_since, self.held_until = arrival, arrival + SETTLE
+
+    def _hold_on(self, arrival: int) -> None:
+        if self.held_since is None:
+            return
+        if self.clock.offset < self.held_offset - FALLING or self.held_since == arrival:
+            self.held_offset = self.clock.offset
+            self.held_until = min(arrival + SETTLE, self.held_since + LONGEST_HOLD)
+
+    def start(self, cursor: int) -> int:
+        """Where the first that waits begins."""
+        seq, time, _, packet = self.waiting[0]
+        if self.last_seq and seq == self.last_seq + 1 and abs(time - self.last_end) <= SNAP:
+            error = self.clock.offset + time - self.place
+            if -FREE <= error <= FREE:
+                return self.place
+            if abs(error) <= FORCED and not is_quiet(packet.level, packet.payload):
+                return self.place
+            return _on_grid(time + self.clock.offset)
+        start = _on_grid(time + self.clock.offset)
+        return cursor if start < cursor <= start + SNAP else start
 
     def withhold(self, stream: int, until: int) -> None:
         """Drops what waits and ends after `until`."""
-        kept = {
-            seq: waiting
-            for seq, waiting in self.waiting.items()
-            if waiting.packet.stream != stream
-            or _on_grid(waiting.time + self.placed_at()) + waiting.samples <= until
-        }
-        self.waiting, self.order = kept, sorted(kept)
+        offset = self.clock.offset
+        self.waiting = deque(
+            w
+            for w in self.waiting
+            if w.packet.stream != stream or _on_grid(w.time + offset) + w.samples <= until
+        )
 
-    def placed_at(self) -> int:
-        """Room position of RTP time 0."""
-        return self.clock.offset if self.offset is None else self.offset
 
-    def correct(self, head: _Waiting, cursor: int) -> None:
-        """Follows the clock where nobody hears it: in silence, or after a hole."""
-        target = self.clock.offset
-        if self.offset is None:
-            self.offset = target
-        error = abs(target - self.offset)
-        if error <= DRIFT:
-            return
-        if error > DRIFT_FORCED or head.time + self.offset > cursor + SNAP or head.quiet:
-            self.offset = target
+def _waiting_seq(waiting: _Waiting) -> int:
+    return waiting.seq
 
 
 def _on_grid(position: int) -> int:
@@ -157,6 +233,7 @@ class TrackTimeline:
         self.cursor = 0
         """End of the last packet that was placed."""
 
+        self._arrival = 0
         self._epochs: list[_Epoch] = []
         self._current: dict[int, _Epoch] = {}
 
@@ -180,24 +257,39 @@ class TrackTimeline:
         if epoch is None or not samples:
             self.counts.malformed += 1
             return
+        arrival = self._arrival = room_us * 48 // 1000
+        if packet.seq == epoch.next_seq and epoch is self._epochs[-1]:
+            # The common case, whole: next in sequence, on time, in the clock's running second.
+            end = epoch.end + (packet.timestamp - epoch.end & 0xFFFF_FFFF) + samples
+            clock = epoch.clock
+            delay = arrival - end - LOOKAHEAD
+            if 0 <= delay - clock.offset <= LATE and arrival < clock.bucket_end:
+                if delay < clock.lowest:
+                    clock.lowest = delay
+                epoch.seq = seq = epoch.seq + 1
+                epoch.next_seq = seq + 1 & 0xFFFF
+                epoch.end, epoch.arrival, epoch.strange = end, arrival, None
+                epoch.waiting.append(_Waiting(seq, end - samples, samples, packet))
+                self.counts.received += 1
+                return
+        self._take(epoch, packet, samples, arrival)
+
+    def _take(self, epoch: _Epoch, packet: Packet, samples: int, arrival: int) -> None:
         if epoch.broken_by(packet):
             epoch = self._restart(packet.stream)
         elif epoch.strange is not None:
             self.counts.malformed += 1
             return
-        arrival = room_us * 48 // 1000
-        seq, time = epoch.seqs.peek(packet.seq), epoch.times.peek(packet.timestamp)
+        seq, time = epoch.extended_seq(packet.seq), epoch.extended_time(packet.timestamp)
         if epoch.jumped(seq, time, arrival, samples):
+            late = time > epoch.end - JUMP
             epoch = self._restart(packet.stream)
-            seq, time = epoch.seqs.peek(packet.seq), epoch.times.peek(packet.timestamp)
+            seq, time = epoch.extended_seq(packet.seq), epoch.extended_time(packet.timestamp)
+            if late:
+                epoch.hold(arrival)
         if self._is_past(epoch, seq) or self._is_superseded(epoch):
             return
-        epoch.seqs.accept(seq)
-        epoch.times.accept(time)
-        epoch.clock.observe(arrival, time + samples)
-        epoch.newest_end = max(time + samples, epoch.newest_end or 0)
-        epoch.waiting[seq] = _Waiting(time, samples, packet)
-        heappush(epoch.order, seq)
+        epoch.take(_Waiting(seq, time, samples, packet), arrival)
         self.counts.received += 1
 
     def _restart(self, stream: int) -> _Epoch:
@@ -205,11 +297,11 @@ class TrackTimeline:
         return self._current[stream]
 
     def _is_past(self, epoch: _Epoch, seq: int) -> bool:
-        if seq in epoch.waiting:
-            self.counts.duplicate += 1
-            return True
-        if epoch.last_seq is None or seq > epoch.last_seq:
+        if seq > epoch.seq:
             return False
+        if seq > epoch.last_seq:
+            self.counts.duplicate += (held := epoch.holds(seq))
+            return held
         if seq in epoch.missing:
             epoch.missing.discard(seq)
             self.counts.late += 1
@@ -223,83 +315,77 @@ class TrackTimeline:
             return False
         later = self._epochs[self._epochs.index(epoch) + 1 :]
         current = set(map(id, self._current.values()))
-        superseded = any(e.last_seq is not None and id(e) in current for e in later)
+        superseded = any(e.last_seq and id(e) in current for e in later)
         self.counts.cut += superseded
         return superseded
 
     def arrived_until(self) -> int | None:
         """Where the newest packet of those streams ends that may send more; None without any."""
-        ends = [
-            epoch.newest_end + epoch.placed_at()
-            for epoch in self._current.values()
-            if epoch.newest_end is not None
-        ]
+        ends = [epoch.end + epoch.clock.offset for epoch in self._current.values() if epoch.seq]
         return max(ends, default=None)
 
     def next_start(self) -> int | None:
         """Where the packet begins that is placed next; None when nothing waits."""
-        epoch = self._next_epoch()
-        return None if epoch is None else epoch.head_start()
+        epoch = self._next_epoch(ending=False)
+        return None if epoch is None else epoch.start(self.cursor)
 
     def advance(self, horizon: int | None) -> list[Placed]:
         """Places all packets that end at or before `horizon`; all that wait when it is None."""
         placed: list[Placed] = []
-        while (epoch := self._next_epoch()) is not None:
-            head = epoch.head()
-            if horizon is not None and epoch.head_start() + head.samples > horizon:
+        while (epoch := self._next_epoch(ending=horizon is None)) is not None:
+            start = epoch.start(self.cursor)
+            if horizon is not None and start + epoch.waiting[0].samples > horizon:
                 break
-            if (packet := self._place(epoch)) is not None:
+            if (packet := self._place(epoch, start)) is not None:
                 placed.append(packet)
         return placed
 
-    def _next_epoch(self) -> _Epoch | None:
+    def _next_epoch(self, *, ending: bool) -> _Epoch | None:
         """Whose head comes first; of two that overlap, the later epoch's."""
-        ready = [epoch for epoch in self._epochs if epoch.order]
-        if not ready:
-            return None
-        first = min(ready, key=_Epoch.head_start) if len(ready) > 1 else ready[0]
-        for epoch in ready[ready.index(first) + 1 :]:
-            if epoch.head_start() < first.head_start() + first.head().samples:
-                first = epoch
-        return first
+        ready = [
+            epoch
+            for epoch in self._epochs
+            if epoch.waiting and (ending or epoch.held_until <= self._arrival)
+        ]
+        if len(ready) < 2:
+            return ready[0] if ready else None
+        starts = [epoch.start(self.cursor) for epoch in ready]
+        at = starts.index(min(starts))
+        for later in range(at + 1, len(ready)):
+            if starts[later] < starts[at] + ready[at].waiting[0].samples:
+                at = later
+        return ready[at]
 
-    def _place(self, epoch: _Epoch) -> Placed | None:
-        seq = heappop(epoch.order)
-        head = epoch.waiting.pop(seq)
-        epoch.correct(head, self.cursor)
-        lost = self._count_missing(epoch, seq, head)
-        follows = epoch.last_seq is not None and seq == epoch.last_seq + 1
-        epoch.last_seq, epoch.last_end = seq, head.time + head.samples
-        start = _on_grid(head.time + (epoch.offset or 0))
-        if follows and abs(start - self.cursor) <= SNAP:
-            start = self.cursor
+    def _place(self, epoch: _Epoch, start: int) -> Placed | None:
+        seq, time, samples, packet = epoch.waiting.popleft()
+        lost = 0
+        if epoch.last_seq and seq != epoch.last_seq + 1:
+            lost = self._count_missing(epoch, seq, time)
+        epoch.last_seq, epoch.last_end, epoch.place = seq, time + samples, start + samples
         if start < self.cursor:
             self.counts.cut += 1
             return None
-        self._supersede(epoch)
+        if epoch is not self._epochs[0]:
+            self._supersede(epoch)
         lost = min(lost, start - self.cursor)
-        self.cursor = start + head.samples
-        packet = head.packet
-        return Placed(packet.stream, start, head.samples, packet.level, packet.payload, lost)
+        self.cursor = start + samples
+        return Placed(packet.stream, start, samples, packet.level, packet.payload, lost)
 
-    def _count_missing(self, epoch: _Epoch, seq: int, head: _Waiting) -> int:
+    def _count_missing(self, epoch: _Epoch, seq: int, time: int) -> int:
         """Counts the hole before `seq`; its length in samples where packets were lost."""
-        if epoch.last_seq is None or seq == epoch.last_seq + 1:
-            return 0
-        epoch.missing = set(range(max(epoch.last_seq + 1, seq - MAX_MISORDER), seq))
+        first = max(epoch.last_seq + 1, seq - MAX_MISORDER)
+        epoch.missing = {s for s in epoch.missing if s >= seq - MAX_MISORDER}
+        epoch.missing.update(range(first, seq))
         self.counts.lost += seq - epoch.last_seq - 1
-        return max(head.time - epoch.last_end, 0)
+        return max(time - epoch.last_end, 0)
 
     def _supersede(self, epoch: _Epoch) -> None:
         """Earlier epochs are over once a later one plays."""
-        at = self._epochs.index(epoch)
-        for earlier in self._epochs[:at]:
-            self.counts.cut += len(earlier.order)
-            earlier.order.clear()
+        for earlier in self._epochs[: self._epochs.index(epoch)]:
+            self.counts.cut += len(earlier.waiting)
             earlier.waiting.clear()
-        if at:
-            self._drop_finished()
+        self._drop_finished()
 
     def _drop_finished(self) -> None:
         current = set(map(id, self._current.values()))
-        self._epochs = [e for e in self._epochs if e.order or id(e) in current]
+        self._epochs = [e for e in self._epochs if e.waiting or id(e) in current]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingest.journal import NO_LEVEL, Packet
 from ingest.opus import GRID, LOOKAHEAD, RATE, SILENCE
-from ingest.timeline import DRIFT, SNAP, Placed, TrackTimeline
+from ingest.timeline import FORCED, FREE, SNAP, Placed, TrackTimeline
 
 CUT = RATE // 2
 TOCS = {120: 0xE0, 480: 0xF0, 960: 0xF8, 1920: 0xF9, 2880: 0xFB}
@@ -130,7 +130,7 @@ def test_loss_reordering_and_duplicates(
     assert (counts.received, counts.duplicate, counts.late) == (len(kept), doubles, 0)
     assert counts.lost == 300 - len(kept)
     assert len(placed) + counts.cut == len(kept)
-    assert counts.cut == 0 or jitter * RATE > DRIFT
+    assert counts.cut == 0 or jitter * RATE > FREE
     first = min(pushed, key=lambda s: s.truth)
     assert placed[0].start - first.truth <= jitter * RATE + GRID
 
@@ -174,19 +174,20 @@ def test_drift_is_corrected_in_silence_only(drift: float) -> None:
     timeline = track()
     placed = play(timeline, sent)
     check_order(placed)
-    assert len(placed) >= 30_000 - 10
+    assert len(placed) + timeline.counts.cut == 30_000
+    assert timeline.counts.cut <= 40, "one quiet packet for each 2.5 ms"
     after_talk = [b.start - a.end for a, b in pairwise(placed) if b.level < 70]
     moved = [b.start - a.end for a, b in pairwise(placed) if b.level < 70 and a.level < 70]
     assert set(moved) == {0}
     assert max(after_talk) <= 960
-    assert abs(placed[-1].start - sent[-1].truth) <= DRIFT + 240
+    assert abs(placed[-1].start - sent[-1].truth) <= FREE + 240
 
 
 def test_drift_without_any_silence_is_corrected_at_60_ms() -> None:
     sent = stream(30_000, drift=150e-6)
     placed = play(track(), sent)
     check_order(placed)
-    assert abs(placed[-1].start - sent[-1].truth) <= 60 * 48 + 240
+    assert abs(placed[-1].start - sent[-1].truth) <= FORCED + 240
 
 
 def test_a_reconnect_goes_on_at_the_rooms_clock() -> None:
