@@ -38,6 +38,10 @@ def frame_samples(toc: int) -> int:
     return _CELT[config & 3]
 
 
+TOC_SAMPLES: Final = tuple((1, 2, 2, 0)[toc & 3] * frame_samples(toc) for toc in range(256))
+"""Length of a packet by its first byte; 0 where the second byte counts the frames."""
+
+
 def packet_samples(payload: bytes) -> int:
     """Length of a packet, 120 to 5760; 0 when it is malformed (RFC 6716, 3.4, R1 and R5)."""
     if not payload:

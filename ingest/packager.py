@@ -163,20 +163,17 @@ class Packager:
     def _feed(self, batch: Batch) -> None:
         """Packets first, then the cut: a drain that came late still finds its place."""
         self._arrived_us = batch.room_us
+        tracks, room_us = self._stream_tracks, batch.room_us
         for record in batch.records:
             if isinstance(record, Packet):
-                self._on_packet(record, batch.room_us)
+                if (track := tracks.get(record.stream)) is not None:
+                    track.timeline.push(record, room_us)
             else:
                 self._on_event(record, batch.room_us)
             if self.ended:
                 return
         self._end_of_outage(batch.room_us / 1000)
         self._tick_until(batch.room_us)
-
-    def _on_packet(self, packet: Packet, room_us: int) -> None:
-        track = self._stream_tracks.get(packet.stream)
-        if track is not None:
-            track.timeline.push(packet, room_us)
 
     def _on_event(self, event: Event, room_us: int) -> None:
         match from_event(event):
@@ -275,8 +272,7 @@ class Packager:
     def _write_until(self, horizon: int) -> None:
         """Everything before `horizon` is placed, mixed, and written where a segment is full."""
         for track in self._tracks.values():
-            for placed in track.timeline.advance(horizon):
-                self._keep(track, placed)
+            self._keep(track, track.timeline.advance(horizon))
         if self._mix is not None:
             self._mix.advance(self._complete_until(horizon))
         media = self._spans.media_at(horizon)
@@ -292,26 +288,33 @@ class Packager:
         starts = [track.timeline.next_start() for track in self._tracks.values()]
         return min([horizon, *(start for start in starts if start is not None)])
 
-    def _keep(self, track: _Track, placed: Placed) -> None:
-        if placed.start - track.end >= LISTED:
-            self._list_missing(track, track.gaps.before(placed))
-        track.end, track.gaps.last = placed.end, placed
-        media = self._spans.place(placed.start, placed.end)
-        if media is None:
-            return
-        track.writer.add(media, placed.samples, placed.payload)
-        if self._mix is None:
-            return
-        level = NO_LEVEL if placed.stream in self._level_less else placed.level
+    def _keep(self, track: _Track, placed: list[Placed]) -> None:
+        """Puts packets on their track and into the mix, but for what is off the record."""
+        media_of, add = self._spans.place, track.writer.add
+        for packet in placed:
+            start, samples = packet.start, packet.samples
+            end = start + samples
+            if start - track.end >= LISTED:
+                self._list_missing(track, track.gaps.before(packet))
+            track.end, track.gaps.last = end, packet
+            media = media_of(start, end)
+            if media is None:
+                continue
+            add(media, samples, packet.payload)
+            if self._mix is not None:
+                self._mix_in(track, packet, media)
+
+    def _mix_in(self, track: _Track, packet: Placed, media: int) -> None:
+        level = NO_LEVEL if packet.stream in self._level_less else packet.level
         self._mixer.add(
             Sound(
                 speaker=track.participant_id,
-                stream=placed.stream,
+                stream=packet.stream,
                 start=media,
-                samples=placed.samples,
+                samples=packet.samples,
                 level=level,
-                payload=placed.payload,
-                lost=placed.lost,
+                payload=packet.payload,
+                lost=packet.lost,
             )
         )
 
@@ -350,8 +353,7 @@ class Packager:
         last = self._spans.current
         self._spans.finish(room_ms, settled=self.horizon)
         for track in self._tracks.values():
-            for placed in track.timeline.advance(None):
-                self._keep(track, placed)
+            self._keep(track, track.timeline.advance(None))
             track.writer.finish()
         self._end_of_outage(room_ms)
         for track in self._tracks.values():

@@ -36,19 +36,30 @@ JUMP: Final = 2 * RATE
 class DelayClock:
     """`offset` + RTP time = position on the room's clock, both in samples.
 
-    Packets whose delay lies between `offset` and `offset` + LATE and that arrive before
-    `bucket_end` may be told by `lowest = min(lowest, delay)` alone: the fast path.
+    A packet that arrives before `calm_until` with a delay between `offset` and `offset` + LATE
+    may be told by `lowest = min(lowest, delay)` alone, which is what most of them are.
     """
 
-    __slots__ = ("_buckets", "_late", "_until_slope", "bucket_end", "drift", "lowest", "offset")
+    __slots__ = (
+        "_bucket_end",
+        "_buckets",
+        "_late",
+        "_until_slope",
+        "calm_until",
+        "drift",
+        "lowest",
+        "offset",
+    )
 
     def __init__(self) -> None:
         self.offset = 0
         self.drift = 0.0
         """Samples by which the offset moves in each sample: the sender's clock error."""
 
-        self.bucket_end = 0
-        """When the running bucket is over; 0 before the first packet."""
+        self.calm_until = 0
+        """When the running bucket is over; 0 before the first packet and while some are late."""
+
+        self._bucket_end = 0
 
         self.lowest = 0
         """Least delay of the running bucket."""
@@ -61,33 +72,35 @@ class DelayClock:
 
     def lateness(self, arrival: int, end: int) -> int:
         """How much later than expected a packet is that ends at RTP time `end`."""
-        return arrival - end - LOOKAHEAD - self.offset if self.bucket_end else 0
+        return arrival - end - LOOKAHEAD - self.offset if self._bucket_end else 0
 
     def observe(self, arrival: int, end: int) -> None:
         value = arrival - end - LOOKAHEAD
-        if not self.bucket_end:
+        if not self._bucket_end:
             self._restart(arrival, value)
-        elif arrival >= self.bucket_end:
+        elif arrival >= self._bucket_end:
             self._next_bucket(arrival, value)
         self.lowest = min(self.lowest, value)
         late = value - self.offset > LATE
         self.offset = min(self.offset, value)
         if not late:
             self._late.clear()
+            self.calm_until = self._bucket_end
             return
+        self.calm_until = 0
         self._late.append((arrival, value))
         if self._is_step():
             self._restart(arrival, min(value for _, value in self._late))
 
     def _restart(self, arrival: int, value: int) -> None:
         self.offset = self.lowest = value
-        self.bucket_end = arrival + BUCKET
+        self.calm_until = self._bucket_end = arrival + BUCKET
         self._buckets.clear()
         self._late.clear()
 
     def _next_bucket(self, arrival: int, value: int) -> None:
-        self._buckets.append((self.bucket_end - BUCKET // 2, self.lowest))
-        self.bucket_end += (arrival - self.bucket_end) // BUCKET * BUCKET + BUCKET
+        self._buckets.append((self._bucket_end - BUCKET // 2, self.lowest))
+        self._bucket_end += (arrival - self._bucket_end) // BUCKET * BUCKET + BUCKET
         self.lowest = value
         self._until_slope -= 1
         if self._until_slope <= 0:

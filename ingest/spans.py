@@ -47,6 +47,10 @@ class Spans:
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self._exact_total = 0
+        self._open_from: int | None = None
+        """Room position from which on everything is kept, while the last span lasts."""
+
+        self._open_shift = 0
 
     @property
     def current(self) -> Span | None:
@@ -67,6 +71,7 @@ class Spans:
         start = max(_to_slot(exact + media - self._exact_total), self._last_end())
         span = Span(start, media, exact)
         self.spans.append(span)
+        self._open_from, self._open_shift = max(start, exact), media - start
         return span
 
     def finish(self, room_ms: int, *, settled: int = 0) -> Span | None:
@@ -77,6 +82,7 @@ class Spans:
         span = self.current
         if span is None:
             return None
+        self._open_from = None
         span.exact_end = max(room_ms * PER_MS, span.exact_start)
         self._exact_total += span.exact_end - span.exact_start
         length = max(_to_slot(self._exact_total - span.media_start), 0)
@@ -89,6 +95,8 @@ class Spans:
 
     def place(self, start: int, end: int) -> int | None:
         """Media position of a packet that lies wholly on the record; else None."""
+        if self._open_from is not None and start >= self._open_from:
+            return start + self._open_shift
         for span in reversed(self.spans):
             if span.keeps(start, end):
                 return span.media_start + start - span.start

@@ -12,10 +12,11 @@ or shorter; only one slot's error is corrected within words.
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ingest.journal import NO_LEVEL, Packet
-from ingest.opus import GRID, LOOKAHEAD, RATE, is_tiny, packet_samples
+from ingest.opus import GRID, LOOKAHEAD, RATE, TOC_SAMPLES, is_tiny, packet_samples
 from ingest.rtpclock import JUMP, LATE, SETTLE, DelayClock
 
 FREE: Final = GRID
@@ -75,13 +76,8 @@ def is_quiet(level: int, payload: bytes) -> bool:
     return (level != NO_LEVEL and level >= QUIET_LEVEL) or is_tiny(payload)
 
 
-class _Waiting(NamedTuple):
-    """Sequence number and RTP time are extended: they never wrap."""
-
-    seq: int
-    time: int
-    samples: int
-    packet: Packet
+Waiting = tuple[int, int, int, Packet]
+"""Sequence number and RTP time, extended so that they never wrap; samples; the packet."""
 
 
 class _Epoch:
@@ -106,7 +102,7 @@ class _Epoch:
 
     def __init__(self) -> None:
         self.clock = DelayClock()
-        self.waiting: deque[_Waiting] = deque()
+        self.waiting: deque[Waiting] = deque()
         """In the order of sequence numbers."""
 
         self.seq = 0
@@ -166,7 +162,7 @@ class _Epoch:
         ahead = step - missing - max(arrival - self.arrival, 0) > JUMP
         return step <= -JUMP or ahead or self.clock.lateness(arrival, time + samples) > JUMP
 
-    def take(self, waiting: _Waiting, arrival: int) -> None:
+    def take(self, waiting: Waiting, arrival: int) -> None:
         """Any packet that is new, in its order."""
         seq, time, samples, _ = waiting
         self.clock.observe(arrival, time + samples)
@@ -174,14 +170,16 @@ class _Epoch:
         if seq > self.seq:
             self.seq, self.end, self.arrival = seq, time + samples, arrival
             self.next_seq = (seq + 1) & 0xFFFF
-        if not self.waiting or seq > self.waiting[-1].seq:
-            self.waiting.append(waiting)
-        else:
-            self.waiting.insert(bisect_left(self.waiting, seq, key=_waiting_seq), waiting)
+        self.waiting.insert(self._index(seq), waiting)
 
     def holds(self, seq: int) -> bool:
-        at = bisect_left(self.waiting, seq, key=_waiting_seq)
-        return at < len(self.waiting) and self.waiting[at].seq == seq
+        at = self._index(seq)
+        return at < len(self.waiting) and self.waiting[at][0] == seq
+
+    def _index(self, seq: int) -> int:
+        if not self.waiting or seq > self.waiting[-1][0]:
+            return len(self.waiting)
+        return bisect_left(self.waiting, seq, key=itemgetter(0))
 
     def hold(self, arrival: int) -> None:
         """Begun by a packet that is very late: the next ones tell a burst from a clock's jump."""
@@ -213,12 +211,8 @@ class _Epoch:
         self.waiting = deque(
             w
             for w in self.waiting
-            if w.packet.stream != stream or _on_grid(w.time + offset) + w.samples <= until
+            if w[3].stream != stream or _on_grid(w[1] + offset) + w[2] <= until
         )
-
-
-def _waiting_seq(waiting: _Waiting) -> int:
-    return waiting.seq
 
 
 def _on_grid(position: int) -> int:
@@ -253,7 +247,8 @@ class TrackTimeline:
 
     def push(self, packet: Packet, room_us: int) -> None:
         epoch = self._current.get(packet.stream)
-        samples = packet_samples(packet.payload)
+        payload = packet.payload
+        samples = (TOC_SAMPLES[payload[0]] or packet_samples(payload)) if payload else 0
         if epoch is None or not samples:
             self.counts.malformed += 1
             return
@@ -263,13 +258,13 @@ class TrackTimeline:
             end = epoch.end + (packet.timestamp - epoch.end & 0xFFFF_FFFF) + samples
             clock = epoch.clock
             delay = arrival - end - LOOKAHEAD
-            if 0 <= delay - clock.offset <= LATE and arrival < clock.bucket_end:
+            if 0 <= delay - clock.offset <= LATE and arrival < clock.calm_until:
                 if delay < clock.lowest:
                     clock.lowest = delay
                 epoch.seq = seq = epoch.seq + 1
                 epoch.next_seq = seq + 1 & 0xFFFF
                 epoch.end, epoch.arrival, epoch.strange = end, arrival, None
-                epoch.waiting.append(_Waiting(seq, end - samples, samples, packet))
+                epoch.waiting.append((seq, end - samples, samples, packet))
                 self.counts.received += 1
                 return
         self._take(epoch, packet, samples, arrival)
@@ -289,7 +284,7 @@ class TrackTimeline:
                 epoch.hold(arrival)
         if self._is_past(epoch, seq) or self._is_superseded(epoch):
             return
-        epoch.take(_Waiting(seq, time, samples, packet), arrival)
+        epoch.take((seq, time, samples, packet), arrival)
         self.counts.received += 1
 
     def _restart(self, stream: int) -> _Epoch:
@@ -332,13 +327,39 @@ class TrackTimeline:
     def advance(self, horizon: int | None) -> list[Placed]:
         """Places all packets that end at or before `horizon`; all that wait when it is None."""
         placed: list[Placed] = []
+        if len(self._epochs) == 1 and horizon is not None:
+            self._follow(self._epochs[0], horizon, placed)
         while (epoch := self._next_epoch(ending=horizon is None)) is not None:
             start = epoch.start(self.cursor)
-            if horizon is not None and start + epoch.waiting[0].samples > horizon:
+            if horizon is not None and start + epoch.waiting[0][2] > horizon:
                 break
             if (packet := self._place(epoch, start)) is not None:
                 placed.append(packet)
+                if len(self._epochs) == 1 and horizon is not None:
+                    self._follow(epoch, horizon, placed)
         return placed
+
+    def _follow(self, epoch: _Epoch, horizon: int, placed: list[Placed]) -> None:
+        """The common case: as long as packets touch and their clock is right."""
+        waiting, last_seq, last_end, place = (
+            epoch.waiting,
+            epoch.last_seq,
+            epoch.last_end,
+            epoch.place,
+        )
+        if place != self.cursor or not last_seq:
+            return
+        if not -FREE <= epoch.clock.offset + last_end - place <= FREE:
+            return
+        while waiting:
+            seq, time, samples, packet = waiting[0]
+            if seq != last_seq + 1 or time != last_end or place + samples > horizon:
+                break
+            waiting.popleft()
+            placed.append(Placed(packet.stream, place, samples, packet.level, packet.payload, 0))
+            last_seq, last_end, place = seq, time + samples, place + samples
+        epoch.last_seq, epoch.last_end, epoch.place = last_seq, last_end, place
+        self.cursor = place
 
     def _next_epoch(self, *, ending: bool) -> _Epoch | None:
         """Whose head comes first; of two that overlap, the later epoch's."""
@@ -352,7 +373,7 @@ class TrackTimeline:
         starts = [epoch.start(self.cursor) for epoch in ready]
         at = starts.index(min(starts))
         for later in range(at + 1, len(ready)):
-            if starts[later] < starts[at] + ready[at].waiting[0].samples:
+            if starts[later] < starts[at] + ready[at].waiting[0][2]:
                 at = later
         return ready[at]
 

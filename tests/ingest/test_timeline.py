@@ -1,7 +1,7 @@
 """The timeline under everything that a network and a client do to packets."""
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,83 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.journal import NO_LEVEL, Packet
-from ingest.opus import GRID, LOOKAHEAD, RATE, SILENCE
-from ingest.timeline import FORCED, FREE, SNAP, Placed, TrackTimeline
-
-CUT = RATE // 2
-TOCS = {120: 0xE0, 480: 0xF0, 960: 0xF8, 1920: 0xF9, 2880: 0xFB}
-
-
-def payload(samples: int, *, loud: bool = True) -> bytes:
-    """A packet of this length; what it holds does not matter here."""
-    body = b"\x03" if samples == 2880 else b""
-    return bytes([TOCS[samples]]) + body + bytes(60 if loud else 1)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A packet, when it arrives, and where its sound truly belongs."""
-
-    arrival: float
-    packet: Packet
-    truth: int
-
-
-def stream(
-    count: int,
-    *,
-    number: int = 1,
-    start: float = 1.0,
-    samples: int = 960,
-    seq: int = 100,
-    time: int = 1000,
-    delay: float = 0.02,
-    drift: float = 0.0,
-    level: int = 30,
-    loud: bool = True,
-) -> list[Sent]:
-    """`count` packets in order; `truth` is what a perfect receiver would say."""
-    sent: list[Sent] = []
-    for index in range(count):
-        captured = start + (index + 1) * samples / RATE / (1 + drift)
-        packet = Packet(
-            number,
-            (seq + index) & 0xFFFF,
-            (time + index * samples) & 0xFFFFFFFF,
-            level,
-            payload(samples, loud=loud),
-        )
-        truth = round((captured + delay) * RATE) - samples - LOOKAHEAD
-        sent.append(Sent(captured + delay, packet, truth))
-    return sent
-
-
-def play(timeline: TrackTimeline, sent: list[Sent]) -> list[Placed]:
-    """Pushes in order of arrival; the cut follows half a second behind, 100 ms a step."""
-    placed: list[Placed] = []
-    tick = 0.0
-    for item in sorted(sent, key=lambda s: s.arrival):
-        while tick + 0.1 <= item.arrival:
-            tick += 0.1
-            placed += timeline.advance(round(tick * RATE) - CUT)
-        timeline.push(item.packet, round(item.arrival * 1_000_000))
-    return placed + timeline.advance(None)
-
-
-def track(*numbers: int) -> TrackTimeline:
-    timeline = TrackTimeline()
-    for number in numbers or (1,):
-        timeline.open(number)
-    return timeline
-
-
-def check_order(placed: list[Placed]) -> None:
-    """What every writer relies on: rising, no overlap, on the grid."""
-    end = 0
-    for packet in placed:
-        assert packet.start >= end
-        assert packet.start % GRID == 0
-        end = packet.end
+from ingest.opus import GRID, RATE, SILENCE
+from ingest.timeline import FORCED, FREE, SNAP
+from tests.ingest.streams import Sent, check_order, play, stream, track
 
 
 def test_packets_in_order_touch_and_lie_where_they_were_captured() -> None:
