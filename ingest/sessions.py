@@ -15,11 +15,14 @@ from uuid import UUID
 from ingest.peer import Credentials, Peer
 from ingest.room_clock import monotonic_us
 from ingest.sdp import Media, Offer
-from ingest.webrtc import SrtpKeys
+from ingest.webrtc import DtlsError, SrtpKeys
 
 log = logging.getLogger(__name__)
 SAVE_EVERY: Final = 4096
 """Packets of one stream, about 80 s; far below the 32,768 that an estimate can bridge."""
+
+
+_OF_NO_USE: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, DtlsError)
 
 
 class Sessions:
@@ -72,7 +75,7 @@ class Sessions:
         for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []:
             try:
                 peer = _from_json(path.stem, json.loads(path.read_text()))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _OF_NO_USE as error:
                 log.warning("a session file is of no use: %s", type(error).__name__)
                 path.unlink(missing_ok=True)
                 continue
