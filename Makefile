@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything they need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-fast check format migration assets browser lock clean
+.PHONY: help demo up test test-fast fuzz check format migration assets browser lock clean
 
 VENV := .venv/bin
 APP := .venv/.app-ready
@@ -22,6 +22,9 @@ test: check browser ## Checks and the whole suite
 
 test-fast: check ## Checks and the tests that need neither a browser nor seconds
 	$(PYTEST) -m 'not slow' tests
+
+fuzz: $(DEV) ## Attack a live receiver with mutated input (SECONDS=60, SEED=n to repeat a run)
+	$(VENV)/python -m tests.hostile.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 check: $(DEV) $(ASSETS) ## Format, lint, types, import law
 	$(VENV)/ruff format --check .

@@ -157,8 +157,9 @@ class Arena:
         self.journal = Journal(folder / "journal")
         self.refreshed = 0
         self.settings = Settings(_env_file=None, trusted_proxies=(ip_network("127.0.0.0/8"),))
-        self._limits_at: float | None = None
-        admission = Admission(self.settings, clock=lambda: self._limits_at or time.monotonic())
+        self._limits_at = time.monotonic()
+        self._limits_step: float | None = None
+        admission = Admission(self.settings, clock=self._limits_clock)
         self.whip = Whip(self.receiver, self._refresh, SECRET.encode(), "", admission)
         self.port = 0
 
@@ -175,7 +176,17 @@ class Arena:
 
     def stop_the_clock_of_limits(self) -> None:
         """On a busy machine attempts would come back while a test makes them."""
-        self._limits_at = time.monotonic()
+        self._limits_at, self._limits_step = time.monotonic(), 0.0
+
+    def lift_limits(self) -> None:
+        """Every attempt is a minute later than the one before, as far as limits can tell."""
+        self._limits_step = 60.0
+
+    def _limits_clock(self) -> float:
+        if self._limits_step is None:
+            return time.monotonic()
+        self._limits_at += self._limits_step
+        return self._limits_at
 
     def change(self, now: Stage) -> None:
         """What StageSync does when the database says so."""
