@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -63,16 +63,28 @@ def dsn(url: str) -> str:
     return asyncpg_url(url).replace("postgresql+asyncpg://", "postgresql://")
 
 
-class Database:
-    """One pool of connections and the transactions on it."""
+def _idle(limit: timedelta) -> dict[str, str]:
+    milliseconds = round(limit.total_seconds() * 1000)
+    return {"idle_in_transaction_session_timeout": str(milliseconds)}
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+
+class Database:
+    """One pool of connections and the transactions on it.
+
+    `idle_limit`: the server ends a transaction in which nothing was asked for so long, and so
+    the locks of a process that was stopped in its midst.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 8, idle_limit: timedelta | None = None
+    ) -> None:
         self.url = asyncpg_url(url)
         self.engine: AsyncEngine = create_async_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=4,
             pool_pre_ping=True,
+            connect_args={} if idle_limit is None else {"server_settings": _idle(idle_limit)},
             hide_parameters=True,  # an error's text reaches the log; bound values may be personal
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
         None, description="address that speakers reach the UDP port at; ingest_udp_host when absent"
     )
 
+    worker_alive_seconds: float = Field(
+        15,
+        ge=1,
+        description="another worker takes the rooms of one that gave no sign for so long",
+    )
+
     storage_url: str | None = Field(
         None, description="file:///folder or s3://bucket/prefix; data_dir/objects when absent"
     )

@@ -8,8 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingest.fleet import is_alive
 from ingest.models import IngestWorker, Recording
-from ingest.placement import ALIVE_FOR
 from rooms.models import Room, RoomState
 
 COARSE: Final = timedelta(seconds=30)
@@ -52,7 +52,7 @@ async def abandoned_rooms(
         .outerjoin(Recording, Recording.room_id == Room.id)
         .outerjoin(IngestWorker, IngestWorker.id == Recording.worker_id)
         .where(Room.state == RoomState.LIVE, attended < now - limit)
-        .where(heartbeat.is_(None) | (heartbeat > now - ALIVE_FOR) | (heartbeat < now - GONE_FOR))
+        .where(heartbeat.is_(None) | is_alive() | (heartbeat < now - GONE_FOR))
     )
     if room_id is not None:
         query = query.where(Room.id == room_id)

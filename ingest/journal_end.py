@@ -14,6 +14,7 @@ from ingest.marks import (
     RecordingOpened,
     RecordMark,
     RoomEnded,
+    RoomLeft,
     SpeakerReleased,
     StreamClosed,
     StreamOpened,
@@ -26,7 +27,8 @@ class JournalEnd:
     """`files`: how many there are; `streams`: highest stream number; `marks`: record marks written.
 
     `last_room_us` is the last arrival of the newest readable batch. `awaited` are participants
-    who were heard when it ended, or whose connection was lost before.
+    who were heard when it ended, or whose connection was lost before. `ended`: nothing more
+    comes; `left` says that the room goes on at another worker.
     """
 
     files: int = 0
@@ -34,6 +36,7 @@ class JournalEnd:
     streams: int = 0
     marks: int = 0
     ended: bool = False
+    left: bool = False
     awaited: frozenset[str] = frozenset()
 
 
@@ -78,8 +81,8 @@ def _after(end: JournalEnd, mark: Mark | None) -> JournalEnd:
             return replace(end, streams=max(end.streams, stream))
         case RecordMark():
             return replace(end, marks=end.marks + 1)
-        case RoomEnded():
-            return replace(end, ended=True)
+        case RoomEnded() | RoomLeft():
+            return replace(end, ended=True, left=isinstance(mark, RoomLeft))
     return end
 
 

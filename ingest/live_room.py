@@ -12,6 +12,7 @@ from ingest.marks import (
     CloseReason,
     RecordMark,
     RoomEnded,
+    RoomLeft,
     SpeakerReleased,
     StreamClosed,
     StreamOpened,
@@ -103,6 +104,15 @@ class LiveRoom:
         self.recorder.write(RoomEnded(room_ms))
         self.ended = True
         self._missed.clear()
+
+    def leave(self, now_us: int) -> None:
+        """The room goes on at another worker; `now_us` is this machine's monotonic clock."""
+        for peer in self.peers.values():
+            peer.kept = False
+            self._close_streams(peer)
+        self.recorder.write(RoomLeft(self.recorder.clock.at(now_us) // 1000))
+        self.ended = True
+        self.recorder.flush(now_us)
 
     def may_speak(self, participant_id: UUID) -> bool:
         """Whether the participant may connect; being kept is another question."""

@@ -7,10 +7,14 @@ lies in the spool folder beside the files it names.
 
 In the object store each placement's manifest is kept as `manifest-<epoch>.jsonl`; compaction
 adds `manifest.jsonl`, which ends with where the bytes lie now.
+
+Where a recording has moved to another worker, that worker's manifest begins with what was
+stored before: the same lines, with an `object_key` in place of a file. So each manifest is
+whole, and the chain of hashes runs through all workers.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,8 +33,27 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Continued:
+    """Second line where an earlier worker was lost or let go; `Opened.epoch` began at `began_ms`.
+
+    `seams_ms`: where epochs begin: no segment crosses one. From `since_ms` on nothing is known
+    to be stored of anybody; `waiting` names who may have been speaking, and since when theirs
+    may be missing. All on the room's clock.
+    """
+
+    kind: ClassVar[str] = "continued"
+    began_ms: int
+    since_ms: float
+    seams_ms: list[int]
+    waiting: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RenditionOpened:
-    """`rendition` is `mix` or `track-<participant_id>`; `file` its init segment."""
+    """`rendition` is `mix` or `track-<participant_id>`; `file` its init segment.
+
+    With an `object_key`, an earlier worker stored it there.
+    """
 
     kind: ClassVar[str] = "rendition"
     rendition: str
@@ -38,6 +61,7 @@ class RenditionOpened:
     codec: str
     file: str
     bytes: int
+    object_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +71,7 @@ class SegmentWritten:
     `sequence` counts from 0 per rendition; `media_start` and `samples` are at 48 kHz;
     `room_start_ms` is the room's clock at its first sample; `discontinuity` is true for the
     first segment after a pause. `previous` chains to the `sha256` before it in this rendition.
+    With an `object_key`, an earlier worker stored it there.
     """
 
     kind: ClassVar[str] = "segment"
@@ -60,6 +85,7 @@ class SegmentWritten:
     samples: int
     room_start_ms: float
     discontinuity: bool
+    object_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +148,37 @@ class Erased:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """Last line of a worker that let go of a live room: all that arrived there is above."""
+
+    kind: ClassVar[str] = "handed_over"
+    room_ms: float
+
+
 Line = (
-    Opened | RenditionOpened | SegmentWritten | GapFound | LevelsKnown | Ended | Compacted | Erased
+    Opened
+    | Continued
+    | RenditionOpened
+    | SegmentWritten
+    | GapFound
+    | LevelsKnown
+    | Ended
+    | HandedOver
+    | Compacted
+    | Erased
 )
 _KINDS: dict[str, type[Line]] = {
     line.kind: line
     for line in (
         Opened,
+        Continued,
         RenditionOpened,
         SegmentWritten,
         GapFound,
         LevelsKnown,
         Ended,
+        HandedOver,
         Compacted,
         Erased,
     )

@@ -108,6 +108,15 @@ class RoomEnded:
     room_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class RoomLeft:
+    """The room goes on at another worker: nothing after `room_ms` is kept here. The last event
+    of this journal."""
+
+    kind: ClassVar[str] = "room.left"
+    room_ms: int
+
+
 Mark = (
     RecordingOpened
     | StreamOpened
@@ -116,6 +125,7 @@ Mark = (
     | RecordMark
     | JournalInterrupted
     | RoomEnded
+    | RoomLeft
 )
 _KINDS: dict[str, type[Mark]] = {
     m.kind: m
@@ -127,6 +137,7 @@ _KINDS: dict[str, type[Mark]] = {
         RecordMark,
         JournalInterrupted,
         RoomEnded,
+        RoomLeft,
     )
 }
 

@@ -125,8 +125,22 @@ class MixWriter:
             end = span.media_end
             samples = FRAME if end is None else min(FRAME, end - start)
             self._frames.append((frame, samples))
-            if len(self._frames) == SEGMENT_FRAMES:
+            if len(self._frames) == SEGMENT_FRAMES or self._reaches_seam(start):
                 self._write(span)
+
+    def _reaches_seam(self, start: int) -> bool:
+        """Whether another worker's part begins within the frame at `start`: after it, that is."""
+        seam = self._spans.next_seam(start)
+        return seam is not None and seam <= start + FRAME
+
+    def leave(self, room: int) -> None:
+        """Writes the whole frames before `room`: another worker goes on after them."""
+        if self._encoder is not None:
+            span = self._spans.spans[self._index]
+            self._encode(span, self._mixer.drain(span.media_start + room - span.start))
+            self._collect(span, self._encoder.flush())
+            self._write(span)
+            self._encoder = None
 
     def _write(self, span: Span) -> None:
         if not self._frames:

@@ -24,7 +24,17 @@ class IngestWorker(Base):
     whip_url: Mapped[str] = mapped_column(sa.Text)
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
+    alive_seconds: Mapped[float] = mapped_column(sa.Double, default=15.0, server_default="15")
+    """With an older heartbeat it counts as stalled: others take its rooms over."""
+
+    sessions: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Speakers that are connected to it."""
+
     draining: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """It takes no more rooms."""
+
+    moving: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Besides, it hands over those that it has."""
 
 
 class RecordingStatus(StrEnum):
@@ -63,6 +73,21 @@ class Recording(Base):
 
     swept_at: Mapped[datetime | None]
     """When the segments' own objects were deleted."""
+
+
+class RecordingEpoch(Base):
+    """One placement of a recording: epoch by epoch, who received it from when on."""
+
+    __tablename__ = "recording_epoch"
+
+    recording_id: Mapped[UUID] = mapped_column(sa.ForeignKey("recording.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ingest_worker.id"))
+    began_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    """On the room's clock; what arrived before at an earlier worker is that one's to keep."""
+
+    complete_until_ms: Mapped[float | None] = mapped_column(sa.Double)
+    """All that arrived in this epoch, which was until then, is stored; null until that is so."""
 
 
 class Rendition(Base):
@@ -116,6 +141,7 @@ class GapCause(StrEnum):
     DISK_FULL = "disk_full"
     OFF_THE_RECORD = "off_the_record"
     CONNECTION_LOST = "connection_lost"
+    WORKER_LOST = "worker_lost"
 
 
 class Gap(Base):

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,9 +19,13 @@ import sqlalchemy as sa
 from core.db import Database
 from core.settings import Settings
 from core.storage import ObjectStore, open_store
+from ingest.fencing import epoch_here, set_aside
 from ingest.folders import Folders
+from ingest.journal_end import read_end
 from ingest.packager import Packager
+from ingest.placement import epochs_of
 from ingest.rows import Fenced
+from ingest.salvaging import bring_in
 from ingest.uploader import OUTAGES, Uploader
 from rooms.models import Room
 
@@ -31,6 +36,11 @@ SCAN_SECONDS: Final = 0.25
 MIX_THREADS: Final = 2
 RETRY_SECONDS: Final = 2.0
 END_SECONDS: Final = 0.5
+FENCE_SECONDS: Final = 1.0
+"""Between looks at who has the recordings that lie here."""
+
+BRING_AWAY_SECONDS: Final = 8.0
+"""How long the process stays, when told to stop, for rooms that were left to another worker."""
 
 
 _ANCHOR_NS: Final = time.time_ns() - time.monotonic_ns()
@@ -48,7 +58,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, mixing: bool = True) -
     """
     if settings.database_url is None:
         raise ValueError("the packaging process needs a database_url")
-    database = Database(settings.database_url.get_secret_value())
+    limit = timedelta(seconds=settings.worker_alive_seconds)
+    database = Database(settings.database_url.get_secret_value(), idle_limit=limit)
     try:
         process = _Process(settings, database, open_store(settings), mixing=mixing)
         await process.run(stop)
@@ -66,43 +77,93 @@ class _Process:
         self._folders = Folders(settings.data_dir)
         self._threads = ThreadPoolExecutor(MIX_THREADS, thread_name_prefix="mix")
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._fencing: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        watch = asyncio.create_task(self._watch_fences(), name="package-fences")
         try:
             while not stop.is_set():
-                for recording_id in await asyncio.to_thread(self._found):
-                    if recording_id not in self._tasks:
-                        self._tasks[recording_id] = asyncio.create_task(
-                            self._record(recording_id, stop), name=f"package-{recording_id}"
-                        )
+                await self._take_up()
                 self._drop_finished()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), SCAN_SECONDS)
+            await self._bring_away()
         finally:
-            for task in self._tasks.values():
+            tasks = [watch, *self._tasks.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._threads.shutdown()
 
-    def _found(self) -> set[str]:
+    async def _take_up(self) -> None:
         """Recordings with a journal, and those whose spool waits to be stored or deleted."""
-        return {*self._folders.journals(), *self._folders.spools()}
+        for recording_id in await asyncio.to_thread(self._folders.held):
+            if recording_id not in self._tasks and recording_id not in self._fencing:
+                self._tasks[recording_id] = asyncio.create_task(
+                    self._record(recording_id), name=f"package-{recording_id}"
+                )
+
+    async def _bring_away(self) -> None:
+        """Another worker waits for what was left to it; everything else can wait for us."""
+        await self._take_up()
+        left = [
+            task
+            for recording_id, task in self._tasks.items()
+            if await asyncio.to_thread(self._was_left, recording_id)
+        ]
+        if left:
+            await asyncio.wait(left, timeout=BRING_AWAY_SECONDS)
+
+    def _was_left(self, recording_id: str) -> bool:
+        return read_end(self._folders.journal(recording_id)).left
 
     def _drop_finished(self) -> None:
-        """A fenced recording keeps its task: it must not be taken up again."""
         for recording_id, task in list(self._tasks.items()):
-            if task.done() and not self._folders.spool(recording_id).exists():
+            if task.done():
                 del self._tasks[recording_id]
 
-    async def _record(self, recording_id: str, stop: asyncio.Event) -> None:
+    async def _watch_fences(self) -> None:
+        """Also where nothing is to be stored: the edge must not serve what lies here any more."""
+        while True:
+            await asyncio.sleep(FENCE_SECONDS)
+            with contextlib.suppress(*OUTAGES):
+                async with self._database.transaction() as session:
+                    epochs = await epochs_of(session, [UUID(one) for one in self._tasks])
+                for recording_id, epoch in epochs.items():
+                    await self._fence(str(recording_id), epoch)
+            await self._salvage()
+
+    async def _salvage(self) -> None:
+        """What was set aside goes into its recording when that has ended."""
+        for epoch in await asyncio.to_thread(self._folders.fenced_epochs):
+            folders = self._folders.fenced(epoch)
+            for recording_id in await asyncio.to_thread(folders.held):
+                try:
+                    await bring_in(self._database, self._store, folders, recording_id, epoch)
+                except OUTAGES as error:
+                    log.warning("recording %s: salvage waits, %s", recording_id, error)
+                except Exception:
+                    log.exception("recording %s cannot be salvaged now", recording_id)
+
+    async def _fence(self, recording_id: str, now: int) -> None:
+        here = await asyncio.to_thread(epoch_here, self._folders, recording_id)
+        task = self._tasks.get(recording_id)
+        if task is None or here is None or here >= now:
+            return
+        log.warning("recording %s belongs to another worker now", recording_id)
+        self._fencing.add(recording_id)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.to_thread(set_aside, self._folders, recording_id, here)
+        self._fencing.discard(recording_id)
+
+    async def _record(self, recording_id: str) -> None:
         """Packages and uploads one recording; an error of one of them does not touch the other."""
         package = asyncio.create_task(
-            self._insist(recording_id, lambda: self._package(recording_id, stop))
+            self._insist(recording_id, lambda: self._package(recording_id))
         )
         try:
             await self._insist(recording_id, lambda: self._upload(recording_id))
-        except Fenced:
-            log.warning("recording %s belongs to another worker now", recording_id)
         finally:
             package.cancel()
             await asyncio.gather(package, return_exceptions=True)
@@ -113,18 +174,18 @@ class _Process:
             try:
                 return await work()
             except Fenced:
-                raise
+                log.info("recording %s is fenced", recording_id)  # `_watch_fences` sees it too
             except Exception:
                 log.exception("recording %s failed; it is taken up again", recording_id)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _package(self, recording_id: str, stop: asyncio.Event) -> None:
+    async def _package(self, recording_id: str) -> None:
         loop = asyncio.get_running_loop()
         make = functools.partial(Packager, self._folders, recording_id, mixing=self._mixing)
         packager = await loop.run_in_executor(self._threads, make)
         watch = asyncio.create_task(self._watch_end(packager))
         try:
-            while not packager.ended and not stop.is_set():
+            while not packager.ended:
                 step = loop.run_in_executor(self._threads, packager.step, unix_us())
                 if not await _finished(step):
                     await asyncio.sleep(POLL_SECONDS)

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from ingest.aac import BIT_RATE, CODEC, audio_specific_config
+from ingest.absence import Absence
 from ingest.cut import Cut
 from ingest.fmp4 import aac_entry, init_segment, opus_entry
 from ingest.folders import Folders
-from ingest.gaps import LISTED, Missing, SpeakerGaps, without
+from ingest.gap_list import GapList
+from ingest.gaps import LISTED, SpeakerGaps
 from ingest.journal import NO_LEVEL, Batch, Event, Packet
-from ingest.manifest import Ended, GapFound, Opened
+from ingest.manifest import Ended, HandedOver, Opened
 from ingest.marks import (
     CloseReason,
     JournalInterrupted,
     RecordingOpened,
     RecordMark,
     RoomEnded,
+    RoomLeft,
     SpeakerReleased,
     StreamClosed,
     StreamOpened,
@@ -30,8 +33,8 @@ from ingest.mix import MixWriter, levels_of, mixer_start
 from ingest.mixer import Mixer
 from ingest.models import GapCause
 from ingest.opus import RATE
-from ingest.spans import PER_MS, Span, Spans
-from ingest.spool import RenditionWriter, Spool
+from ingest.spans import PER_MS, Spans
+from ingest.spool import MIX, RenditionWriter, Spool
 from ingest.tail import JournalClock, JournalTail
 from ingest.timeline import Placed, TrackTimeline
 from ingest.track import TrackWriter
@@ -39,7 +42,6 @@ from ingest.voice import Sound
 
 log = logging.getLogger(__name__)
 
-MIX: Final = "mix"
 GRACE_US: Final = 500_000
 """How long the room's clock waits for the journal: after it, silence is mixed.
 
@@ -50,7 +52,7 @@ READS_PER_STEP: Final = 4
 
 
 @dataclass(slots=True)
-class _Track:
+class Track:
     participant_id: str
     timeline: TrackTimeline
     writer: TrackWriter
@@ -74,8 +76,9 @@ class Packager:
         self._tail = JournalTail(folders.journal(recording_id))
         self._spool = Spool(folders.spool(recording_id))
         self._spans = Spans()
-        self._tracks: dict[str, _Track] = {}
-        self._stream_tracks: dict[int, _Track] = {}
+        self._gaps = GapList(self._spool, self._spans)
+        self._tracks: dict[str, Track] = {}
+        self._stream_tracks: dict[int, Track] = {}
         self._level_less: set[int] = set()
         self._closing: dict[int, int] = {}
         mix = self._rendition(MIX, None, CODEC, aac_entry(audio_specific_config(), BIT_RATE))
@@ -88,10 +91,15 @@ class Packager:
         self._arrived_us = 0
         self._cut = Cut()
         self._down_since_us: int | None = None
+        continued = self._spool.written.continued
+        self._absence = Absence(continued)
+        self._spans.seams = [] if continued is None else [ms * PER_MS for ms in continued.seams_ms]
 
     @property
     def ended(self) -> bool:
-        return self._spool.written.ended is not None
+        """Nothing more comes here: the room has ended, or is another worker's."""
+        written = self._spool.written
+        return written.ended is not None or written.handed_over is not None
 
     @property
     def horizon(self) -> int:
@@ -190,9 +198,11 @@ class Packager:
                 self._on_mark(mark)
             case JournalInterrupted(room_start_ms=start_ms, room_end_ms=end_ms):
                 self._end_of_outage(start_ms)
-                self._list_gap(None, GapCause.DISK_FULL, start_ms, end_ms)
+                self._gaps.add(None, GapCause.DISK_FULL, start_ms, end_ms)
             case RoomEnded(room_ms=room_ms):
                 self._on_end(room_ms)
+            case RoomLeft(room_ms=room_ms):
+                self._on_leave(room_ms)
 
     def _on_opened(self, mark: RecordingOpened) -> None:
         if self._clock is None:
@@ -221,17 +231,20 @@ class Packager:
         Earlier, where its disk refused that batch, or where the room had ended by then.
         """
         if self._down_since_us is not None:
-            self._list_gap(None, GapCause.RECEIVER_DOWN, self._down_since_us / 1000, room_ms)
+            self._gaps.add(None, GapCause.RECEIVER_DOWN, self._down_since_us / 1000, room_ms)
             self._down_since_us = None
 
     def _on_stream(self, mark: StreamOpened) -> None:
+        self._gaps.add_absences(
+            self._absence.on_stream(mark.participant_id, self._arrived_us / 1000)
+        )
         track = self._tracks.get(mark.participant_id)
         if track is None:
             rendition = self._rendition(
                 f"track-{mark.participant_id}", mark.participant_id, "opus", opus_entry()
             )
             writer = TrackWriter(rendition, self._spans)
-            track = _Track(mark.participant_id, TrackTimeline(), writer, SpeakerGaps())
+            track = Track(mark.participant_id, TrackTimeline(), writer, SpeakerGaps())
             self._tracks[mark.participant_id] = track
         track.timeline.open(mark.stream)
         track.gaps.opened(mark.stream)
@@ -253,16 +266,20 @@ class Packager:
 
     def _on_mark(self, mark: RecordMark) -> None:
         if not mark.on:
-            self._spans.finish(mark.room_ms, settled=self.horizon)
+            self._spans.finish(mark.room_ms, settled=self._settled())
             return
         before = self._spans.spans[-1] if self._spans.spans else None
         begun = self._spans.begin(mark.room_ms)
         if begun is not None and before is not None:
-            self._list_pause(before, begun.start / PER_MS)
+            self._gaps.add_pause(before, begun.start / PER_MS)
 
-    def _list_pause(self, before: Span, until_ms: float) -> None:
-        start_ms = (before.end or 0) / PER_MS
-        self._list_gap(None, GapCause.OFF_THE_RECORD, start_ms, until_ms)
+    def _settled(self) -> int:
+        """Where the mix of the current span is cut, or was by an earlier run or worker."""
+        span = self._spans.current
+        written = None if span is None else self._spool.written.spans.get(span.media_start)
+        if span is None or written is None:
+            return self.horizon
+        return max(self.horizon, span.room_of(written))
 
     def _tick_until(self, room_us: int, *, waited_us: int = 0) -> None:
         timelines = [track.timeline for track in self._tracks.values()]
@@ -288,14 +305,14 @@ class Packager:
         starts = [track.timeline.next_start() for track in self._tracks.values()]
         return min([horizon, *(start for start in starts if start is not None)])
 
-    def _keep(self, track: _Track, placed: list[Placed]) -> None:
+    def _keep(self, track: Track, placed: list[Placed]) -> None:
         """Puts packets on their track and into the mix, but for what is off the record."""
         media_of, add = self._spans.place, track.writer.add
         for packet in placed:
             start, samples = packet.start, packet.samples
             end = start + samples
             if start - track.end >= LISTED:
-                self._list_missing(track, track.gaps.before(packet))
+                self._gaps.add_missing(track.participant_id, track.gaps.before(packet))
             track.end, track.gaps.last = end, packet
             media = media_of(start, end)
             if media is None:
@@ -304,7 +321,7 @@ class Packager:
             if self._mix is not None:
                 self._mix_in(track, packet, media)
 
-    def _mix_in(self, track: _Track, packet: Placed, media: int) -> None:
+    def _mix_in(self, track: Track, packet: Placed, media: int) -> None:
         level = NO_LEVEL if packet.stream in self._level_less else packet.level
         self._mixer.add(
             Sound(
@@ -318,50 +335,35 @@ class Packager:
             )
         )
 
-    def _list_missing(self, track: _Track, missing: Missing | None) -> None:
-        """Lists what lies on the record and in no gap that concerns all."""
-        if missing is None:
-            return
-        for_all = [
-            (round(gap.room_start_ms * PER_MS), round(gap.room_end_ms * PER_MS))
-            for gap in self._spool.written.gaps
-            if gap.participant_id is None
-        ]
-        for on_record in self._spans.on_record(missing.start, missing.end):
-            for start, end in without(on_record, for_all):
-                if end - start >= LISTED:
-                    self._list_gap(
-                        track.participant_id, missing.cause, start / PER_MS, end / PER_MS
-                    )
+    def _on_leave(self, room_ms: int) -> None:
+        """As at the end, but that the span goes on at another worker."""
+        self._place_all()
+        if self._mix is not None:
+            self._mix.advance(max(room_ms * PER_MS, self.horizon))
+            self._mix.leave(max(room_ms * PER_MS, self.horizon))
+        self._end_of_outage(room_ms)
+        self._gaps.add_absences(self._absence.on_end(room_ms))
+        self._spool.stage(HandedOver(room_ms))
+        self._commit()
+        log.info("recording %s is left to another worker", self.recording_id)
 
-    def _list_gap(
-        self, participant_id: str | None, cause: GapCause, start_ms: float, end_ms: float
-    ) -> None:
-        """Adds a gap, unless an earlier run listed it."""
-        known = any(
-            (gap.participant_id, gap.cause) == (participant_id, cause)
-            and gap.room_start_ms < end_ms
-            and start_ms < gap.room_end_ms
-            for gap in self._spool.written.gaps
-        )
-        if known or start_ms >= end_ms:
-            return
-        number = len(self._spool.written.gaps)
-        self._spool.stage(GapFound(number, participant_id, cause.value, start_ms, end_ms))
-
-    def _on_end(self, room_ms: int) -> None:
-        last = self._spans.current
-        self._spans.finish(room_ms, settled=self.horizon)
+    def _place_all(self) -> None:
         for track in self._tracks.values():
             self._keep(track, track.timeline.advance(None))
             track.writer.finish()
+
+    def _on_end(self, room_ms: int) -> None:
+        last = self._spans.current
+        self._spans.finish(room_ms, settled=self._settled())
+        self._place_all()
         self._end_of_outage(room_ms)
+        self._gaps.add_absences(self._absence.on_end(room_ms))
         for track in self._tracks.values():
-            self._list_missing(track, track.gaps.end(room_ms * PER_MS))
+            self._gaps.add_missing(track.participant_id, track.gaps.end(room_ms * PER_MS))
         if self._mix is not None:
             self._mix.advance(max(room_ms * PER_MS + RATE, self.horizon))
         if last is None and self._spans.spans:
-            self._list_pause(self._spans.spans[-1], room_ms)
+            self._gaps.add_pause(self._spans.spans[-1], room_ms)
         counts = [track.timeline.counts for track in self._tracks.values()]
         self._spool.stage(
             Ended(

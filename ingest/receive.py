@@ -8,6 +8,7 @@ import logging
 import resource
 import socket
 from collections.abc import Coroutine, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -21,7 +22,8 @@ from core.listen import Listener
 from core.server import BoundedHttp
 from core.settings import Settings
 from ingest.admission import Admission
-from ingest.placement import worker_id
+from ingest.fleet import worker_id
+from ingest.membership import Membership
 from ingest.receive_metrics import ReceiveMetrics
 from ingest.receiver import Receiver
 from ingest.sessions import Sessions
@@ -105,7 +107,7 @@ class WhipServer(uvicorn.Server):
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Receives until `stop`; sessions stay resumable for the next process on this folder."""
     with only_one(settings.data_dir):
-        database = Database(_database_url(settings), pool_size=4)
+        database = Database(_database_url(settings), pool_size=4, idle_limit=_promise(settings))
         listener = Listener(_database_url(settings), (DURABLE_CHANNEL,))
         listener.start()
         try:
@@ -113,6 +115,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         finally:
             await listener.stop()
             await database.close()
+
+
+def _promise(settings: Settings) -> timedelta:
+    """How old this worker's heartbeat may get before others take its rooms over."""
+    return timedelta(seconds=settings.worker_alive_seconds)
 
 
 def _database_url(settings: Settings) -> str:
@@ -141,8 +148,7 @@ async def _serve(
             listener,
             receiver,
             data_dir=settings.data_dir,
-            worker=worker_id(settings.data_dir),
-            whip_url=whip_url,
+            membership=Membership(worker_id(settings.data_dir), whip_url, _promise(settings)),
         )
         secret = load_secret(settings)
         app = create_whip_app(Whip(receiver, sync.refresh, secret, whip_url, Admission(settings)))

@@ -119,13 +119,16 @@ class Receiver:
             room.connected(peer)
             log.info("participant %s goes on after a restart", peer.participant_id)
 
-    def close_room(self, room_id: UUID) -> bool:
-        """Drops the room's peers and closes its journal; False while the disk refuses its end."""
+    def close_room(self, room_id: UUID, *, fenced: bool = False) -> bool:
+        """Drops the room's peers and closes its journal; False while the disk refuses its end.
+
+        `fenced`: another worker has the room, the journal has no end to wait for.
+        """
         room = self.rooms[room_id]
         for peer in [p for p in self.endpoint.peers if p.room_id == room_id]:
             self.endpoint.drop(peer)
         room.recorder.flush()
-        if room.recorder.pending:
+        if room.recorder.pending and not fenced:
             return False
         room.recorder.close()
         self._written_before += room.recorder.packets_written

@@ -72,22 +72,35 @@ async def add_rows(session: AsyncSession, *, opened: Opened, lines: Sequence[Lin
     """Rows of renditions, segments and gaps; those that exist stay as they are."""
     await hold_epoch(session, opened)
     recording_id = UUID(opened.recording_id)
-    renditions = [line for line in lines if isinstance(line, RenditionOpened)]
-    if renditions:
-        rows = [_rendition_row(opened, line) for line in renditions]
-        await session.execute(insert(Rendition).values(rows).on_conflict_do_nothing())
+    await add_renditions(
+        session, opened, [line for line in lines if isinstance(line, RenditionOpened)]
+    )
     segments = [line for line in lines if isinstance(line, SegmentWritten)]
     if segments:
-        names = await session.execute(
-            sa.select(Rendition.name, Rendition.id).where(Rendition.recording_id == recording_id)
-        )
-        ids = {row.name: row.id for row in names}
-        values = [_segment_row(opened, line, ids[line.rendition]) for line in segments]
+        ids = dict(await rendition_ids(session, recording_id))
+        values = [segment_row(opened, line, ids[line.rendition]) for line in segments]
         await session.execute(insert(Segment).values(values).on_conflict_do_nothing())
     gaps = [line for line in lines if isinstance(line, GapFound)]
     if gaps:
         values = [_gap_row(recording_id, line) for line in gaps]
         await session.execute(insert(Gap).values(values).on_conflict_do_nothing())
+
+
+async def add_renditions(
+    session: AsyncSession, opened: Opened, lines: Sequence[RenditionOpened]
+) -> None:
+    """Those that exist stay as they are."""
+    if lines:
+        rows = [_rendition_row(opened, line) for line in lines]
+        await session.execute(insert(Rendition).values(rows).on_conflict_do_nothing())
+
+
+async def rendition_ids(session: AsyncSession, recording_id: UUID) -> list[tuple[str, UUID]]:
+    """Name and id of each rendition."""
+    rows = await session.execute(
+        sa.select(Rendition.name, Rendition.id).where(Rendition.recording_id == recording_id)
+    )
+    return [(row.name, row.id) for row in rows]
 
 
 def _participant(value: str | None) -> UUID | None:
@@ -100,17 +113,17 @@ def _rendition_row(opened: Opened, line: RenditionOpened) -> dict[str, object]:
         "name": line.rendition,
         "participant_id": _participant(line.participant_id),
         "codec": line.codec,
-        "init_key": object_key(opened, line.rendition, line.file),
+        "init_key": line.object_key or object_key(opened, line.rendition, line.file),
         "init_bytes": line.bytes,
     }
 
 
-def _segment_row(opened: Opened, line: SegmentWritten, rendition_id: UUID) -> dict[str, object]:
+def segment_row(opened: Opened, line: SegmentWritten, rendition_id: UUID) -> dict[str, object]:
     return {
         "rendition_id": rendition_id,
         "sequence": line.sequence,
         "epoch": opened.epoch,
-        "object_key": object_key(opened, line.rendition, line.file),
+        "object_key": line.object_key or object_key(opened, line.rendition, line.file),
         "bytes": line.bytes,
         "sha256": line.sha256,
         "media_start": line.media_start,

@@ -46,6 +46,9 @@ class Spans:
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.seams: list[int] = []
+        """Room positions at which another worker's part begins: no segment crosses one."""
+
         self._exact_total = 0
         self._open_from: int | None = None
         """Room position from which on everything is kept, while the last span lasts."""
@@ -133,11 +136,13 @@ class Spans:
         return 0 if span is None else span.room_of(media)
 
     def next_border(self, media: int) -> int | None:
-        """The next media position after `media` at which a span begins."""
-        for span in self.spans:
-            if span.media_start > media:
-                return span.media_start
-        return None
+        """The next media position after `media` at which a span or a seam begins."""
+        starts = [next((s.media_start for s in self.spans if s.media_start > media), None)]
+        return min((b for b in (*starts, self.next_seam(media)) if b is not None), default=None)
+
+    def next_seam(self, media: int) -> int | None:
+        """The next media position after `media` at which another worker's part begins."""
+        return next((m for m in map(self.media_at, self.seams) if m > media), None)
 
     def _last_end(self) -> int:
         return (self.spans[-1].end or 0) if self.spans else 0

@@ -15,8 +15,10 @@ from typing import Any, BinaryIO, Final
 from core.durable import make_folder, sync_folder
 from ingest import manifest
 from ingest.manifest import (
+    Continued,
     Ended,
     GapFound,
+    HandedOver,
     LevelsKnown,
     Line,
     ManifestReader,
@@ -27,6 +29,7 @@ from ingest.manifest import (
 from ingest.spans import PER_MS
 
 MANIFEST: Final = "manifest.jsonl"
+MIX: Final = "mix"
 GENESIS: Final = "0" * 64
 """What the first segment of a rendition chains to."""
 
@@ -36,11 +39,15 @@ class Written:
     """What the manifest already names, read at a restart."""
 
     opened: Opened | None = None
+    continued: Continued | None = None
     renditions: set[str] = field(default_factory=set)
     last: dict[str, SegmentWritten] = field(default_factory=dict)
     gaps: list[GapFound] = field(default_factory=list)
     levels: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: Ended | None = None
+    handed_over: HandedOver | None = None
+    spans: dict[int, int] = field(default_factory=dict)
+    """Media position at which each span of the mix begins, and where what is written of it ends."""
 
     def take(self, line: Line) -> None:
         match line:
@@ -48,14 +55,25 @@ class Written:
                 self.opened = line
             case RenditionOpened():
                 self.renditions.add(line.rendition)
+            case Continued():
+                self.continued = line
             case SegmentWritten():
-                self.last[line.rendition] = line
+                self._take_segment(line)
             case GapFound():
                 self.gaps.append(line)
             case LevelsKnown():
                 self.levels.update(line.speakers)
             case Ended():
                 self.ended = line
+            case HandedOver():
+                self.handed_over = line
+
+    def _take_segment(self, line: SegmentWritten) -> None:
+        self.last[line.rendition] = line
+        if line.rendition == MIX:
+            if line.discontinuity or not self.spans:
+                self.spans[line.media_start] = line.media_start
+            self.spans[next(reversed(self.spans))] = line.media_start + line.samples
 
 
 class Spool:
@@ -85,6 +103,11 @@ class Spool:
             self._files.append((file, data))
         self._lines.append(line)
         self.written.take(line)
+
+    @property
+    def waiting(self) -> tuple[Line, ...]:
+        """What the next commit names."""
+        return tuple(self._lines)
 
     def commit(self, sync_journal: Callable[[], None]) -> None:
         """Durable: the files, their folder, the journal they came from; then the manifest."""
@@ -146,13 +169,19 @@ class RenditionWriter:
         """Where the named segments end; None when there is none."""
         return None if self.last is None else self.last.media_start + self.last.samples
 
+    @property
+    def _placement(self) -> str:
+        """In file names, and so in object keys, of every worker but the recording's first."""
+        opened = self._spool.written.opened
+        return "" if opened is None or opened.epoch == 1 else f"-e{opened.epoch}"
+
     def write(
         self, data: bytes, *, media_start: int, samples: int, room_start: int, discontinuity: bool
     ) -> None:
         """Stages one segment; `room_start` is the room's clock in samples at its first one."""
         if self.name not in self._spool.written.renditions:
             self._open()
-        file = f"{self.name}-{self.next_sequence:06d}.m4s"
+        file = f"{self.name}-{self.next_sequence:06d}{self._placement}.m4s"
         line = SegmentWritten(
             rendition=self.name,
             sequence=self.next_sequence,
@@ -168,6 +197,6 @@ class RenditionWriter:
         self._spool.stage(line, file=file, data=data)
 
     def _open(self) -> None:
-        file = f"{self.name}-init.mp4"
+        file = f"{self.name}-init{self._placement}.mp4"
         line = RenditionOpened(self.name, self._participant_id, self._codec, file, len(self._init))
         self._spool.stage(line, file=file, data=self._init)

@@ -15,29 +15,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database
 from core.listen import Listener
 from ingest.attendance import attend
+from ingest.continuation import continued, stored_lines, write_manifest
 from ingest.folders import Folders
 from ingest.journal_end import read_end
 from ingest.known_rooms import KnownRooms
 from ingest.live_room import LiveRoom
+from ingest.manifest import Line
 from ingest.marks import RecordingOpened
+from ingest.membership import Membership
 from ingest.placement import (
-    HEARTBEAT_SECONDS,
     Placement,
-    beat,
     claim,
     claim_delay,
     close_settled,
-    drain,
+    epochs_of,
     is_stored,
-    placed_elsewhere,
+    rooms_to_receive,
 )
 from ingest.receiver import Receiver
 from ingest.recorder import Recorder
-from ingest.room_clock import RoomClock, measure_offset, unix_us
+from ingest.room_clock import RoomClock, measure_offset, monotonic_us, unix_us
 from ingest.withdrawals import withdrawals
 from rooms.events import DURABLE_CHANNEL
 from rooms.models import RoomState
-from rooms.stage import Stage, close_recording, live_rooms, stage_of
+from rooms.stage import Stage, close_recording, stage_of
 
 log = logging.getLogger(__name__)
 
@@ -61,21 +62,18 @@ class StageSync:
         receiver: Receiver,
         *,
         data_dir: Path,
-        worker: UUID,
-        whip_url: str,
+        membership: Membership,
     ) -> None:
         self._database = database
         self._listener = listener
         self._receiver = receiver
         self._folders = Folders(data_dir)
         self._known = KnownRooms(data_dir / "stages")
-        self._worker = worker
-        self._whip_url = whip_url
+        self._membership = membership
         self._placements: dict[UUID, Placement] = {}
         self._claim_at: dict[UUID, float] = {}
         """Rooms that are left to less busy workers until then (on the loop's clock)."""
 
-        self._registered = False
         self._stale: dict[UUID, None] = {}
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -104,10 +102,29 @@ class StageSync:
             tasks.create_task(self._beat())
 
     async def drain(self) -> None:
-        """No more rooms for this worker, whose process is about to end."""
+        """No more rooms for this worker, whose process is about to end.
+
+        Those that it has are handed over where another worker is there for them; else they
+        wait for the next process on this disk.
+        """
         with contextlib.suppress(*DATABASE_AWAY):
             async with asyncio.timeout(DRAIN_SECONDS), self._database.transaction() as session:
-                await drain(session, self._worker)
+                await self._membership.retire(session)
+        if self._membership.moving:
+            self._leave_all()
+
+    def _leave_all(self) -> None:
+        """Every journal gets its end here; the packager brings it away and lets go of the room."""
+        for room_id, room in list(self._receiver.rooms.items()):
+            if not room.ended:
+                room.leave(monotonic_us())
+                log.info("room %s is left to another worker", room_id)
+            if self._receiver.close_room(room_id):
+                self._forget(room_id)
+
+    def _forget(self, room_id: UUID) -> None:
+        self._known.forget(room_id)
+        self._placements.pop(room_id, None)
 
     async def refresh(self, room_id: UUID) -> None:
         """Reads one room's stage now; gives up after REFRESH_SECONDS, leaving it as it was."""
@@ -131,7 +148,7 @@ class StageSync:
     async def _beat(self) -> None:
         for beat_number in itertools.count():
             await self._survey(reread=beat_number % REREAD_BEATS == 0)
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(self._membership.interval_s)
 
     async def _survey(self, *, reread: bool) -> bool:
         """Beats, and finds rooms to receive; False without a database.
@@ -140,20 +157,28 @@ class StageSync:
         """
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as session:
-                starting = not self._registered
-                await beat(session, self._worker, self._whip_url, starting=starting)
+                await self._membership.beat(session, sessions=len(self._receiver.endpoint.peers))
                 await attend(session, self._receiver.attended)
-                found = set(await live_rooms(session))
-                found -= await placed_elsewhere(session, self._worker)
+                candidate = self._membership.candidate(self._folders.held())
+                found = await rooms_to_receive(session, candidate)
+                fenced = await self._fenced(session)
         except DATABASE_AWAY as error:
             self._note_away(error)
             return False
-        self._registered = True
+        self._membership.note_registered()
         self._note_back()
         here = self._receiver.rooms
-        for room_id in found | here.keys() if reread else found - here.keys():
+        for room_id in fenced | (found | here.keys() if reread else found - here.keys()):
             self._mark_stale(room_id)
+        if self._membership.moving:
+            self._leave_all()
         return True
+
+    async def _fenced(self, session: AsyncSession) -> set[UUID]:
+        """Rooms here that another worker has taken over."""
+        placed = {r: self._placements[r] for r in self._receiver.rooms}
+        epochs = await epochs_of(session, [p.recording_id for p in placed.values()])
+        return {r for r, p in placed.items() if epochs.get(p.recording_id, p.epoch) != p.epoch}
 
     async def _read_stale(self) -> None:
         while True:
@@ -182,6 +207,7 @@ class StageSync:
         return True
 
     def _note_away(self, error: Exception) -> None:
+        self._membership.note_away()
         if not self._away:
             log.warning("the database is away (%s): rooms stay as they are", type(error).__name__)
         self._away = True
@@ -194,10 +220,14 @@ class StageSync:
     async def _read(self, room_id: UUID) -> None:
         room = self._receiver.rooms.get(room_id)
         async with self._database.transaction() as session:
+            if room is not None and room_id in await self._fenced(session):
+                self._give_up(room_id)
+                return
             if room is None:
                 if not await self._may_claim(session, room_id):
                     return
-                placement = await claim(session, room_id, self._worker)
+                candidate = self._membership.candidate(self._folders.held())
+                placement = await claim(session, room_id, candidate)
                 if placement is None:
                     await close_settled(session, room_id)
                     return
@@ -217,7 +247,7 @@ class StageSync:
         """Whether it is this worker's turn; if not, the room is read again when it is."""
         loop = asyncio.get_running_loop()
         if room_id not in self._claim_at:
-            delay = await claim_delay(session, room_id, self._worker)
+            delay = await claim_delay(session, room_id, self._membership.worker)
             self._claim_at[room_id] = loop.time() + delay
             if delay:
                 loop.call_later(delay, self._mark_stale, room_id)
@@ -248,22 +278,31 @@ class StageSync:
             return
         async with self._database.transaction() as session:
             await close_recording(session, room_id)
-        self._known.forget(room_id)
-        self._placements.pop(room_id, None)
+        self._forget(room_id)
+
+    def _give_up(self, room_id: UUID) -> None:
+        """Another worker has the room. Its speakers are told to go, so that they ask anew."""
+        log.warning("room %s belongs to another worker now", room_id)
+        self._receiver.close_room(room_id, fenced=True)
+        self._forget(room_id)
 
     async def _open_known(self, room_id: UUID) -> None:
         known = self._known.load(room_id)
         if known is not None and known.stage.state is RoomState.LIVE:
             log.warning("room %s goes on as last known", room_id)
             self._placements[room_id] = known.placement
-            await self._open(known.stage, known.placement)
+            with contextlib.suppress(*DATABASE_AWAY):
+                await self._open(known.stage, known.placement)
 
     async def _open(self, stage: Stage, placement: Placement) -> LiveRoom | None:
         folder = self._folders.journal(str(stage.recording_id))
         end = await asyncio.to_thread(read_end, folder)
         if end.ended or (stage.state is RoomState.ENDED and await self._is_stored(stage)):
             return None
-        clock = RoomClock(await self._zero(stage), floor_us=end.last_room_us)
+        if not end.files:
+            await self._continue(stage, placement)
+        floor_us = max(end.last_room_us, placement.began_ms * 1000)
+        clock = RoomClock(await self._zero(stage), floor_us=floor_us)
         self._known.save(stage, placement, clock.zero_us)
         opened = RecordingOpened(
             recording_id=str(stage.recording_id),
@@ -279,6 +318,20 @@ class StageSync:
         self._receiver.rooms[stage.room_id] = room
         log.info("receiving room %s", stage.room_id)
         return room
+
+    async def _continue(self, stage: Stage, placement: Placement) -> None:
+        """Where an earlier worker stored something, the packager begins with it."""
+        spool = self._folders.spool(str(stage.recording_id))
+        if spool.exists():
+            return
+        epoch = placement.epoch
+        async with self._database.transaction() as session:
+            lines = await stored_lines(session, stage.recording_id, epoch=epoch, up_to_epoch=epoch)
+            if len(lines) == 1 and epoch == 1:
+                return
+            since: Line = await continued(session, stage, lines, epoch=epoch)
+        await asyncio.to_thread(write_manifest, spool, [lines[0], since, *lines[1:]])
+        log.info("room %s goes on from another worker", stage.room_id)
 
     async def _is_stored(self, stage: Stage) -> bool:
         """Asked after the journal was read: one that is gone may have been stored meanwhile."""

@@ -23,7 +23,7 @@ class TrackWriter:
     def __init__(self, rendition: RenditionWriter, spans: Spans) -> None:
         self._rendition = rendition
         self._spans = spans
-        self._cursor = rendition.media_end
+        self._cursor = self._resumed = rendition.media_end
         self._start = self._cursor or 0
         self._packets: list[tuple[bytes, int]] = []
         self._border = 0
@@ -42,7 +42,15 @@ class TrackWriter:
         if self._packets and media >= self._border:
             self._write()
 
-    def finish(self) -> None:
+    @property
+    def has_new(self) -> bool:
+        """Whether anything came since this writer began."""
+        return self._cursor != self._resumed
+
+    def finish(self, *, fill_until: int | None = None) -> None:
+        """Writes what is left, after silence up to the media position where others go on."""
+        if fill_until is not None:
+            self._fill(fill_until)
         if self._packets:
             self._write()
 

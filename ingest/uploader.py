@@ -20,7 +20,16 @@ from core.db import Database
 from core.storage import ObjectExists, ObjectStore, StoreUnavailable
 from ingest import rows
 from ingest.folders import Folders
-from ingest.manifest import Ended, Line, ManifestReader, Opened, RenditionOpened, SegmentWritten
+from ingest.manifest import (
+    Ended,
+    HandedOver,
+    Line,
+    ManifestReader,
+    Opened,
+    RenditionOpened,
+    SegmentWritten,
+)
+from ingest.placement import release
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +91,7 @@ class Uploader:
         self._opened: Opened | None = None
         self._waiting: list[Line] = []
         self._done: set[tuple[str, int]] | None = None
+        self._handed_over = False
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._backoff = self._patience.first_backoff
 
@@ -90,7 +100,8 @@ class Uploader:
         while not await self._try_step():  # noqa: ASYNC110 - a tail is polled
             await asyncio.sleep(self._patience.poll)
         await asyncio.to_thread(_remove, self._folders.journal(self.recording_id))
-        await asyncio.sleep(self._patience.spool_grace)
+        if not self._handed_over:
+            await asyncio.sleep(self._patience.spool_grace)
         await asyncio.to_thread(_remove, self._folders.spool(self.recording_id))
 
     async def _try_step(self) -> bool:
@@ -120,6 +131,9 @@ class Uploader:
                 await self._close(self._opened, batch[-1])
                 await self._put_manifest(self._opened)
                 return True
+            if isinstance(batch[-1], HandedOver):
+                await self._hand_over(self._opened, batch[-1])
+                return True
             del self._waiting[: len(batch)]
         return False
 
@@ -143,7 +157,7 @@ class Uploader:
         ]
 
     async def _put(self, opened: Opened, line: Line) -> None:
-        if not isinstance(line, RenditionOpened | SegmentWritten):
+        if not isinstance(line, RenditionOpened | SegmentWritten) or line.object_key:
             return
         path = self._folders.spool(self.recording_id) / line.file
         key = rows.object_key(opened, line.rendition, line.file)
@@ -167,6 +181,19 @@ class Uploader:
         async with self._database.transaction() as session:
             await rows.mark_stored(session, opened=opened, ended=ended)
         log.info("recording %s is stored", self.recording_id)
+
+    async def _hand_over(self, opened: Opened, line: HandedOver) -> None:
+        """The spool goes at once: what it says of the room is old as soon as another goes on."""
+        async with self._database.transaction() as session:
+            await rows.hold_epoch(session, opened)
+            await release(
+                session,
+                UUID(self.recording_id),
+                epoch=opened.epoch,
+                complete_until_ms=line.room_ms,
+            )
+        self._handed_over = True
+        log.info("recording %s is free for another worker", self.recording_id)
 
 
 def _remove(folder: Path) -> None:

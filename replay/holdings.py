@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import NotFound, Problem
 from core.storage import ObjectMissing, ObjectStore
-from ingest.manifest import Line, Opened, RenditionOpened, SegmentWritten, parse
+from ingest.manifest import Line, RenditionOpened, SegmentWritten, parse
 from ingest.models import Gap, Recording, Rendition, Segment
 from rooms.models import Participant, Room
 
@@ -96,12 +96,7 @@ class Holding:
 
     def source_key(self, line: SegmentWritten | RenditionOpened) -> str:
         """The object that the packager's file was uploaded to."""
-        return f"{self.prefix}/{line.rendition}/{line.file}"
-
-    @property
-    def epochs(self) -> list[int]:
-        found = {s.epoch for r in self.renditions for s in r.segments}
-        return sorted(found | {self.recording.epoch})
+        return line.object_key or f"{self.prefix}/{line.rendition}/{line.file}"
 
 
 async def load_holding(session: AsyncSession, recording_id: UUID) -> Holding:
@@ -145,7 +140,7 @@ def _by_first_sound(rendition: HeldRendition) -> tuple[bool, float, str]:
 
 
 async def read_manifest(store: ObjectStore, holding: Holding) -> list[Line]:
-    """All lines: compaction's own, else those of each placement in turn.
+    """All lines: compaction's own, else the last placement's, which begins with those before.
 
     Raises ManifestMissing, StoreUnavailable.
     """
@@ -153,25 +148,12 @@ async def read_manifest(store: ObjectStore, holding: Holding) -> list[Line]:
         return parse(await store.get(holding.manifest_key))
     except ObjectMissing:
         pass
-    lines: list[Line] = []
-    for epoch in holding.epochs:
-        try:
-            data = await store.get(f"{holding.prefix}/manifest-{epoch}.jsonl")
-        except ObjectMissing:
-            raise ManifestMissing(f"manifest-{epoch}.jsonl is not in the store") from None
-        lines += _joined(lines, parse(data))
-    return lines
-
-
-def _joined(before: list[Line], lines: list[Line]) -> list[Line]:
-    """What a later placement adds: nobody opens a recording or a rendition twice."""
-    opened = {line.rendition for line in before if isinstance(line, RenditionOpened)}
-    return [
-        line
-        for line in lines
-        if not (isinstance(line, Opened) and before)
-        and not (isinstance(line, RenditionOpened) and line.rendition in opened)
-    ]
+    key = f"{holding.prefix}/manifest-{holding.recording.epoch}.jsonl"
+    try:
+        return parse(await store.get(key))
+    except ObjectMissing:
+        name = key.rpartition("/")[2]
+        raise ManifestMissing(f"{name} is not in the store") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,10 @@ class Library:
         before = shelf.recorded
         version = before.version if before is not None else 0
         shelf.spool.refresh(now)
+        if shelf.spool.gone:
+            # Another worker has the room. Who asks next is answered from the rows.
+            del self._shelves[shelf.recording_id]
+            return
         after = shelf.spool.recorded
         shelf.read_at = now
         if after is not None and (after is not before or after.version != version):

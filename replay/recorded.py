@@ -143,10 +143,9 @@ class Recorded:
     def apply(self, line: Line, *, folder: Path, now: float) -> None:
         """One manifest line; the files that it names lie in `folder`."""
         if isinstance(line, RenditionOpened):
-            self.open_rendition(line, Place(folder / line.file, "", line.bytes))
+            self.open_rendition(line, _place(line, folder))
         elif isinstance(line, SegmentWritten):
-            place = Place(folder / line.file, "", line.bytes, line.sha256)
-            self.add_segment(line, place, now=now)
+            self.add_segment(line, _place(line, folder, line.sha256), now=now)
         elif isinstance(line, GapFound):
             self.gaps.append(line)
         elif isinstance(line, Ended):
@@ -171,3 +170,9 @@ class Recorded:
         if len(number) > 9 or number != str(int(number)) or int(number) >= len(found.places):
             return None
         return found.places[int(number)]
+
+
+def _place(line: RenditionOpened | SegmentWritten, folder: Path, digest: str = "") -> Place:
+    """In `folder`, or in the store where an earlier worker brought it."""
+    path = None if line.object_key else folder / line.file
+    return Place(path, line.object_key, line.bytes, digest)

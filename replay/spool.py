@@ -16,6 +16,8 @@ class SpoolSource:
         self._reader = ManifestReader(manifest)
         self._folder = manifest.parent
         self.recorded: Recorded | None = None
+        self.gone = False
+        """The manifest was there and is not any more: cleaned up, or another worker's room."""
 
     def refresh(self, now: float) -> None:
         """Takes in the new lines; what is no manifest is logged, not raised."""
@@ -37,4 +39,5 @@ class SpoolSource:
         try:
             return self._reader.path.stat().st_size > self._reader.offset
         except FileNotFoundError:
+            self.gone = self.recorded is not None
             return False

@@ -1,6 +1,7 @@
 """The jobs there are. Bodies are thin: what they do belongs to the package that owns it."""
 
 import logging
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from core.webhooks.delivery import deliver
 from core.webhooks.service import DELIVER_JOB, emit
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
+from ingest.salvaging import is_awaited
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
@@ -20,6 +22,9 @@ from workers.cleanup import clean_up
 from workers.kinds import Chore, JobKind, Tools
 
 log = logging.getLogger(__name__)
+
+SALVAGE_TIME: Final = timedelta(minutes=2)
+"""How long compaction waits for a worker that has yet to bring in what it had not stored."""
 
 
 async def send_letter(tools: Tools, payload: dict[str, Any]) -> None:
@@ -41,12 +46,22 @@ async def deliver_webhook(tools: Tools, payload: dict[str, Any]) -> None:
 
 
 async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
-    """Tells the room and the platform, once: the durable event is the guard."""
+    """Tells the room and the platform, once: the durable event is the guard.
+
+    Each revision is compacted.
+    """
     async with tools.database.transaction() as session:
         recording = await session.get(Recording, UUID(payload["recording_id"]))
         if recording is None:
             return
         room = await session.get_one(Room, recording.room_id, with_for_update=True)
+        await enqueue(
+            session,
+            COMPACT_JOB,
+            {"recording_id": str(recording.id)},
+            dedupe_key=f"{recording.id}/{recording.revision}",
+            delay=SALVAGE_TIME if await is_awaited(session, recording.id) else None,
+        )
         told = sa.select(RoomEvent.seq).where(
             RoomEvent.room_id == room.id, RoomEvent.kind == RECORDING_FINISHED
         )
@@ -65,12 +80,6 @@ async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
             data={"room_id": str(room.id), **data},
         )
         await record_event(session, room, RECORDING_FINISHED, data=data)
-        await enqueue(
-            session,
-            COMPACT_JOB,
-            {"recording_id": str(recording.id)},
-            dedupe_key=str(recording.id),
-        )
 
 
 async def compact_recording(tools: Tools, payload: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from core.db import Database
 from demo.speaker import Speaker
 from ingest.attendance import COARSE, GONE_FOR, abandoned_rooms, attend
+from ingest.fleet import beat
 from ingest.models import IngestWorker, Recording
-from ingest.placement import beat, claim
+from ingest.placement import Candidate, claim
 from rooms.models import Room
 from tests.ingest.receiving import Hall, eventually_async, receiving, settings_for
 
@@ -26,7 +27,7 @@ async def placed_hall(database: Database) -> Hall:
     worker = uuid4()
     async with database.transaction() as session:
         await beat(session, worker, "http://worker:8002")
-        assert await claim(session, hall.room_id, worker) is not None
+        assert await claim(session, hall.room_id, Candidate(worker)) is not None
     return hall
 
 

@@ -9,19 +9,17 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
+from ingest.fleet import ALIVE_FOR, beat, drain, worker_id
 from ingest.models import IngestWorker, Recording, RecordingStatus
 from ingest.placement import (
-    ALIVE_FOR,
     LEAD_SECONDS,
+    Candidate,
     Placement,
-    beat,
     claim,
     claim_delay,
     close_settled,
-    drain,
-    placed_elsewhere,
+    rooms_to_receive,
     whip_base_url,
-    worker_id,
 )
 from rooms.models import Room
 from rooms.stage import live_rooms
@@ -39,7 +37,7 @@ async def worker(database: Database) -> UUID:
 
 async def claimed(database: Database, room_id: UUID, by: UUID) -> Placement | None:
     async with database.transaction() as session:
-        return await claim(session, room_id, by)
+        return await claim(session, room_id, Candidate(by))
 
 
 async def live_hall(database: Database) -> Hall:
@@ -161,8 +159,8 @@ async def test_rooms_of_others_are_known_as_such(database: Database) -> None:
     hall, mine, other = await live_hall(database), await worker(database), await worker(database)
     await claimed(database, hall.room_id, other)
     async with database.transaction() as session:
-        assert hall.room_id in await placed_elsewhere(session, mine)
-        assert hall.room_id not in await placed_elsewhere(session, other)
+        assert hall.room_id not in await rooms_to_receive(session, Candidate(mine))
+        assert hall.room_id in await rooms_to_receive(session, Candidate(other))
 
 
 async def test_a_room_that_ended_unheard_is_settled_without_a_recording(

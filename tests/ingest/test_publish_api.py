@@ -17,7 +17,8 @@ from core.http import Services, install_problem_handlers
 from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
-from ingest.placement import beat, claim
+from ingest.fleet import beat
+from ingest.placement import Candidate, claim
 from rooms.models import RecordingState, Role
 from tests.factories import sign_in
 from tests.ingest.receiving import SECRET, Guest, Hall
@@ -50,7 +51,7 @@ async def place(hall: Hall) -> None:
     async with hall.database.transaction() as session:
         worker = uuid4()
         await beat(session, worker, "http://worker:8002")
-        await claim(session, hall.room_id, worker)
+        await claim(session, hall.room_id, Candidate(worker))
 
 
 async def as_signed_in(hall: Hall, guest: Guest) -> dict[str, str]:
