@@ -39,12 +39,15 @@ class Limit:
 
     With a `lease` above 1 a process takes that many tokens at once and spends them from memory:
     for limits of many attempts a second, where being exact to the token does not matter.
+    A `local` one is counted by each process alone and costs no query: for what wears out the
+    process and is asked for by thousands at once.
     """
 
     name: str
     burst: int
     per: timedelta
     lease: int = 1
+    local: bool = False
 
     @property
     def tokens_per_second(self) -> float:
@@ -94,6 +97,8 @@ class Buckets:
     def __init__(self) -> None:
         self._empty_until: OrderedDict[str, float] = OrderedDict()
         self._held: OrderedDict[str, int] = OrderedDict()
+        self._local: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """Tokens of local limits, and when they were counted."""
 
     async def take(self, database: Database, limit: Limit, key: str) -> None:
         """Takes one token in a transaction of its own, which a failing request doesn't undo.
@@ -101,6 +106,9 @@ class Buckets:
         Raises RateLimited. Call it before the request's session is used: one that holds a
         connection must not wait for a second.
         """
+        if limit.local:
+            self._take_local(limit, key, time.monotonic())
+            return
         if self._spend_held(key):
             return
         wait = self._empty_until.get(key, 0.0) - time.monotonic()
@@ -110,6 +118,13 @@ class Buckets:
             self._note(limit, key, wait)
         if wait > 0:
             raise RateLimited(wait)
+
+    def _take_local(self, limit: Limit, key: str, now: float) -> None:
+        tokens, at = self._local.pop(key, (float(limit.burst), now))
+        tokens = min(limit.burst, tokens + (now - at) * limit.tokens_per_second)
+        _put(self._local, key, (tokens - 1 if tokens >= 1 else tokens, now))
+        if tokens < 1:
+            raise RateLimited((1 - tokens) / limit.tokens_per_second)
 
     def _spend_held(self, key: str) -> bool:
         held = self._held.pop(key, 0)

@@ -11,6 +11,11 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """Request line and header fields together; one read of the socket may come on top."""
 
 
+TRANSPORT: Final = "encore.transport"
+"""Among the scope's extensions: the connection, for an answer of many small pieces that begins
+by ASGI (whose chunked encoding it goes on with) and is then written past it."""
+
+
 class BoundedHttp(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`.
 
@@ -43,6 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -1,8 +1,8 @@
 """One reader per room and process, shared by all streams of that room.
 
 A notification wakes the reader; it reads the new rows once, in a short transaction, and
-hands the same bytes to every stream. Tasks run only while a stream is open, and no stream
-holds a database connection.
+writes the same bytes to every stream. Tasks run only while a stream is open, and no stream
+holds a database connection, a task or a timer of its own.
 
 The audience is counted as open streams. Each process tells the others its own part of a
 room's count, and all show the sum; the part of a process that died expires.
@@ -10,113 +10,60 @@ room's count, and all show the sum; the part of a process that died expires.
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.auth.principal import Principal
 from core.db import Database
+from core.errors import Problem
 from core.listen import Listener, Subscription
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, announce
+from rooms.backlog import PAGE, Backlog
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
+from rooms.frames import HEARTBEAT, Frame, chunk, durable_frame, ephemeral_frame
 from rooms.listing import events_after
-from rooms.models import Room, RoomEvent
-from rooms.schemas import EventOut
+from rooms.models import Room
+from rooms.sight import Sight, Sights
+from rooms.stream import DEFAULT_PACE, CallerAgain, Pace, Stream
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
-QUEUE_SIZE = 512
-EPHEMERAL_ROOM = QUEUE_SIZE // 2
-"""A stream this far behind gets durable events only."""
+TICK_SECONDS = 1.0
+CHECKED_AT_ONCE = 50
+"""Callers that are asked for in one transaction."""
 
 RETRY_SECONDS = 1.0
 AUDIENCE_REFRESH_SECONDS = 10.0
 AUDIENCE_EXPIRY_SECONDS = 30.0
+CHANGES = frozenset({EventKind.ROOM_UPDATED, EventKind.ROOM_ENDED, EventKind.PARTICIPANT_REMOVED})
+"""After these a stream may have to end before the next tick."""
+
 AUDIENCE_PART = "audience.part"
 """Between processes only; streams get `audience`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The times and sizes of streams."""
-
-    heartbeat_s: float = 15.0
-    recheck_s: float = 60.0
-    linger_s: float = 5.0
-    """Open after `room.ended`: what is recorded with the end still arrives."""
-
-    audience_s: float = 2.0
-    recent_events: int = 400
-    """Kept in memory per room: most streams that resume need no query."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event, encoded once. Ephemeral ones have no `seq`."""
-
-    text: bytes
-    kind: str
-    seq: int | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-def durable_frame(event: RoomEvent) -> Frame:
-    body = EventOut.model_validate(event).model_dump_json()
-    text = f"id: {event.seq}\nevent: durable\ndata: {body}\n\n"
-    return Frame(text.encode(), event.kind, event.seq, event.data)
-
-
-def ephemeral_frame(kind: str, data: dict[str, Any]) -> Frame:
-    body = json.dumps({"kind": kind, "data": data}, separators=(",", ":"))
-    return Frame(f"event: ephemeral\ndata: {body}\n\n".encode(), kind)
-
-
-class Stream:
-    """What one client has yet to be sent. `head`: events above it arrive by `get`."""
-
-    def __init__(self, head: int, recent: Sequence[Frame]) -> None:
-        self.head = head
-        self.recent = recent
-        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(QUEUE_SIZE)
-        self._dropped = False
-
-    def offer(self, frame: Frame) -> None:
-        """Without waiting: a client too slow for its queue is dropped, and may resume."""
-        if self._dropped or (frame.seq is None and self._queue.qsize() >= EPHEMERAL_ROOM):
-            return
-        if self._queue.full():
-            self._dropped = True
-            while not self._queue.empty():
-                self._queue.get_nowait()
-            self._queue.put_nowait(None)
-            return
-        self._queue.put_nowait(frame)
-
-    async def get(self, timeout_s: float) -> Frame | None:
-        """Raises TimeoutError; None when the stream was dropped."""
-        async with asyncio.timeout(max(0.0, timeout_s)):
-            return await self._queue.get()
 
 
 class RoomFeed:
     """The streams of one room in this process, and how far they have been served."""
 
-    def __init__(self, database: Database, room_id: UUID, recent_events: int) -> None:
+    def __init__(self, database: Database, room_id: UUID, pace: Pace, sight: Sight) -> None:
         self.room_id = room_id
+        self.checking = asyncio.Event()
         self.streams: set[Stream] = set()
         self.wanted = asyncio.Event()
         self.parts: dict[str, tuple[int, float]] = {}
         self.announced: tuple[int, float] = (0, 0.0)
         self._shown: Frame | None = None
         self._database = database
+        self._pace = pace
+        self._sight = sight
+        self._told_at = time.monotonic()
         self._head = 0
-        self._recent: deque[Frame] = deque(maxlen=recent_events)
+        self._recent: deque[Frame] = deque(maxlen=pace.recent_events)
 
     async def load(self) -> None:
         """The room's latest events. Before it, a notification is only remembered."""
@@ -128,10 +75,11 @@ class RoomFeed:
         self._recent.extend(durable_frame(event) for event in events)
         self._head = events[-1].seq if events else head
 
-    def open(self) -> Stream:
-        stream = Stream(self._head, tuple(self._recent))
+    def open(self, caller: CallerAgain, user_id: UUID | None) -> Stream:
+        recent = tuple(self._recent)
+        stream = Stream(self._head, recent, self._pace, caller=caller, user_id=user_id)
         if self._shown is not None:
-            stream.offer(self._shown)
+            stream.offer(self._shown, chunk(self._shown.text))
         self.streams.add(stream)
         return stream
 
@@ -155,12 +103,61 @@ class RoomFeed:
                 self._head = event.seq
                 frame = durable_frame(event)
                 self._recent.append(frame)
+                if frame.kind == EventKind.ROOM_UPDATED:
+                    self._sight.forget()
                 self.broadcast(frame)
             more = len(events) == PAGE
 
     def broadcast(self, frame: Frame) -> None:
+        self._told_at = time.monotonic()
+        framed = chunk(frame.text)
         for stream in self.streams:
-            stream.offer(frame)
+            stream.offer(frame, framed)
+        if frame.kind in CHANGES:
+            self.checking.set()
+
+    async def watch(self) -> None:
+        """Ends streams whose time or right is over, and lets a quiet room be heard of."""
+        pace = self._pace
+        tick = min(TICK_SECONDS, pace.heartbeat_s, pace.recheck_s, pace.linger_s)
+        while True:
+            self.checking.clear()
+            now = time.monotonic()
+            if now - self._told_at >= pace.heartbeat_s:
+                self.broadcast(HEARTBEAT)
+            due = []
+            for stream in list(self.streams):
+                stream.look_at_clock(now)
+                if stream.is_due(now):
+                    due.append(stream)
+            for at in range(0, len(due), CHECKED_AT_ONCE):
+                await self._check(due[at : at + CHECKED_AT_ONCE])
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.checking.wait(), tick)
+
+    async def _check(self, streams: Sequence[Stream]) -> None:
+        """Credential and access are asked for again. Without the database all may stay:
+        nothing new is read either."""
+        try:
+            for stream, principal in await self._callers(streams):
+                try:
+                    await self._sight.see(principal)
+                except Problem:
+                    stream.end("access")
+        except (OSError, SQLAlchemyError) as error:
+            log.warning("streams not checked: %s", type(error).__name__)
+        await asyncio.sleep(0)  # none of it may have waited
+
+    async def _callers(self, streams: Sequence[Stream]) -> list[tuple[Stream, Principal]]:
+        """Those whose credential still holds; the others are sent away."""
+        callers = []
+        async with self._database.transaction() as session:
+            for stream in streams:
+                try:
+                    callers.append((stream, await stream.caller(session)))
+                except Problem:
+                    stream.end("access")
+        return callers
 
     def on_live(self, kind: str, data: dict[str, Any]) -> None:
         if kind == AUDIENCE_PART:
@@ -182,22 +179,26 @@ class RoomFeed:
 class FeedHub:
     """All feeds of one process."""
 
-    def __init__(self, database: Database, listener: Listener, pace: Pace = Pace()) -> None:
+    def __init__(self, database: Database, listener: Listener, pace: Pace = DEFAULT_PACE) -> None:
         self.pace = pace
         self._database = database
         self._listener = listener
         self._process = uuid4().hex
         self._feeds: dict[UUID, RoomFeed] = {}
-        self._feed_tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._feed_tasks: dict[UUID, list[asyncio.Task[None]]] = {}
+        self.sights = Sights(database)
+        self.backlog = Backlog(database)
         self._tasks: list[asyncio.Task[None]] = []
         self._changing = asyncio.Lock()
 
     @contextlib.asynccontextmanager
-    async def open(self, room_id: UUID) -> AsyncIterator[Stream]:
-        """A stream of a room that the caller may see (this asks nobody)."""
+    async def open(
+        self, room_id: UUID, caller: CallerAgain, *, user_id: UUID | None = None
+    ) -> AsyncIterator[Stream]:
+        """A stream of a room that the caller may see now: he is asked for again later only."""
         async with self._changing:
             feed = self._feeds.get(room_id) or await self._start(room_id)
-            stream = feed.open()
+            stream = feed.open(caller, user_id)
         try:
             yield stream
         finally:
@@ -211,7 +212,7 @@ class FeedHub:
         return sum(len(feed.streams) for feed in self._feeds.values())
 
     async def _start(self, room_id: UUID) -> RoomFeed:
-        feed = RoomFeed(self._database, room_id, self.pace.recent_events)
+        feed = RoomFeed(self._database, room_id, self.pace, self.sights.of(room_id))
         # Registered before it reads, so that no notification falls in between.
         self._feeds[room_id] = feed
         try:
@@ -222,7 +223,10 @@ class FeedHub:
             del self._feeds[room_id]
             await self._stop_unused_tasks()
             raise
-        self._feed_tasks[room_id] = asyncio.create_task(feed.run(), name="room-feed")
+        self._feed_tasks[room_id] = [
+            asyncio.create_task(feed.run(), name="room-feed"),
+            asyncio.create_task(feed.watch(), name="room-watch"),
+        ]
         return feed
 
     async def _start_tasks(self) -> None:
@@ -241,7 +245,7 @@ class FeedHub:
             if feed.streams or self._feeds.get(feed.room_id) is not feed:
                 return
             del self._feeds[feed.room_id]
-            await _cancel([self._feed_tasks.pop(feed.room_id)])
+            await _cancel(self._feed_tasks.pop(feed.room_id))
             if feed.announced[0]:
                 await self._tell({feed.room_id: 0})
             await self._stop_unused_tasks()

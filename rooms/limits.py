@@ -6,4 +6,4 @@ from core.ratelimit import Limit
 
 CREATE = Limit("room-create", 300, timedelta(hours=1))
 CHANGE = Limit("room-change", 600, timedelta(minutes=1), lease=5)
-STREAM = Limit("room-stream", 1200, timedelta(minutes=1), lease=10)
+STREAM = Limit("room-stream", 1200, timedelta(minutes=1), local=True)

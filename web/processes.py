@@ -84,6 +84,11 @@ def _keep_to_ourselves() -> None:
     """Recordings and manifests are for the owner of the data folder alone, and everybody on the
     network takes a file descriptor, of which a shell gives 1024 unless asked for more."""
     os.umask(0o077)
+    raise_open_files()
+
+
+def raise_open_files() -> None:
+    """To OPEN_FILES, as far as the system lets us."""
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
     if soft != resource.RLIM_INFINITY and soft < wanted:

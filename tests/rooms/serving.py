@@ -18,6 +18,7 @@ import rooms.sse
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
+from core.server import BoundedHttp
 from core.settings import Environment, Settings
 from core.storage import open_store
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL
@@ -59,7 +60,12 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        app,
+        http=BoundedHttp,
+        log_level="critical",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="none",
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[bound]))

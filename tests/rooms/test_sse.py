@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,16 @@ from core.auth.sessions import close_session
 from core.db import Database
 from rooms import groups, lifecycle
 from rooms.events import announce, record_event
-from rooms.feed import QUEUE_SIZE, FeedHub, Frame, Pace, Stream
+from rooms.feed import FeedHub
+from rooms.frames import Frame, chunk
 from rooms.models import Room, Visibility
-from rooms.sse import Watch, caller_again
+from rooms.sse import caller_again
+from rooms.stream import MAX_UNSENT, MAX_WAITING, Pace, Stream
 from tests.factories import make_api_key, make_user, sign_in
 from tests.polling import until
 from tests.rooms.conftest import make_house
 from tests.rooms.serving import SECRET, Sent, make_app, sent_events, served
+from tests.rooms.tapes import Tape, stranger
 
 Bearer = dict[str, str]
 
@@ -243,10 +247,8 @@ async def test_a_credential_that_ends_takes_its_streams_with_it(
     assert again.status_code == 401
 
 
-@pytest.mark.parametrize(("age_s", "reason"), [(0, None), (60 + LEEWAY_SECONDS + 1, "access")])
-async def test_an_expired_room_token_ends_its_stream(
-    scene: Scene, age_s: int, reason: str | None
-) -> None:
+@pytest.mark.parametrize("age_s", [0, 60 + LEEWAY_SECONDS + 1])
+async def test_an_expired_room_token_ends_its_stream(scene: Scene, age_s: int) -> None:
     principal = scene.host
     assert principal.platform_id is not None
     assert principal.user_id is not None
@@ -254,8 +256,17 @@ async def test_an_expired_room_token_ends_its_stream(
     then = datetime.now(UTC) - timedelta(seconds=age_s)
     issued = issue_room_token(SECRET, claims, ttl=timedelta(seconds=60), issued_at=then)
     again = caller_again(principal, Credential(Source.HEADER, issued.token), SECRET)
-    watch = Watch(scene.database, again, scene.room.id, Pace(recheck_s=0))
-    assert await watch.reason_to_end() == reason
+    services = scene.app.state.services
+    hub = FeedHub(services.database, services.listener, Pace(recheck_s=0.02, heartbeat_s=0.01))
+    async with hub.open(scene.room.id, again) as stream:
+        stream.sent = stream.head
+        stream.attach(tape := Tape())
+        if age_s:
+            await tape.shows('{"reason": "access"}')
+        else:
+            for _ in range(6):
+                assert await tape.next() == ": still here\n\n"
+        assert tape.ended == bool(age_s)
 
 
 async def test_an_idle_stream_beats_and_rechecks(scene: Scene) -> None:
@@ -287,14 +298,57 @@ async def test_an_unknown_room_has_no_stream(scene: Scene) -> None:
     assert answer.status_code == 404
 
 
-async def test_a_slow_client_is_dropped_and_an_ephemeral_flood_alone_drops_nobody() -> None:
-    stream = Stream(0, ())
-    for _ in range(2 * QUEUE_SIZE):
-        stream.offer(Frame(b"", "speaking"))
-    for seq in range(1, QUEUE_SIZE // 2 + 1):
-        stream.offer(Frame(b"", "hand.raised", seq))
-    first = await stream.get(1)
-    assert first is not None
-    for seq in range(QUEUE_SIZE):
-        stream.offer(Frame(b"", "hand.raised", seq))
-    assert await stream.get(1) is None
+@pytest.fixture
+def stream(scene: Scene) -> Stream:
+    """One that nobody feeds."""
+    return Stream(0, (), Pace(), caller=stranger(scene.room))
+
+
+def offer(stream: Stream, kind: str, seq: int | None = None) -> None:
+    stream.offer(Frame(b"x", kind, seq), chunk(b"x"))
+
+
+async def test_who_does_not_read_is_dropped_and_an_ephemeral_flood_alone_drops_nobody(
+    stream: Stream,
+) -> None:
+    stream.attach(tape := Tape())
+    tape.unsent = MAX_UNSENT
+    for _ in range(1000):
+        offer(stream, "speaking")
+    assert (tape.texts.qsize(), tape.aborted) == (0, False)
+    offer(stream, "hand.raised", 1)
+    assert (tape.texts.qsize(), tape.aborted) == (1, False)
+    tape.unsent = MAX_UNSENT + 1
+    offer(stream, "hand.raised", 2)
+    assert (tape.texts.qsize(), tape.aborted) == (1, True)
+    offer(stream, "hand.raised", 3)
+    assert tape.texts.qsize() == 1
+
+
+async def test_too_much_while_catching_up_drops_too(stream: Stream) -> None:
+    for _ in range(2 * MAX_WAITING):
+        offer(stream, "speaking")
+    for seq in range(1, MAX_WAITING + 1):
+        offer(stream, "hand.raised", seq)
+    stream.attach(tape := Tape())
+    assert (tape.texts.qsize(), tape.aborted) == (0, True)
+
+
+async def test_what_came_while_catching_up_follows_once(stream: Stream) -> None:
+    for seq in range(1, 6):
+        offer(stream, "hand.raised", seq)
+    stream.sent = 3
+    stream.attach(tape := Tape())
+    assert (tape.texts.qsize(), stream.sent) == (2, 5)
+
+
+async def test_who_does_not_take_the_farewell_is_cut_off(stream: Stream) -> None:
+    stream.attach(tape := Tape())
+    stream.note(Frame(b"", "room.ended", 1))
+    now = time.monotonic()
+    stream.look_at_clock(now)
+    assert not tape.ended
+    stream.look_at_clock(now + Pace().linger_s + 0.1)
+    assert (tape.ended, tape.aborted) == (True, False)
+    stream.look_at_clock(now + 2 * Pace().linger_s)
+    assert tape.aborted
