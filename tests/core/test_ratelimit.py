@@ -27,6 +27,7 @@ from core.ratelimit import (
 )
 from core.settings import Settings
 from core.storage import open_store
+from tests.polling import eventually
 
 SECRET = b"a secret of this test installation, long enough"
 SLOW = timedelta(hours=1)
@@ -60,6 +61,23 @@ async def test_a_burst_passes_and_no_more(database: Database) -> None:
     assert await attempts(Buckets(), database, limit, key, 5) == 3
     other = bucket_key(SECRET, limit, "somebody else")
     assert await attempts(Buckets(), database, limit, other, 1) == 1
+
+
+async def test_a_local_limit_is_each_process_s_own(database: Database) -> None:
+    limit = Limit("test-local", 6, timedelta(seconds=3), local=True)
+    buckets = Buckets()
+    assert await attempts(buckets, database, limit, "ada", 9) == 6
+    assert await attempts(buckets, database, limit, "ben", 1) == 1
+    assert await attempts(Buckets(), database, limit, "ada", 1) == 1
+    with pytest.raises(RateLimited) as caught:
+        await buckets.take(database, limit, "ada")
+    assert caught.value.headers["Retry-After"] == "1"
+
+
+async def test_a_local_limit_fills_again(database: Database) -> None:
+    limit, buckets = Limit("test-local", 1000, timedelta(seconds=1), local=True), Buckets()
+    assert await attempts(buckets, database, limit, "ada", 1000) == 1000
+    await eventually(lambda: attempts(buckets, database, limit, "ada", 1))
 
 
 async def test_a_refusal_says_when_to_come_back(database: Database) -> None:

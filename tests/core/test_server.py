@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from core.server import MAX_HEAD_BYTES, BoundedHttp
+from core.server import MAX_HEAD_BYTES, TRANSPORT, BoundedHttp
 
 PATIENCE = 5.0
 ONE_READ = 1 << 20
@@ -26,6 +26,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
+    if scope["path"] == "/past":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        scope["extensions"][TRANSPORT].write(b"3\r\ntwo\r\n0\r\n\r\n")
+        scope["extensions"][TRANSPORT].close()
+        assert (await receive())["type"] == "http.disconnect"
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(Hasty.request_seconds * 2)
     body = str(size).encode()
@@ -114,4 +121,11 @@ async def test_answers_may_take_longer_and_bodies_be_larger_than_a_head(port: in
     answer = await rest(reader)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(str(size).encode())
+    writer.close()
+
+
+async def test_an_answer_goes_on_past_asgi(port: int) -> None:
+    reader, writer = await connect(port)
+    writer.write(b"GET /past HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await rest(reader)).endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
     writer.close()

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -20,6 +21,7 @@ from replay.capability import capability_key, issue
 from replay.edge import Edge, serve
 from replay.library import Library
 from tests.replay.spools import Spool, mix_media, track_media
+from tests.replay.watched import Watched
 
 KEY = capability_key(b"k" * 32)
 
@@ -89,7 +91,8 @@ async def running_edge(
     serving = asyncio.create_task(serve(Edge(library, key=KEY), listening, stop))
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:
-        async with httpx.AsyncClient(base_url=base_url, timeout=10) as client:
+        hooks: dict[str, list[Callable[..., Any]]] = {"response": [Watched()]}
+        async with httpx.AsyncClient(base_url=base_url, timeout=10, event_hooks=hooks) as client:
             yield EdgeSite(folders, store, library, client, base_url)
     finally:
         stop.set()
