@@ -77,7 +77,7 @@ async def nginx(edge_folder: str, spool: Path) -> AsyncIterator[tuple[int, int]]
 
 async def _mirror(edge_folder: str, spool: Path, www: Path) -> None:
     linked = 0
-    async with httpx.AsyncClient(base_url=edge_folder) as http:
+    async with httpx.AsyncClient(base_url=edge_folder, timeout=60) as http:
         while True:
             while (segment := spool / f"mix-{linked:06d}.m4s").exists():
                 (www / "r1" / "mix" / f"{linked}.m4s").hardlink_to(segment)
