@@ -20,7 +20,7 @@ from tests.e2e.test_crash import accepted, assert_heard_but_for, ended_playlist
 pytestmark = pytest.mark.slow
 
 moto_endpoint = test_storage_s3.moto_endpoint
-AWAY_S = 8.0
+AWAY_S = 6.0
 DISK_BYTES = 64 << 20
 ADA_HZ = FREQUENCIES_HZ["ada"]
 
@@ -49,7 +49,7 @@ async def test_the_object_store_is_away_when_the_room_ends(tmp_path: Path, gate:
     try:
         await asyncio.to_thread(stack.start)
         async with live_room(stack.web_url, "ada") as room:
-            tone = tone_packets("ada", 60)
+            tone = tone_packets("ada", 30)
             (await room.publish("ada")).play(tone)
             await asyncio.sleep(3.0)
             await gate.close()
@@ -102,7 +102,7 @@ async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
         try:
             await asyncio.to_thread(stack.start)
             async with live_room(stack.web_url, "ada") as room:
-                tone = tone_packets("ada", 60)
+                tone = tone_packets("ada", 30)
                 (await room.publish("ada")).play(tone)
                 await asyncio.sleep(4.0)
                 filler = fill(disk)
@@ -131,7 +131,7 @@ async def test_the_database_is_restarted_in_the_middle_of_a_room(tmp_path: Path)
     try:
         await asyncio.to_thread(stack.start)
         async with live_room(stack.web_url, "ada") as room:
-            tone = tone_packets("ada", 60)
+            tone = tone_packets("ada", 30)
             (await room.publish("ada")).play(tone)
             await asyncio.sleep(2.0)
             await asyncio.to_thread(server.stop)
