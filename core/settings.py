@@ -1,21 +1,41 @@
 """Every setting, from the environment (`ENCORE_...`) or `.env`; secrets are masked when shown."""
 
 import functools
+import json
+import re
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.addresses import http_url, is_wildcard, split_address
 from core.errors import Problem
+
+_TURN_URL = re.compile(r"turns?:[A-Za-z0-9.\-\[\]:]+(\?transport=(udp|tcp))?", re.ASCII)
 
 
 class PublicUrlMissing(Problem):
     status = 503
     code = "public_url_missing"
     title = "Set the public URL of what listens on all addresses"
+
+
+class TurnSecretMissing(Problem):
+    status = 503
+    code = "turn_secret_missing"
+    title = "A relay is set without the secret that makes credentials for it"
 
 
 class Environment(StrEnum):
@@ -35,7 +55,17 @@ class OidcProvider(BaseModel):
     client_secret: SecretStr
 
 
+def _several(given: object) -> object:
+    """The parts of `a, b`; a JSON list is one already."""
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith(('["', "[]")):
+        return json.loads(given)
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)]
 
 
 class Settings(BaseSettings):
@@ -75,10 +105,21 @@ class Settings(BaseSettings):
     ingest_host: str = Field("127.0.0.1", description="where WHIP listens")
     ingest_port: Port = Field(8002, description="TCP")
     ingest_url: str | None = Field(None, description="public URL of this worker")
-    ingest_udp_host: str = Field("127.0.0.1", description="where speakers' media arrives")
+    ingest_udp_host: str = Field(
+        "127.0.0.1", description="where speakers' media arrives; :: takes IPv4 too"
+    )
     ingest_udp_port: Port = Field(8003, description="UDP")
-    ingest_public_address: str | None = Field(
-        None, description="address that speakers reach the UDP port at; ingest_udp_host when absent"
+    ingest_public_address: Several = Field(
+        (),
+        description="addresses that speakers reach the UDP port at, by commas, each with :port "
+        "where NAT maps another one; ingest_udp_host when absent",
+    )
+
+    turn_urls: Several = Field(
+        (), description="turn: and turns: URLs of a relay for speakers without UDP, by commas"
+    )
+    turn_secret: SecretStr | None = Field(
+        None, description="shared with the relay (coturn: static-auth-secret)"
     )
 
     worker_alive_seconds: float = Field(
@@ -120,42 +161,56 @@ class Settings(BaseSettings):
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level"
     )
 
+    @field_validator("ingest_public_address")
+    @classmethod
+    def _addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for address in given:
+            split_address(address, 0)
+        return given
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _relays(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        """RFC 7065, 3.1; what else a header could be made of is refused here."""
+        for url in given:
+            if not _TURN_URL.fullmatch(url):
+                raise ValueError(f"{url} is not of the form turn:host:port?transport=tcp")
+        return given
+
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         """Raises PublicUrlMissing: a wildcard address says nothing of where clients get to."""
         for name, host, url in (
+            ("WEB", self.web_host, self.web_url),
             ("EDGE", self.edge_host, self.edge_url),
             ("INGEST", self.ingest_host, self.ingest_url),
         ):
-            if not url and _is_wildcard(host):
+            if not url and is_wildcard(host):
                 raise PublicUrlMissing(
                     f"ENCORE_{name}_HOST is {host or 'empty'}: set ENCORE_{name}_URL to the URL "
                     "that clients reach it at, like https://audio.example.org"
                 )
+        if self.turn_urls and self.turn_secret is None:
+            raise TurnSecretMissing(
+                "ENCORE_TURN_URLS is set: set ENCORE_TURN_SECRET to the secret that the relay has."
+            )
         return self
 
     @property
     def public_web_url(self) -> str:
-        return (self.web_url or f"http://{self.web_host}:{self.web_port}").rstrip("/")
+        return (self.web_url or http_url(self.web_host, self.web_port)).rstrip("/")
 
     @property
     def public_edge_url(self) -> str:
-        return (self.edge_url or f"http://{self.edge_host}:{self.edge_port}").rstrip("/")
+        return (self.edge_url or http_url(self.edge_host, self.edge_port)).rstrip("/")
 
     @property
     def public_ingest_url(self) -> str:
-        return (self.ingest_url or f"http://{self.ingest_host}:{self.ingest_port}").rstrip("/")
+        return (self.ingest_url or http_url(self.ingest_host, self.ingest_port)).rstrip("/")
 
     @property
     def object_store_url(self) -> str:
         return self.storage_url or f"file://{(self.data_dir / 'objects').absolute()}"
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return not host or ip_address(host).is_unspecified
-    except ValueError:
-        return False  # a name
 
 
 @functools.cache

@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import aioice.ice
 import httpx
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from demo.opus_files import RATE, SILENCE, OpusPacket, read_ogg
@@ -30,11 +30,16 @@ class PublishFailed(Exception):  # noqa: N818 - what happened, as the caller rea
 
 
 @contextlib.contextmanager
-def _loopback_candidates(whip_url: str) -> Iterator[None]:
-    """To a worker on this machine only loopback is offered: aioice leaves it out otherwise."""
+def _host_candidates(whip_url: str, *, relayed: bool) -> Iterator[None]:
+    """To a worker on this machine only loopback is offered: aioice leaves it out otherwise.
+
+    Who is `relayed` offers none.
+    """
     given = aioice.ice.get_host_addresses
-    if urlsplit(whip_url).hostname in LOOPBACK:
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    host = urlsplit(whip_url).hostname
+    own = [] if relayed else ["::1" if host == "::1" else "127.0.0.1"]
+    if relayed or host in LOOPBACK:
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: own
     try:
         yield
     finally:
@@ -59,15 +64,19 @@ class Speaker:
         self._pc: RTCPeerConnection | None = None
         self._closing: list[asyncio.Task[None]] = []
 
-    async def connect(self, whip_url: str, token: str) -> None:
+    async def connect(
+        self, whip_url: str, token: str, *, relays: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """Publishes; returns once media can flow. A second call makes a new session.
 
+        With `relays`, the ticket's `ice_servers`, through one of them and no other way.
         Raises PublishFailed.
         """
-        pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        servers = [RTCIceServer(**relay) for relay in relays]
+        pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         sender = pc.addTransceiver("audio", direction="sendonly").sender
         try:
-            with _loopback_candidates(whip_url):
+            with _host_candidates(whip_url, relayed=bool(servers)):
                 await pc.setLocalDescription(await pc.createOffer())
             answer = await self._post(whip_url, token, pc.localDescription.sdp)
             self._take_over(sender)

@@ -16,6 +16,7 @@ from core.db import Database
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from core.http import Services, ServicesDep
 from ingest.placement import whip_base_url
+from ingest.turn import IceServer, ice_servers
 from rooms.access import Action, RoomEnded, RoomNotLive
 from rooms.models import RecordingState
 from rooms.queries import room_for
@@ -46,6 +47,10 @@ class PublishTicket(BaseModel):
     )
     token: str = Field(description="send as `Authorization: Bearer`; good for this room only")
     expires_at: datetime
+    ice_servers: list[IceServer] = Field(
+        description="relays for networks that let no UDP out: iceServers of an RTCPeerConnection; "
+        "empty where there is none"
+    )
 
 
 @router.post(
@@ -67,7 +72,8 @@ async def publish(
     1. `POST whip_url`, `Content-Type: application/sdp`, the offer as body: one audio line,
        Opus, `sendonly`. 201 brings the SDP answer, with all candidates of the server, and in
        `Location` the address of the session.
-    2. Connect by ICE and DTLS, and send. To restart ICE, `PATCH` the session with
+    2. Connect by ICE and DTLS, and send; where UDP is blocked, through `ice_servers`, which the
+       answer's `Link` headers name too. To restart ICE, `PATCH` the session with
        `If-Match: *` and an SDP fragment (`application/trickle-ice-sdpfrag`); the client's
        candidates are not needed.
     3. `DELETE` the session to stop. To come back, ask here for a new ticket.
@@ -76,7 +82,10 @@ async def publish(
     base_url = await _placement(services.database, room_id)
     issued = issue_room_token(services.secret, claims, ttl=TOKEN_TTL)
     return PublishTicket(
-        whip_url=f"{base_url}/whip/{room_id}", token=issued.token, expires_at=issued.expires_at
+        whip_url=f"{base_url}/whip/{room_id}",
+        token=issued.token,
+        expires_at=issued.expires_at,
+        ice_servers=ice_servers(services.settings),
     )
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from core.addresses import bound_socket
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.rtp import MIN_HEADER_BYTES, is_rtcp
@@ -61,8 +62,7 @@ _STRANGE: Final = (
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A bound, non-blocking UDP socket; warns when the kernel gives less buffer than asked."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    sock = socket.socket(family, kind, protocol)
+    sock = bound_socket(host, port, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if sys.platform == "linux":
@@ -74,11 +74,6 @@ def open_socket(host: str, port: int) -> socket.socket:
             RECEIVE_BUFFER_BYTES,
         )
     sock.setblocking(False)
-    try:
-        sock.bind(address)
-    except OSError:
-        sock.close()
-        raise
     return sock
 
 

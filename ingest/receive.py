@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
-import ipaddress
+import functools
 import logging
 import resource
 import socket
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 import uvicorn
 
 import core.metrics
+from core.addresses import bound_socket, http_url, is_wildcard, split_address
 from core.db import Database
 from core.errors import Unavailable
 from core.keys import load_secret
@@ -25,10 +26,11 @@ from ingest.admission import Admission
 from ingest.fleet import worker_id
 from ingest.membership import Membership
 from ingest.receive_metrics import ReceiveMetrics
-from ingest.receiver import Receiver
+from ingest.receiver import PublicAddress, Receiver
 from ingest.sessions import Sessions
 from ingest.speaking import SpeakingAnnouncer
 from ingest.stage_sync import StageSync
+from ingest.turn import ice_servers
 from ingest.whip import Whip, create_whip_app
 from rooms.events import DURABLE_CHANNEL
 
@@ -63,17 +65,29 @@ def only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
-async def public_addresses(settings: Settings) -> list[str]:
-    """The IP addresses that answers name. Raises NoPublicAddress for a wildcard without one."""
-    name = settings.ingest_public_address or settings.ingest_udp_host
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if any(ipaddress.ip_address(a).is_unspecified for a in addresses):
+async def public_addresses(settings: Settings) -> list[PublicAddress]:
+    """What answers name, names resolved; port 0 stands for the UDP socket's own.
+
+    Raises NoPublicAddress for a wildcard, and for a name that has no address.
+    """
+    found: dict[PublicAddress, None] = {}
+    for text in settings.ingest_public_address or (settings.ingest_udp_host,):
+        host, port = split_address(text, 0)
+        found |= dict.fromkeys((address, port) for address in await _resolve(host))
+    if any(is_wildcard(address) for address, _ in found):
         raise NoPublicAddress(
-            f"ENCORE_INGEST_UDP_HOST is {name}: set ENCORE_INGEST_PUBLIC_ADDRESS to the address "
-            "that speakers reach this machine at."
+            f"ENCORE_INGEST_UDP_HOST is {settings.ingest_udp_host}: set "
+            "ENCORE_INGEST_PUBLIC_ADDRESS to the address that speakers reach this machine at."
         )
-    return addresses
+    return list(found)
+
+
+async def _resolve(host: str) -> list[str]:
+    try:
+        entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        raise NoPublicAddress(f"{host} has no address; see ENCORE_INGEST_PUBLIC_ADDRESS.") from None
+    return [str(entry[4][0]) for entry in entries]
 
 
 class WhipHttp(BoundedHttp):
@@ -135,7 +149,7 @@ async def _serve(
     with contextlib.ExitStack() as opened:
         http = opened.enter_context(_http_socket(settings))
         port: int = http.getsockname()[1]
-        whip_url = (settings.ingest_url or f"http://{settings.ingest_host}:{port}").rstrip("/")
+        whip_url = (settings.ingest_url or http_url(settings.ingest_host, port)).rstrip("/")
         receiver = Receiver(
             settings.ingest_udp_host,
             settings.ingest_udp_port,
@@ -151,7 +165,9 @@ async def _serve(
             membership=Membership(worker_id(settings.data_dir), whip_url, _promise(settings)),
         )
         secret = load_secret(settings)
-        app = create_whip_app(Whip(receiver, sync.refresh, secret, whip_url, Admission(settings)))
+        relays = functools.partial(ice_servers, settings)
+        whip = Whip(receiver, sync.refresh, secret, whip_url, Admission(settings), relays)
+        app = create_whip_app(whip)
         core.metrics.instrument(app, process="receive")
         config = uvicorn.Config(
             app, http=WhipHttp, log_config=None, access_log=False, lifespan="off"
@@ -194,16 +210,9 @@ async def _until(stop: Coroutine[Any, Any, None], work: list[Coroutine[Any, Any,
 
 
 def _http_socket(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.ingest_host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((settings.ingest_host, settings.ingest_port))
-        # Whoever finds the worker's row is let in, if only when the rooms are open.
-        sock.listen(1024)
-    except OSError:
-        sock.close()
-        raise
+    sock = bound_socket(settings.ingest_host, settings.ingest_port, socket.SOCK_STREAM)
+    # Whoever finds the worker's row is let in, if only when the rooms are open.
+    sock.listen(1024)
     return sock
 
 

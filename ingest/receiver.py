@@ -15,6 +15,8 @@ from ingest.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
+PublicAddress = tuple[str, int]
+
 MAX_PEERS = 4000
 MAX_PENDING = 3
 """Sessions of one participant that have an answer and no handshake yet; the oldest gives way."""
@@ -41,9 +43,11 @@ class WorkerFull(Unavailable):
 
 
 class Receiver:
-    """`candidates` are the addresses that answers name; their port is the socket's."""
+    """`candidates` are the addresses that answers name, with the socket's port for 0."""
 
-    def __init__(self, host: str, port: int, addresses: list[str], sessions: Sessions) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: list[PublicAddress], sessions: Sessions
+    ) -> None:
         self.rooms: dict[UUID, LiveRoom] = {}
         self._sessions = sessions
         self._written_before = 0
@@ -54,7 +58,7 @@ class Receiver:
             on_gone=self._on_gone,
             on_drained=self._on_drained,
         )
-        self.candidates = tuple(Candidate(a, self.endpoint.port) for a in addresses)
+        self.candidates = tuple(Candidate(a, p or self.endpoint.port) for a, p in addresses)
 
     def room(self, room_id: UUID) -> LiveRoom:
         """Raises RoomNotHere, for an ended room too."""

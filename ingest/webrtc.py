@@ -325,7 +325,7 @@ class Binding:
             message_class=stun.Class.RESPONSE,
             transaction_id=self.transaction_id,
         )
-        host = address[0].partition("%")[0]
+        host = address[0].partition("%")[0].removeprefix("::ffff:")  # IPv4 on a socket for both
         message.attributes["XOR-MAPPED-ADDRESS"] = (host, address[1])
         message.add_message_integrity(self.password.encode())
         return bytes(message)

@@ -19,6 +19,7 @@ from ingest import sdp
 from ingest.admission import CHANGES, SESSIONS, Admission
 from ingest.peer import Peer
 from ingest.receiver import NotASpeaker, Receiver, RoomNotHere, SessionNotFound
+from ingest.turn import IceServer, links
 
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
@@ -63,6 +64,7 @@ class Whip:
     secret: bytes
     public_url: str
     admission: Admission
+    ice_servers: Callable[[], list[IceServer]] = list
 
 
 def _whip(request: Request) -> Whip:
@@ -106,7 +108,10 @@ async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
         "ETag": f'"{peer.etag}"',
         "Accept-Patch": FRAGMENT,
     }
-    return Response(answer, 201, headers, SDP)
+    response = Response(answer, 201, headers, SDP)
+    for link in links(whip.ice_servers()):
+        response.headers.append("Link", link)
+    return response
 
 
 def _participant(claims: RoomClaims) -> UUID:

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
+from core.addresses import bound_socket
 from core.db import Database
 from core.errors import NotFound, Problem
 from core.keys import load_secret
@@ -294,5 +295,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    sock = bound_socket(host, port, socket.SOCK_STREAM)
+    sock.listen(BACKLOG)
+    return sock

@@ -21,6 +21,7 @@ from core.migrate import is_current
 from core.postgres import EmbeddedPostgres
 from core.settings import Environment, Settings
 from core.storage import open_store
+from ingest.receive import public_addresses
 from web.supervise import PortTaken, check_ports, runs_here
 
 UDP_BUFFER = 4 << 20
@@ -147,6 +148,17 @@ def _udp(_: Settings) -> tuple[bool, str]:
     return False, f"receive buffer only {kib} KiB; run: sysctl -w net.core.rmem_max={UDP_BUFFER}"
 
 
+def _addresses(settings: Settings) -> tuple[bool, str]:
+    found = [host for host, _ in asyncio.run(public_addresses(settings))]
+    listening = settings.ingest_udp_host
+    deaf = [a for a in found if (":" in a) != (":" in listening) and listening != "::"]
+    if deaf:
+        return False, f"{', '.join(deaf)}: set ENCORE_INGEST_UDP_HOST to ::, it is {listening}"
+    relays = len(settings.turn_urls)
+    text = f"speakers' media comes to {', '.join(found)}"
+    return True, f"{text}, or by {relays} TURN URL{'s' * (relays > 1)}" if relays else text
+
+
 def _ports(settings: Settings) -> tuple[bool, str]:
     taken = []
     for name in ("web", "edge", "receive"):
@@ -194,6 +206,7 @@ CHECKS: dict[str, Callable[[Settings], tuple[bool, str]]] = {
     "storage": _storage,
     "codecs": _codecs,
     "udp": _udp,
+    "addresses": _addresses,
     "ports": _ports,
     "files": _files,
     "model": _model,

@@ -7,12 +7,14 @@ import logging
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvicorn
 
+from core.addresses import bound_socket
 from core.logging import configure_logging
 from core.server import BoundedHttp
 from core.settings import Settings
@@ -42,8 +44,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
     config = uvicorn.Config(
         create_app(settings),
-        host=settings.web_host,
-        port=settings.web_port,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -56,7 +56,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     # The stop event is ours: uvicorn must not take the signals.
     with contextlib.suppress(AttributeError):
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    serving = asyncio.create_task(server.serve())
+    # Bound by us: uvicorn's own socket on :: takes no IPv4.
+    bound = bound_socket(settings.web_host, settings.web_port, socket.SOCK_STREAM)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True

@@ -18,6 +18,7 @@ import asyncpg
 from pydantic import SecretStr
 from pydantic_core import to_jsonable_python
 
+from core.addresses import bound_socket, http_url
 from core.errors import Problem
 from core.keys import load_secret
 from core.migrate import upgrade
@@ -240,17 +241,15 @@ def check_ports(settings: Settings, names: tuple[str, ...]) -> None:
     ]
     for name, kind, host, port, variable in wanted:
         if name in names and (reason := _cannot_bind(kind, host, port)):
-            raise PortTaken(f"{host}:{port} for {name}: {reason}; set {variable} to another port")
+            where = http_url(host, port).removeprefix("http://")
+            raise PortTaken(f"{where} for {name}: {reason}; set {variable} to another port")
 
 
-def _cannot_bind(kind: int, host: str, port: int) -> str | None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
+def _cannot_bind(kind: socket.SocketKind, host: str, port: int) -> str | None:
+    try:
+        bound_socket(host, port, kind).close()
+    except OSError as error:
+        return error.strerror or str(error)
     return None
 
 

@@ -151,7 +151,7 @@ class Arena:
         self.folder = folder
         self.now = stage(speaker(ADA), speaker(EVE), speaker(BEN, on_stage=False))
         sessions = Sessions(folder / "sessions")
-        self.receiver = Receiver("127.0.0.1", 0, ["127.0.0.1"], sessions)
+        self.receiver = Receiver("127.0.0.1", 0, [("127.0.0.1", 0)], sessions)
         self.room: LiveRoom = open_room(folder / "journal", self.now)
         self.receiver.rooms[ROOM] = self.room
         self.journal = Journal(folder / "journal")

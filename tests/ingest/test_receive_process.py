@@ -35,9 +35,17 @@ async def test_speakers_are_told_addresses_that_they_can_reach() -> None:
     def settings(**values: str) -> Settings:
         return Settings(_env_file=None, **values)  # type: ignore[arg-type]  # strings only
 
-    assert await public_addresses(settings()) == ["127.0.0.1"]
+    assert await public_addresses(settings()) == [("127.0.0.1", 0)]
     public = settings(ingest_udp_host="0.0.0.0", ingest_public_address="192.0.2.4")  # noqa: S104
-    assert await public_addresses(public) == ["192.0.2.4"]
+    assert await public_addresses(public) == [("192.0.2.4", 0)]
+    several = "192.0.2.4:40000, 2001:db8::4, [2001:db8::5]:40001, 127.0.0.1"
+    mapped = settings(ingest_udp_host="::", ingest_public_address=several)
+    assert await public_addresses(mapped) == [
+        ("192.0.2.4", 40_000),
+        ("2001:db8::4", 0),
+        ("2001:db8::5", 40_001),
+        ("127.0.0.1", 0),
+    ]
     for wildcard in ("0.0.0.0", "::"):  # noqa: S104
         with pytest.raises(NoPublicAddress, match="ENCORE_INGEST_PUBLIC_ADDRESS"):
             await public_addresses(settings(ingest_udp_host=wildcard))
@@ -79,7 +87,7 @@ async def test_metrics_count_packets_of_closed_rooms_too(tmp_path: Path) -> None
         labels = {"kind": "written"}
         return REGISTRY.get_sample_value("encore_ingest_journal_packets_total", labels) or 0
 
-    receiver = Receiver("127.0.0.1", 0, ["127.0.0.1"], Sessions(tmp_path / "s"))
+    receiver = Receiver("127.0.0.1", 0, [("127.0.0.1", 0)], Sessions(tmp_path / "s"))
     room = open_room(tmp_path / "j", stage(speaker(ADA)))
     receiver.rooms[room.room_id] = room
     metrics, before = ReceiveMetrics(), written()

@@ -24,7 +24,7 @@ def room(tmp_path: Path) -> Iterator[LiveRoom]:
 
 @pytest.fixture
 def announcer(room: LiveRoom, tmp_path: Path) -> Iterator[SpeakingAnnouncer]:
-    receiver = Receiver("127.0.0.1", 0, ["127.0.0.1"], Sessions(tmp_path))
+    receiver = Receiver("127.0.0.1", 0, [("127.0.0.1", 0)], Sessions(tmp_path))
     receiver.rooms[room.room_id] = room
     yield SpeakingAnnouncer(receiver, Database("postgresql://nobody@127.0.0.1:1/none"))
     receiver.close()

@@ -75,7 +75,7 @@ class Worker:
 
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[Worker]:
-    receiver = Receiver("127.0.0.1", 0, ["127.0.0.1"], Sessions(tmp_path / "sessions"))
+    receiver = Receiver("127.0.0.1", 0, [("127.0.0.1", 0)], Sessions(tmp_path / "sessions"))
     room = open_room(tmp_path / "journal", stage(speaker(ADA), speaker(BEN, on_stage=False)))
     receiver.rooms[ROOM] = room
     refreshed: list[UUID] = []

@@ -54,8 +54,9 @@ class Session {
     this.resource = null;
   }
 
-  async open({ whip_url: url, token }) {
+  async open({ whip_url: url, token, ice_servers: iceServers }) {
     this.token = token;
+    if (iceServers?.length) this.peer.setConfiguration({ iceServers });
     await this.peer.setLocalDescription();
     const response = await fetch(url, {
       method: "POST",
@@ -86,7 +87,7 @@ class Session {
 }
 
 /**
- * `authorize` asks the API for `{whip_url, token}` and may reject with a Problem; a Problem that
+ * `authorize` asks the API for `{whip_url, token, ice_servers}` and may reject with a Problem; a Problem that
  * is not `passing` ends the attempts. Fires `state` events with `{state, reason}` in `detail`.
  */
 export class Publisher extends EventTarget {

@@ -1,0 +1,109 @@
+"""The relay's credentials, and a speaker whose network lets nothing but TCP to the relay out."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from core.addresses import bound_socket
+from core.db import Database
+from core.settings import Settings
+from demo.speaker import PublishFailed, Speaker
+from ingest.turn import TTL_SECONDS, IceServer, ice_servers, links
+from tests.ingest.receiving import Hall, eventually, receiving, settings_for
+
+SHARED = "a secret that the relay has too"
+
+
+def settings(*urls: str) -> Settings:
+    return Settings(_env_file=None, turn_urls=urls, turn_secret=SecretStr(SHARED))
+
+
+def test_credentials_end_by_themselves_and_say_nothing_of_anybody() -> None:
+    (server,) = ice_servers(settings("turn:a.example", "turns:b.example:443?transport=tcp"))
+    expiry, _, rest = server.username.partition(":")
+    assert 0 <= int(expiry) - time.time() - TTL_SECONDS + 2 < 4
+    assert len(bytes.fromhex(rest)) == 8
+    digest = hmac.new(SHARED.encode(), server.username.encode(), hashlib.sha1).digest()
+    assert base64.b64decode(server.credential) == digest
+    assert ice_servers(settings("turn:a.example"))[0].username != server.username
+
+
+def test_without_a_relay_there_is_nothing_to_tell() -> None:
+    assert ice_servers(Settings(_env_file=None)) == []
+    assert links([]) == []
+
+
+def test_each_url_is_a_link_of_the_answer() -> None:
+    server = IceServer(urls=["turn:a", "turns:b"], username="1:x", credential="c=")
+    assert links([server]) == [
+        f'<{url}>; rel="ice-server"; username="1:x"; credential="c="; credential-type="password"'
+        for url in ("turn:a", "turns:b")
+    ]
+
+
+@pytest.fixture
+async def relay(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a coturn on loopback, over TCP alone."""
+    turnserver = shutil.which("turnserver")
+    if turnserver is None:
+        pytest.skip("no TURN server here: apt-get install coturn")
+    with bound_socket("127.0.0.1", 0, socket.SOCK_STREAM) as probe:
+        port = probe.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(turnserver, "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
+        *(f"--listening-port={port}", "--no-udp", "--no-tls", "--no-dtls", "--no-cli"),
+        *("--allow-loopback-peers", "--use-auth-secret", f"--static-auth-secret={SHARED}"),
+        *("--realm=encore", "--no-stdout-log", f"--log-file={tmp_path / 'turn.log'}"),
+        *(f"--pidfile={tmp_path / 'turn.pid'}", f"--userdb={tmp_path / 'turn.db'}"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await eventually(lambda: _listens(port))
+        yield f"turn:127.0.0.1:{port}?transport=tcp"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+async def test_a_speaker_without_udp_is_heard_through_the_relay(
+    relay: str, database: Database, postgres_url: str, tmp_path: Path
+) -> None:
+    hall = Hall(database)
+    await hall.go_live()
+    async with receiving(settings_for(postgres_url, tmp_path)):
+        guest, whip_url = await hall.guest(), await hall.whip_url()
+        for refused in _refused(relay):
+            async with Speaker() as speaker:
+                with pytest.raises(PublishFailed):
+                    await speaker.connect(whip_url, guest.token, relays=[refused.model_dump()])
+        granted = ice_servers(settings(relay))
+        async with Speaker() as speaker:
+            relays = [server.model_dump() for server in granted]
+            await speaker.connect(whip_url, guest.token, relays=relays)
+            await eventually(lambda: len(hall.journal(tmp_path).said(guest.participant_id)) >= 25)
+
+
+def _refused(relay: str) -> list[IceServer]:
+    """Without the relay's secret, and after the hour."""
+    (good,) = ice_servers(settings(relay))
+    forged = good.model_copy(update={"credential": base64.b64encode(bytes(20)).decode()})
+    username = f"{int(time.time()) - 1}:{'0' * 16}"
+    digest = hmac.digest(SHARED.encode(), username.encode(), "sha1")
+    late = IceServer(urls=[relay], username=username, credential=base64.b64encode(digest).decode())
+    return [forged, late]
