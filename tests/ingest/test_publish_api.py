@@ -69,6 +69,7 @@ async def test_a_speaker_gets_a_url_and_a_token(http: httpx.AsyncClient, hall: H
     assert answer.status_code == 200
     ticket = answer.json()
     assert ticket["whip_url"] == f"http://worker:8002/whip/{hall.room_id}"
+    assert ticket["ice_servers"] == []
     claims = read_room_token(SECRET.encode(), ticket["token"])
     assert claims.room_id == hall.room_id
     assert claims.participant_id == ada.participant_id

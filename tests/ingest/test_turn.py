@@ -10,14 +10,17 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
+from aioice import stun, turn
 from pydantic import SecretStr
 
 from core.addresses import bound_socket
 from core.db import Database
 from core.settings import Settings
-from demo.speaker import PublishFailed, Speaker
+from demo.speaker import Speaker
 from ingest.turn import TTL_SECONDS, IceServer, ice_servers, links
+from tests.ingest.offers import CHROME
 from tests.ingest.receiving import Hall, eventually, receiving, settings_for
 
 SHARED = "a secret that the relay has too"
@@ -52,7 +55,7 @@ def test_each_url_is_a_link_of_the_answer() -> None:
 
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a coturn on loopback, over TCP alone."""
+    """The URL of a coturn on loopback, over TCP alone, that reaches nobody but us."""
     turnserver = shutil.which("turnserver")
     if turnserver is None:
         pytest.skip("no TURN server here: apt-get install coturn")
@@ -62,6 +65,7 @@ async def relay(tmp_path: Path) -> AsyncIterator[str]:
         *(turnserver, "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
         *(f"--listening-port={port}", "--no-udp", "--no-tls", "--no-dtls", "--no-cli"),
         *("--allow-loopback-peers", "--use-auth-secret", f"--static-auth-secret={SHARED}"),
+        *("--denied-peer-ip=0.0.0.0-255.255.255.255", "--allowed-peer-ip=127.0.0.1"),
         *("--realm=encore", "--no-stdout-log", f"--log-file={tmp_path / 'turn.log'}"),
         *(f"--pidfile={tmp_path / 'turn.pid'}", f"--userdb={tmp_path / 'turn.db'}"),
         stdout=asyncio.subprocess.DEVNULL,
@@ -86,24 +90,40 @@ async def test_a_speaker_without_udp_is_heard_through_the_relay(
 ) -> None:
     hall = Hall(database)
     await hall.go_live()
-    async with receiving(settings_for(postgres_url, tmp_path)):
+    with_relay = {"turn_urls": (relay,), "turn_secret": SecretStr(SHARED)}
+    async with receiving(settings_for(postgres_url, tmp_path).model_copy(update=with_relay)):
         guest, whip_url = await hall.guest(), await hall.whip_url()
-        for refused in _refused(relay):
-            async with Speaker() as speaker:
-                with pytest.raises(PublishFailed):
-                    await speaker.connect(whip_url, guest.token, relays=[refused.model_dump()])
-        granted = ice_servers(settings(relay))
+        headers = {"Authorization": f"Bearer {guest.token}", "Content-Type": "application/sdp"}
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(whip_url, content=CHROME, headers=headers)
+        assert answer.headers["Link"].startswith(f'<{relay}>; rel="ice-server"; username="')
         async with Speaker() as speaker:
-            relays = [server.model_dump() for server in granted]
+            relays = [server.model_dump() for server in ice_servers(settings(relay))]
             await speaker.connect(whip_url, guest.token, relays=relays)
             await eventually(lambda: len(hall.journal(tmp_path).said(guest.participant_id)) >= 25)
 
 
-def _refused(relay: str) -> list[IceServer]:
-    """Without the relay's secret, and after the hour."""
+@pytest.mark.slow
+async def test_the_relay_refuses_who_has_no_secret_or_comes_after_the_hour(relay: str) -> None:
     (good,) = ice_servers(settings(relay))
-    forged = good.model_copy(update={"credential": base64.b64encode(bytes(20)).decode()})
-    username = f"{int(time.time()) - 1}:{'0' * 16}"
-    digest = hmac.digest(SHARED.encode(), username.encode(), "sha1")
-    late = IceServer(urls=[relay], username=username, credential=base64.b64encode(digest).decode())
-    return [forged, late]
+    late = f"{int(time.time()) - 1}:{'0' * 16}"
+    digest = hmac.digest(SHARED.encode(), late.encode(), "sha1")
+    await _allocate(relay, good.username, good.credential)
+    for username, credential in (
+        (good.username, base64.b64encode(bytes(20)).decode()),
+        (late, base64.b64encode(digest).decode()),
+    ):
+        with pytest.raises(stun.TransactionFailed, match="401"):
+            await _allocate(relay, username, credential)
+
+
+async def _allocate(relay: str, username: str, credential: str) -> None:
+    port = int(relay.partition("127.0.0.1:")[2].partition("?")[0])
+    transport, _ = await turn.create_turn_endpoint(
+        asyncio.DatagramProtocol,
+        server_addr=("127.0.0.1", port),
+        username=username,
+        password=credential,
+        transport="tcp",
+    )
+    transport.close()
