@@ -44,6 +44,8 @@ PACKET_OVERHEAD: Final = 100
 """What one person may send: Opus at its highest rate (510 kbit/s) in packets of 2.5 ms takes two
 thirds of it. Otherwise whoever is brought on a stage could fill the disk as fast as his line is."""
 
+CHECKS_PER_SECOND: Final = 100
+"""A client that looks for a way sends one each 5 to 50 ms for a moment (RFC 8445, 14)."""
 _CHECKS: Final = 1 << 15
 """Bits to remember checks in: 4 KB a session."""
 
@@ -124,6 +126,8 @@ class Peer:
         self._allowance = BYTES_PER_SECOND * BURST_SECONDS
         self._allowed_at = now
         self._checks = bytearray(_CHECKS // 8)
+        self._checked = 0, 0
+        """The second of the last check, and how many came in it."""
 
     @property
     def established(self) -> bool:
@@ -143,6 +147,8 @@ class Peer:
             return None
         if self._seen(binding.transaction_id) and address not in self.addresses:
             return None
+        if not self._checks_in_time(now):
+            return None
         self.consent_at = now
         self._validate(address, now)
         if binding.nominated or self.address is None:
@@ -161,6 +167,13 @@ class Peer:
         seen = self._checks[byte] >> bit & 1
         self._checks[byte] |= 1 << bit
         return bool(seen)
+
+    def _checks_in_time(self, now: float) -> bool:
+        """At most CHECKS_PER_SECOND: an answer costs as much as ten packets of sound."""
+        second, count = self._checked
+        count = count + 1 if int(now) == second else 1
+        self._checked = int(now), count
+        return count <= CHECKS_PER_SECOND
 
     def _validate(self, address: Address, now: float) -> None:
         """The newest MAX_ADDRESSES stay, and the chosen one."""

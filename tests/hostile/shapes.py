@@ -27,12 +27,12 @@ FFMPEG = (
     + "t=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n"
     + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n"
     + ICE
-    + DTLS.replace("actpass", "active")
+    + DTLS.replace("actpass", "passive")
     + "a=mid:0\r\na=sendonly\r\na=msid:FFmpeg audio\r\na=rtcp-mux\r\n"
     + "a=rtpmap:111 opus/48000/2\r\na=ssrc:3001 cname:FFmpeg\r\na=ssrc:3001 msid:FFmpeg audio\r\n"
     + "m=video 9 UDP/TLS/RTP/SAVPF 106\r\nc=IN IP4 0.0.0.0\r\n"
     + ICE
-    + DTLS.replace("actpass", "active")
+    + DTLS.replace("actpass", "passive")
     + "a=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:106 H264/90000\r\n"
     + "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
 )

@@ -99,7 +99,8 @@ def check_answer(offer: str) -> None:
     assert "\0" not in text
     assert all(line[1:2] == "=" for line in lines if line)
     assert sum(line.startswith("m=") for line in lines) == len(parsed.media) <= MAX_SECTIONS
-    assert sum(line.startswith("a=fingerprint:") for line in lines) == 1
+    shown = {line for line in lines if line.startswith("a=fingerprint:")}
+    assert shown == {f"a=fingerprint:sha-256 {FINGERPRINT}"}, "ours, nothing of the offer's"
     assert lines.count("a=recvonly") == 1
     assert 0 <= parsed.payload_type < 128
 

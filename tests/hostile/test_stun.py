@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.endpoint import Dropped
-from ingest.peer import HOLD_SECONDS, MAX_ADDRESSES, Peer
+from ingest.peer import CHECKS_PER_SECOND, HOLD_SECONDS, MAX_ADDRESSES, Peer
 from ingest.webrtc import BindingRequest
 from tests.hostile.arena import EVE, Arena, Knocker, Voice
 from tests.ingest.client import check
@@ -179,6 +179,14 @@ def test_the_addresses_of_a_session_are_few() -> None:
     for port in range(1, 200):
         knock(peer, ("192.0.2.3", port))
     assert len(peer.addresses) == MAX_ADDRESSES
+
+
+def test_more_checks_than_any_client_sends_are_not_answered() -> None:
+    """Authentic ones: their answers are what costs."""
+    peer = make_peer()
+    answered = sum(knock(peer, HERE, now=7.0) is not None for _ in range(CHECKS_PER_SECOND + 50))
+    assert answered == CHECKS_PER_SECOND
+    assert knock(peer, HERE, now=8.0)
 
 
 async def test_checks_with_guessed_passwords_are_not_answered(
