@@ -22,9 +22,6 @@ from replay.stored import load_recorded
 log = logging.getLogger(__name__)
 
 TAIL_SECONDS: Final = 0.05
-SPOOL_SECONDS: Final = 0.25
-"""How old the view of a spool may be that `tail` keeps fresh; it is late when all are busy."""
-
 ROWS_SECONDS: Final = 1.0
 """How old an answer of the rows may be, also when it was 'no such recording'."""
 
@@ -60,7 +57,7 @@ class _Shelf:
     def is_fresh(self, now: float) -> bool:
         ended = self.recorded is not None and self.recorded.ended
         if self.spool is not None:
-            return ended or now - self.read_at < SPOOL_SECONDS
+            return ended or now - self.read_at < 2 * TAIL_SECONDS
         return now - self.read_at < (ENDED_ROWS_SECONDS if ended else ROWS_SECONDS)
 
     def publish(self, recorded: Recorded | None, now: float) -> None:
@@ -84,13 +81,16 @@ class Library:
         return len(self._shelves)
 
     def known(self, recording_id: UUID) -> Recorded | None:
-        """The recording, if what is in memory is fresh."""
+        """The recording, if what is in memory is fresh, or the lines of an open spool make it so:
+        when all are busy `tail` comes late, and thousands must not wait for it in tasks."""
         now = time.monotonic()
         shelf = self._shelves.get(recording_id)
-        if shelf is None or not shelf.is_fresh(now):
+        if shelf is None:
             return None
         shelf.asked_at = now
-        return shelf.recorded
+        if shelf.spool is not None and not shelf.is_fresh(now):
+            self._follow(shelf, now)
+        return shelf.recorded if shelf.is_fresh(now) else None
 
     async def find(self, recording_id: UUID) -> Recorded | None:
         """The recording as it is now, or None. Raises Unavailable if only the rows could tell."""

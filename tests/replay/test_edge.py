@@ -9,8 +9,11 @@ import pytest
 
 from core.db import Database
 from core.storage.folder import FolderStore
+from ingest.folders import Folders
 from replay.answers import Request
 from replay.edge import Edge
+from replay.library import Library
+from tests.polling import until
 from tests.replay.conftest import KEY, EdgeSite, problem_code, running_edge
 from tests.replay.playlist_rules import check_master, check_media, check_update
 from tests.replay.spools import Spool, mix_media
@@ -156,6 +159,26 @@ async def test_a_restarted_edge_serves_what_the_first_one_did(
         check_update(before.text, after.text)
         check_update(window.text, (await site.get(spool.recording_id, "live.m3u8")).text)
         assert len(check_media(after.text).uris) == 10
+
+
+async def test_when_the_tail_is_late_who_asks_reads_the_new_lines(
+    tmp_path: Path, database: Database
+) -> None:
+    """Without a task for each: thousands ask while the tail waits for its turn."""
+    folders = Folders(tmp_path)
+    library = Library(folders, database, FolderStore(tmp_path / "objects"))
+    spool = Spool(folders).open().open_mix()
+    spool.mix()
+    assert library.known(spool.recording_id) is None
+    await library.find(spool.recording_id)
+    spool.mix(2)
+    await until(lambda: _segments_known(library, spool) == 3)
+
+
+def _segments_known(library: Library, spool: Spool) -> int:
+    recorded = library.known(spool.recording_id)
+    assert recorded is not None
+    return len(recorded.renditions["mix"].places)
 
 
 async def test_a_line_half_written_and_a_line_from_the_future(site: EdgeSite) -> None:
