@@ -97,6 +97,76 @@ def test_a_packet_is_kept_only_wholly_on_the_record(
     assert media + samples <= spans.media_length
 
 
+Settled = list[tuple[int, bool, int]]
+
+
+@st.composite
+def late_marks(draw: st.DrawFn) -> Settled:
+    """Marks in turn; each time something may be written already beyond the mark."""
+    return [
+        (ms, on, draw(st.integers(0, 3000)) if draw(st.booleans()) else 0)
+        for ms, on in draw(marks())
+    ]
+
+
+@given(late_marks(), st.lists(st.integers(0, 110_000 * PER_MS), min_size=2, max_size=20))
+@settings(deadline=None)
+def test_the_map_never_runs_backwards_however_late_marks_come(
+    changes: Settled, moments: list[int]
+) -> None:
+    """And errs by 10 ms and by what was written already, no more."""
+    spans, overshot = Spans(), 0
+    for room_ms, on, late_ms in changes:
+        if on:
+            spans.begin(room_ms)
+            continue
+        before = spans.current
+        spans.finish(room_ms, settled=(room_ms + late_ms) * PER_MS if late_ms else 0)
+        overshot += late_ms * PER_MS + SLOT if before is not None and late_ms else 0
+    end_ms = changes[-1][0] + 4000
+    spans.finish(end_ms)
+    recorded = recorded_ms([(ms, on) for ms, on, _ in changes], end_ms) * PER_MS
+    assert -SLOT // 2 - overshot <= spans.media_length - recorded <= SLOT // 2 + overshot
+    media = [spans.media_at(room) for room in sorted(moments)]
+    assert media == sorted(media)
+    assert all(0 <= at <= spans.media_length for at in media)
+    rooms = [spans.room_at(at) for at in range(0, spans.media_length, 48_000)]
+    assert rooms == sorted(rooms)
+    for span, after in pairwise(spans.spans):
+        assert (span.end or 0) <= after.start
+
+
+@given(marks(), st.integers(0, 110_000 * 8))
+@settings(deadline=None)
+def test_while_a_span_lasts_its_packets_lie_where_they_will_when_it_is_over(
+    changes: Marks, slot: int
+) -> None:
+    spans, start = Spans(), slot * 6
+    while_open: int | None = None
+    for room_ms, on in changes:
+        if on:
+            spans.begin(room_ms)
+        elif room_ms * PER_MS >= start + 960:
+            while_open = spans.place(start, start + 960)
+            break
+        else:
+            spans.finish(room_ms)
+    after = spans_of(changes, changes[-1][0] + 1000)
+    if while_open is not None and (known := after.place(start, start + 960)) is not None:
+        assert known == while_open
+
+
+@given(marks(), st.integers(0, 110_000), st.integers(0, 110_000))
+@settings(deadline=None)
+def test_on_record_is_what_lies_between_the_marks(changes: Marks, one: int, other: int) -> None:
+    start, end = min(one, other), max(one, other)
+    spans = spans_of(changes, changes[-1][0] + 1000)
+    parts = spans.on_record(start * PER_MS, end * PER_MS)
+    inside = [(min(max(ms, start), end), on) for ms, on in changes]
+    inside += [(min(max(changes[-1][0] + 1000, start), end), False)]
+    assert sum(b - a for a, b in parts) == recorded_ms(inside, end) * PER_MS
+
+
 def test_what_is_written_already_is_not_cut_by_a_mark_that_comes_late() -> None:
     spans = Spans()
     spans.begin(0)
