@@ -17,7 +17,7 @@ from core import VERSION
 from core.errors import Problem
 from core.logging import configure_logging
 from core.settings import Settings
-from web import doctor, operators
+from web import doctor, operators, recordings_cli
 from web.processes import PROCESSES, run_process
 from web.supervise import Supervisor, running, with_database
 
@@ -31,6 +31,7 @@ db = typer.Typer(no_args_is_help=True, help="The database schema.")
 app.add_typer(db, name="db")
 app.add_typer(operators.platform, name="platform")
 app.add_typer(operators.admin, name="admin")
+app.add_typer(recordings_cli.recording, name="recording")
 
 MASK = "********"
 URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")

@@ -29,7 +29,7 @@ def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = encore(tmp_path, "--help")
     assert done.returncode == 0
-    for command in ("up", "serve", "ingest", "work", "db", "settings", "doctor"):
+    for command in ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor"):
         assert f" {command} " in done.stdout
 
 

@@ -1,0 +1,130 @@
+"""`encore recording` as an operator runs it: its words, its exit codes, its files."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from core.db import Database, dsn
+from core.ids import uuid7
+from core.migrate import upgrade
+from replay.chain import Fault
+from replay.export import FilesInTheWay
+from replay.holdings import UnknownRecording
+from replay.verification import verify
+from tests.replay.afterwards import Over, store_room, two_with_a_pause
+from tests.web.test_cli import encore
+from web.cli import app
+from web.recording_timeline import draw
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A recording in an installation of its own, and its command line."""
+
+    over: Over
+    url: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        storage = f"file://{self.folder / 'objects'}"
+        return {"DATABASE_URL": self.url, "ENCORE_STORAGE_URL": storage, "COLUMNS": "120"}
+
+    def run(self, *arguments: str) -> CompletedProcess[str]:
+        return encore(self.folder, *arguments, **self.environment)
+
+    async def encore(self, *arguments: str) -> Result:
+        """In this process, which is quicker: on a thread, for the command has its own loop."""
+        runner = CliRunner(env=self.environment)
+        return await asyncio.to_thread(lambda: runner.invoke(app, list(arguments)))
+
+
+@pytest.fixture
+async def operated(postgres_url: str, tmp_path: Path) -> AsyncIterator[Operated]:
+    name = f"r{uuid7().hex}"
+    admin = await asyncpg.connect(dsn(postgres_url))
+    await admin.execute(f"create database {name}")
+    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    await upgrade(url)
+    database = Database(url)
+    try:
+        over = await store_room(database, tmp_path, two_with_a_pause, names=("Ada [red]", "Bob"))
+        yield Operated(over, url, tmp_path)
+    finally:
+        await database.close()
+        await admin.execute(f"drop database {name} with (force)")
+        await admin.close()
+
+
+async def test_list_verify_and_export(operated: Operated, tmp_path: Path) -> None:
+    wanted = str(operated.over.recording_id)
+    listed = await operated.encore("recording", "list")
+    assert listed.exit_code == 0, listed.output
+    line = next(x for x in listed.stdout.splitlines() if x.startswith(wanted))
+    assert "0:00:08" in line
+    assert " stored " in line
+
+    await operated.over.compact()
+    proved = await operated.encore("recording", "verify", wanted)
+    assert proved.exit_code == 0, proved.output
+    assert "COMPLETE" in proved.stdout
+    assert "off_the_record  everybody" in proved.stdout
+    rows = {x[:9].strip(): x for x in proved.stdout.splitlines() if "━" in x}
+    assert {"mix", "Ada [red]", "Bob"} <= rows.keys()
+    assert rows["Ada [red]"].count("·") == pytest.approx(rows["Ada [red]"].count("━") / 4, abs=3)
+
+    machine = await operated.encore("recording", "verify", wanted, "--json", "--quick")
+    body = json.loads(machine.stdout)
+    assert (machine.exit_code, body["complete"], body["quick"]) == (0, True, True)
+
+    out = tmp_path / "stems"
+    written = await operated.encore(
+        "recording", "export", wanted, "--format", "wav", "--out", str(out)
+    )
+    assert written.exit_code == 0, written.output
+    names = ["Ada red.wav", "Bob.wav", "mix.wav", "recording.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert written.stdout.splitlines()[-1] == str(out / "recording.json")
+    again = await operated.encore(
+        "recording", "export", wanted, "--out", str(out), "--format", "wav"
+    )
+    assert isinstance(again.exception, FilesInTheWay)
+
+
+async def test_damage_is_named_and_ids_are_asked_for(operated: Operated) -> None:
+    wanted = str(operated.over.recording_id)
+    segment = (await operated.over.holding()).renditions[0].segments[1]
+    await operated.over.store.delete(segment.object_key)
+    found = await operated.encore("recording", "verify", wanted)
+    assert found.exit_code == 1
+    assert "object_missing at 0:00:02: mix segment 1 is missing in the store" in found.stdout
+    assert "DAMAGED" in found.stdout
+    unknown = await operated.encore("recording", "verify", str(uuid7()))
+    assert isinstance(unknown.exception, UnknownRecording)
+    refused = await asyncio.to_thread(operated.run, "recording", "verify", "../etc")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "encore: '../etc' is not the ID of a recording.\n"
+
+
+async def test_the_drawing_fits_and_shows_damage(operated: Operated) -> None:
+    holding = await operated.over.holding()
+    report = await verify(operated.over.store, holding)
+    report.findings.append(Fault("bytes_differ", "[bold]", "mix", 9_900.0, 10_000.0))
+    console = Console(width=60, record=True)
+    draw(console, holding, report)
+    text = console.export_text()
+    bars = [line for line in text.splitlines() if "━" in line and "recorded" not in line]
+    assert all(len(line) <= 60 for line in bars)
+    assert [line.endswith("✗") for line in bars] == [True, False, False]
+    assert "bytes_differ at 0:00:10: [bold]" in text

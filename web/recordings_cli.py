@@ -1,0 +1,154 @@
+"""`encore recording`: what an operator asks of what was recorded: list, verify, export."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from core.db import Database
+from core.settings import Settings
+from core.storage import ObjectStore, open_store
+from replay.formats import Format
+from replay.holdings import Holding, UnknownRecording, load_holding
+from replay.listing import Listed, list_recordings
+from replay.verification import Verification, verify
+from web.recording_timeline import draw, duration
+from web.supervise import with_database
+
+recording = typer.Typer(no_args_is_help=True, help="What was recorded.")
+console = Console(highlight=False, soft_wrap=True)
+
+Result = TypeVar("Result")
+Work = Callable[[Database, ObjectStore], Awaitable[Result]]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Of the recording, see `recording list`.")]
+
+
+@recording.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 50,
+) -> None:
+    """Print the recordings, the newest first: length, size, state, gaps."""
+
+    async def work(database: Database, _store: ObjectStore) -> list[Listed]:
+        async with database.transaction() as session:
+            return await list_recordings(session, limit=limit)
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("ID", "Live at (UTC)", "Length", "Tracks", "MB", "Gaps", "State", "Room"):
+        right = title in ("Length", "Tracks", "MB", "Gaps")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for one in _run(work):
+        table.add_row(
+            str(one.recording_id),
+            f"{one.live_at:%Y-%m-%d %H:%M}",
+            duration(one.media_ms),
+            str(one.tracks),
+            f"{one.bytes / 1e6:.1f}",
+            str(one.gaps),
+            one.state,
+            _plain(one.title),
+        )
+    console.print(table)
+
+
+@recording.command("verify")
+def verify_(
+    recording_id: Id,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    quick: Annotated[bool, typer.Option(help="Believe sizes: hash nothing.")] = False,
+) -> None:
+    """Prove a recording complete, or name every gap and its cause.
+
+    Exit code 0: complete. 1: something is missing; each gap or damage is named.
+    """
+
+    async def work(database: Database, store: ObjectStore) -> tuple[Holding, Verification]:
+        holding = await _holding(database, recording_id)
+        return holding, await verify(store, holding, quick=quick)
+
+    holding, report = _run(work)
+    if as_json:
+        console.print_json(data=report.as_json(), ensure_ascii=False)
+    else:
+        draw(console, holding, report)
+    raise typer.Exit(0 if report.complete else 1)
+
+
+@recording.command("export")
+def export_(
+    recording_id: Id,
+    format_: Annotated[Format, typer.Option("--format", help="Of the files.")] = Format.FLAC,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; recording-<ID> when absent.")
+    ] = None,
+) -> None:
+    """Write the mix and every speaker as files that begin together and are equally long."""
+    from replay.export import export, file_names  # codecs: a second that others need not wait
+
+    folder = out or Path(f"recording-{recording_id}")
+
+    async def work(database: Database, store: ObjectStore) -> list[Path]:
+        holding = await _holding(database, recording_id)
+        length = holding.recording.media_samples or 0
+        with _bar() as bar:
+            tasks = {
+                name: bar.add_task(_plain(name), total=length)
+                for name in file_names(holding.renditions, format_)
+            }
+            return await export(
+                store,
+                holding,
+                folder,
+                format_,
+                lambda name, samples: bar.advance(tasks[name], samples),
+            )
+
+    for path in _run(work):
+        console.print(_plain(str(path)), markup=False)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+async def _holding(database: Database, recording_id: str) -> Holding:
+    try:
+        wanted = UUID(recording_id)
+    except ValueError:
+        raise UnknownRecording(f"{recording_id!r} is not the ID of a recording.") from None
+    async with database.transaction() as session:
+        return await load_holding(session, wanted)
+
+
+def _plain(text: str) -> str:
+    """Names are people's: what a terminal would obey is left out."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _run(work: Work[Result]) -> Result:
+    """Over DATABASE_URL, or over the embedded database, running or not."""
+
+    async def run() -> Result:
+        async with with_database(Settings(), embed=True) as settings:
+            assert settings.database_url is not None  # noqa: S101 - with_database set it
+            database = Database(settings.database_url.get_secret_value())
+            try:
+                return await work(database, open_store(settings))
+            finally:
+                await database.close()
+
+    return asyncio.run(run())
