@@ -25,6 +25,9 @@ from web.supervise import with_database
 recording = typer.Typer(no_args_is_help=True, help="What was recorded.")
 console = Console(highlight=False, soft_wrap=True)
 
+LIST_WIDTH = 140
+"""Lines are wrapped by the terminal rather than cut: an ID is there to be copied."""
+
 Result = TypeVar("Result")
 Work = Callable[[Database, ObjectStore], Awaitable[Result]]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the recording, see `recording list`.")]
@@ -55,7 +58,8 @@ def list_(
             one.state,
             _plain(one.title),
         )
-    console.print(table)
+    wide = Console(highlight=False, soft_wrap=True, width=max(console.width, LIST_WIDTH))
+    wide.print(table)
 
 
 @recording.command("verify")
