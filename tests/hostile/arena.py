@@ -107,8 +107,9 @@ class Voice(Knocker):
         self.peer: Peer
         self.said = 0
 
-    async def open(self, *, bearer: str | None = None) -> None:
+    async def open(self, *, bearer: str | None = None, setup: str = "actpass") -> None:
         offer = CHROME.replace(FINGERPRINT, self.client.fingerprints["sha-256"])
+        offer = offer.replace("a=setup:actpass", f"a=setup:{setup}")
         answer = await self.arena.post(offer, bearer=bearer or token(self.participant_id))
         assert answer.status_code == 201, answer.text
         self.url = answer.headers["location"]
@@ -123,6 +124,10 @@ class Voice(Knocker):
     async def knock(self) -> None:
         self.send(self.check())
         await eventually(self.received)
+
+    async def expect_flight(self) -> None:
+        """Of handshake records, from the receiver."""
+        await eventually(lambda: any(d[0] == 22 for d in self.received()))
 
     async def shake_hands(self) -> None:
         self.send(*self.client.step([]))

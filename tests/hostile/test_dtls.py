@@ -238,3 +238,20 @@ async def test_half_open_handshakes_are_few_and_end(arena: Arena) -> None:
     assert len(open_ones) == MAX_PENDING
     assert all(p.handshaking for p in open_ones)
     assert {p.expired(p.created_at + HANDSHAKE_SECONDS + 1) for p in open_ones} == {"no handshake"}
+
+
+async def test_lies_in_answer_to_our_own_hello_end_at_most_that_session(arena: Arena) -> None:
+    """A client that is passive (FFmpeg) is sent the first flight: here it answers with garbage."""
+    draw = random.Random(10)  # noqa: S311 - a test's dice
+    server_hello = record(
+        0, b"\x02" + (40).to_bytes(3, "big") + bytes(5) + b"\x00\x00\x28" + bytes(40)
+    )
+    for _ in range(4):
+        eve = Voice(arena, EVE)
+        await eve.open(setup="passive")
+        eve.send(eve.check())
+        await eve.expect_flight()
+        lies = [bytes([22]) + mutated(draw, server_hello)[1:] for _ in range(30)]
+        await arena.take(eve, server_hello, *lies, ALERT_FATAL)
+        assert not eve.peer.established
+        eve.socket.close()
