@@ -45,6 +45,7 @@ async def test_a_flood_from_many_addresses_loses_nothing_and_is_counted(arena: A
         stranger.socket.close()
 
 
+@pytest.mark.slow
 async def test_what_strangers_send_takes_no_memory(arena: Arena, stranger: Knocker) -> None:
     flood = rubbish(random.Random(7))  # noqa: S311 - a test's dice
     await arena.take(stranger, *some(flood, 3000))

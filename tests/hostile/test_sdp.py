@@ -114,7 +114,7 @@ async def test_aiortcs_own_offer_is_taken() -> None:
     check_answer(await aiortc_offer())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(damaged())
 def test_damaged_offers_are_answered_soundly_or_refused(offer: str) -> None:
     check_answer(offer)

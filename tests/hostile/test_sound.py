@@ -6,6 +6,8 @@ import contextlib
 import random
 from pathlib import Path
 
+import pytest
+
 from ingest.folders import Folders
 from ingest.journal import Packet, pack_packet
 from ingest.manifest import Ended, Line, ManifestReader, SegmentWritten
@@ -60,6 +62,7 @@ def written(lines: list[Line], rendition: str) -> list[tuple[str, int, int]]:
     ]
 
 
+@pytest.mark.slow
 def test_one_speakers_lies_change_nobody_elses_track_and_no_length(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
     honest = package(folders, room(folders, hostile=False))
