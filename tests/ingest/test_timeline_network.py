@@ -125,3 +125,13 @@ def test_dtx_and_drift_together(ppm: int) -> None:
     assert timeline.counts.lost == timeline.counts.cut == 0
     late = [abs(p.start - s.truth) for p, s in zip(placed, sent, strict=True)]
     assert max(late) <= 5 * MS
+
+
+def test_late_packets_here_and_there_are_no_step_of_the_delay() -> None:
+    """Those that came on time in between say so, also where each is next in its sequence."""
+    sent = stream(600)
+    late = {*range(50, 57), *range(150, 157), *range(300, 307)}
+    shaken = [replace(s, arrival=s.arrival + 0.3 * (i in late)) for i, s in enumerate(sent)]
+    placed = play(track(), shaken)
+    assert len(placed) == 600
+    assert all(b.start == a.end for a, b in pairwise(placed))
