@@ -22,8 +22,11 @@ from replay.stored import load_recorded
 log = logging.getLogger(__name__)
 
 TAIL_SECONDS: Final = 0.05
-ROWS_SECONDS: Final = 1.0
-"""How old an answer of the rows may be, also when it was 'no such recording'."""
+ROWS_SECONDS: Final = 0.4
+"""How old an answer of the rows may be, also when it was 'no such recording'.
+
+It is most of what a listener far from the packager waits for ENDLIST (`make bench-end`).
+"""
 
 ENDED_ROWS_SECONDS: Final = 30.0
 """The same for a recording that has ended: only a new revision can change it."""
