@@ -25,7 +25,7 @@ import numpy as np
 import uvloop
 
 from bench.cpu import cpu_seconds
-from bench.encore import SECRET, Hall, MediaPlane, postgres
+from bench.encore import SECRET, Hall, MediaPlane, NeverHappened, postgres
 from bench.ending import stop
 from bench.live_clients import TARGET_SECONDS
 from bench.live_nginx import nginx, nginx_is_here
@@ -39,6 +39,7 @@ from core.ids import uuid7
 from core.postgres import free_port
 from replay.capability import capability_key, issue
 from rooms.events import announce, record_event
+from rooms.lifecycle import end_room
 from rooms.models import Room
 from web.processes import raise_open_files
 
@@ -57,6 +58,7 @@ CONNECT_AT_ONCE: Final = 50
 AGING_SECONDS: Final = 300
 PROBE_EVERY: Final = 0.2
 UP_SECONDS: Final = 60
+STORED_SECONDS: Final = 240
 TELL_EVERY: Final = 0.5
 """Seconds between ephemeral events of the room, as when speakers take turns."""
 
@@ -97,6 +99,18 @@ class House(MediaPlane):
         async with self._database.transaction() as session:
             room = await session.get_one(Room, hall.room_id)
         return [_listener_token(room) for _ in range(count)]
+
+    async def end(self) -> tuple[int, int]:
+        """As MediaPlane's, but a room of two hours on a busy machine may take minutes."""
+        deadline = time.monotonic() + STORED_SECONDS
+        async with self._database.transaction() as session:
+            for hall in self._halls:
+                await end_room(session, principal=hall.host, room_id=hall.room_id)
+        while (found := await self._stored()) is None:
+            if time.monotonic() > deadline:
+                raise NeverHappened(f"the rooms are not stored after {STORED_SECONDS} s")
+            await asyncio.sleep(0.5)
+        return found
 
     async def tell(self, hall: Hall) -> None:
         """The room's events, each with the time at which its transaction is about to end."""
@@ -345,10 +359,11 @@ async def main() -> None:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         await crowd.silence()
-        sent = crowd.sent
+        _report(runs, stormed)
         await asyncio.sleep(2)
-        received, lost = await scene.house.end()
-    _report(runs, stormed, Packets(sent, received, lost))
+        packets = Packets(crowd.sent, *await scene.house.end())
+    print(f"Packets: {packets.sent} sent, {packets.received} received, {packets.lost} lost.\n")
+    print(bench_lines(_numbers(runs, packets)))
 
 
 @dataclass(frozen=True)
@@ -360,7 +375,7 @@ class Packets:
     lost: int
 
 
-def _report(runs: dict[str, list[Run]], stormed: Run, packets: Packets) -> None:
+def _report(runs: dict[str, list[Run]], stormed: Run) -> None:
     columns = ["", "requests/s", "p50 ms", "p99 ms", "max ms", "CPU %", "us a request", "errors"]
     print(table(columns, [_row(server, results) for server, results in runs.items()]))
     every = [run for results in runs.values() for run in results]
@@ -374,13 +389,12 @@ def _report(runs: dict[str, list[Run]], stormed: Run, packets: Packets) -> None:
         f"web {stormed.cpu['web']:.0f} % of a core, "
         f"one in {stormed.percentile_ms(50):.0f} ms (p50), {stormed.percentile_ms(99):.0f} ms "
         f"(p99); the API answered in {stormed.event_ms(50):.0f} ms (p50), "
-        f"{stormed.event_ms(100):.0f} ms at most; errors: {_errors([stormed])}."
-        f"\nPackets: {packets.sent} sent, {packets.received} received, {packets.lost} lost.\n"
+        f"{stormed.event_ms(100):.0f} ms at most; errors: {_errors([stormed])}.\n"
     )
-    print(bench_lines(_numbers(runs, every, packets)))
 
 
-def _numbers(runs: dict[str, list[Run]], every: list[Run], packets: Packets) -> dict[str, float]:
+def _numbers(runs: dict[str, list[Run]], packets: Packets) -> dict[str, float]:
+    every = [run for results in runs.values() for run in results]
     numbers = {
         "live_p99_ms": _middle_took(runs["edge"], 99),
         "live_p50_ms": _middle_took(runs["edge"], 50),
