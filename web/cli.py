@@ -17,7 +17,7 @@ from core import VERSION
 from core.errors import Problem
 from core.logging import configure_logging
 from core.settings import Settings
-from web import doctor, operators, recordings_cli
+from web import doctor, operators, recordings_cli, workers_cli
 from web.processes import PROCESSES, run_process
 from web.supervise import Supervisor, running, with_database
 
@@ -32,6 +32,7 @@ app.add_typer(db, name="db")
 app.add_typer(operators.platform, name="platform")
 app.add_typer(operators.admin, name="admin")
 app.add_typer(recordings_cli.recording, name="recording")
+app.add_typer(workers_cli.workers, name="workers")
 
 MASK = "********"
 URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")

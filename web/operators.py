@@ -35,7 +35,7 @@ def create(
         operator = Principal(kind=Kind.USER, platform_id=made.id, admin=True)
         return (await create_api_key(session, operator, name="first", scopes=tuple(Scope)))[1]
 
-    secret = _in_transaction(work)
+    secret = in_transaction(work)
     console.print(f"Platform {slug} is made. Its API key, shown only now:\n{secret}")
 
 
@@ -49,11 +49,11 @@ def create_operator(
     async def work(session: AsyncSession) -> None:
         await create_admin(session, email, password)
 
-    _in_transaction(work)
+    in_transaction(work)
     console.print(f"{email} may sign in as an operator.")
 
 
-def _in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+def in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
     """Over DATABASE_URL, or over the embedded database, running or not."""
 
     async def run() -> Result:

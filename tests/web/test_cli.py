@@ -29,7 +29,8 @@ def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = encore(tmp_path, "--help")
     assert done.returncode == 0
-    for command in ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor"):
+    commands = ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor", "workers")
+    for command in commands:
         assert f" {command} " in done.stdout
 
 
@@ -103,6 +104,16 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
     for subject in ("python", "disk", "database", "storage", "codecs", "keys", "model", "udp"):
         assert subject in lines
     assert "PostgreSQL" in lines["database"]
+
+
+def test_workers_are_listed_and_unknown_ones_refused(tmp_path: Path, postgres_url: str) -> None:
+    url = {"DATABASE_URL": postgres_url}
+    refused = encore(tmp_path, "workers", "drain", "0199c1d2-0000-7000-8000-000000000000", **url)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("encore: There is no worker 0199c1d2")
+    listed = encore(tmp_path, "workers", "list", **url)
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.split()[:3] == ["id", "address", "rooms"]
 
 
 def test_the_version(tmp_path: Path) -> None:

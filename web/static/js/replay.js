@@ -22,6 +22,7 @@ const GAPS = {
   receiver_down: "the receiver was down",
   packets_lost: "packets were lost on the way",
   connection_lost: "the connection was lost",
+  worker_lost: "the room moved to another server",
   disk_full: "the disk was full",
   off_the_record: "off the record",
 };

@@ -87,6 +87,7 @@ function onDurable(event) {
   if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
   if (event.kind === "room.updated") readHeadSoon();
   if (event.kind === "room.ended") onEnd();
+  if (event.kind === "recording.moved") you?.reconnect();
   render();
 }
 

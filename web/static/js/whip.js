@@ -112,6 +112,11 @@ export class Publisher extends EventTarget {
     await this.session?.sender.replaceTrack(track);
   }
 
+  /** A new ticket and a new session, now: the old one's receiver has nothing to do with it any more. */
+  reconnect() {
+    if (this.session) this.#retry(0);
+  }
+
   /** `over`: the room has ended, and the receiver has closed all its sessions. */
   stop({ over = false } = {}) {
     this.#drop({ forgotten: over });

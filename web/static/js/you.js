@@ -86,6 +86,11 @@ export class You {
     }
   }
 
+  /** Another worker receives the room now. */
+  reconnect() {
+    this.publisher?.reconnect();
+  }
+
   hush() {
     sessionStorage.removeItem(this.memory);
     this.publisher?.stop({ over: this.stage.state === "ended" });

@@ -1,0 +1,189 @@
+"""Rooms whose worker is moved away from, stalls, or dies for good: the recording goes on."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+
+from core.db import Database, dsn
+from core.ids import uuid7
+from core.migrate import upgrade
+from ingest.models import Rendition, Segment
+from tests.e2e.fleet import Fleet, running_fleet
+from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets, until
+from tests.e2e.sound import hear
+from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
+
+TONE_S = 45.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fleet")
+
+
+@pytest.fixture(scope="module")
+async def own_database(postgres_url: str) -> AsyncIterator[tuple[Database, str]]:
+    """No other test's rooms are received here."""
+    name = f"fleet{uuid7().hex}"
+    server = await asyncpg.connect(dsn(postgres_url))
+    await server.execute(f"create database {name}")
+    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    await upgrade(url)
+    database = Database(url, pool_size=2)
+    yield database, url
+    await database.close()
+    await server.execute(f"drop database {name} with (force)")
+    await server.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(folder: Path, own_database: tuple[Database, str]) -> Iterator[Fleet]:
+    with running_fleet(folder, *own_database) as fleet:
+        yield fleet
+
+
+async def speak(room: LiveRoom, *names: str) -> None:
+    """Each connects where the room is received now, and says a tone."""
+    tones = {name: tone_packets(name, TONE_S) for name in names}  # encoding stops the loop
+    for name in names:
+        (await room.publish(name)).play(tones[name])
+
+
+async def come_back(room: LiveRoom, *names: str) -> None:
+    """As the page does: a new ticket, a new session; what was being said goes on."""
+    for name in names:
+        await room.publish(name)
+
+
+async def heard_after_the_end(fleet: Fleet, room: LiveRoom, *names: str) -> list[dict[str, Any]]:
+    """Ends the room; in the replay every voice is there but for its listed gaps, which return."""
+    ended = await room.end()
+    await room.stored_recording()
+    url = f"{fleet.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+    await ended_playlist(url)
+    return await check_replay(fleet, room, ended["duration_ms"] / 1000, *names)
+
+
+async def check_replay(
+    fleet: Fleet, room: LiveRoom, seconds: float, *names: str
+) -> list[dict[str, Any]]:
+    replay = await hear(f"{fleet.web_url}/v1/rooms/{room.room_id}/replay.m3u8")
+    recording = await room.recording()
+    gaps: list[dict[str, Any]] = recording["gaps"]
+    assert replay.seconds == pytest.approx(seconds, abs=0.1)
+    for name in names:
+        assert_heard_but_for(replay, FREQUENCIES_HZ[name], gaps)
+    await check_rows(fleet.database, room.recording_id)
+    return gaps
+
+
+async def check_rows(database: Database, recording_id: str) -> None:
+    """Of each rendition one row a number, and each begins where the one before ends."""
+    async with database.transaction() as session:
+        rows = await session.execute(
+            sa.select(Segment.rendition_id, Segment.sequence, Segment.media_start, Segment.samples)
+            .join(Rendition, Rendition.id == Segment.rendition_id)
+            .where(Rendition.recording_id == UUID(recording_id))
+            .order_by(Segment.rendition_id, Segment.sequence)
+        )
+        end: dict[UUID, tuple[int, int]] = {}
+        for rendition, sequence, start, samples in rows:
+            number, expected = end.get(rendition, (0, start))
+            assert (sequence, start) == (number, expected)
+            end[rendition] = sequence + 1, start + samples
+
+
+def lost(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [g for g in gaps if g["cause"] == "worker_lost"]
+
+
+async def test_a_stalled_worker_is_fenced_and_what_it_has_is_salvaged(fleet: Fleet) -> None:
+    await fleet.ready()
+    async with live_room(fleet.web_url, "ada", "ben") as room:
+        await speak(room, "ada", "ben")
+        await asyncio.sleep(5)
+        stalled = await fleet.owner(room.recording_id)
+        stalled.signal(signal.SIGSTOP)
+        moved = await fleet.moved(room.recording_id)
+        assert moved.worker_id != stalled.worker
+        await come_back(room, "ada")
+        await asyncio.sleep(1)
+
+        stalled.signal(signal.SIGCONT)
+        fenced = stalled.folders.fenced(1)
+        await until(lambda: _is(room.recording_id in fenced.journals()), seconds=15)
+        assert not stalled.folders.held()
+        await come_back(room, "ben")
+        await asyncio.sleep(3)
+        ended = await room.end()
+        await room.stored_recording()
+        await until(lambda: _is(not fenced.held()), seconds=30)
+        assert (await fleet.recording(room.recording_id)).revision == 2
+        first = await fleet.epoch(room.recording_id, 1)
+        assert first.complete_until_ms is not None
+        gaps = lost(await check_replay(fleet, room, ended["duration_ms"] / 1000, "ada", "ben"))
+        assert gaps
+        assert min(g["room_start_ms"] for g in gaps) >= first.complete_until_ms - 1
+        assert first.complete_until_ms > 4000, "all that had arrived, not what was stored"
+
+
+async def _is(fact: bool) -> bool:
+    return fact
+
+
+async def test_a_room_is_moved_for_a_deploy(fleet: Fleet) -> None:
+    await fleet.ready()
+    async with live_room(fleet.web_url, "ada") as room:
+        await speak(room, "ada")
+        await asyncio.sleep(3)
+        leaving = await fleet.owner(room.recording_id)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*(sys.executable, "-m", "web.cli", "workers", "drain"), str(leaving.worker), "--move"],
+            env=fleet.web.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "takes no more rooms; it has 1" in done.stdout
+        await fleet.moved(room.recording_id)
+        await come_back(room, "ada")
+        await asyncio.sleep(2)
+        await until(lambda: _is(not leaving.folders.held()))
+        gaps = await heard_after_the_end(fleet, room, "ada")
+        complete_ms = (await fleet.epoch(room.recording_id, 1)).complete_until_ms
+        assert complete_ms is not None
+        assert min(g["room_start_ms"] for g in lost(gaps)) >= complete_ms - 25
+        assert not leaving.folders.fenced_epochs() or not leaving.folders.fenced(1).held()
+    leaving.restart("receive")
+
+
+async def test_a_worker_dies_for_good(fleet: Fleet) -> None:
+    """The replay holds what was stored, and lists the rest."""
+    await fleet.ready()
+    async with live_room(fleet.web_url, "ada") as room:
+        await speak(room, "ada")
+        await asyncio.sleep(6)
+        dead = await fleet.owner(room.recording_id)
+        dead.signal(signal.SIGKILL)
+        await fleet.moved(room.recording_id)
+        await come_back(room, "ada")
+        await asyncio.sleep(2)
+        gaps = await heard_after_the_end(fleet, room, "ada")
+        everybody = [g for g in lost(gaps) if g["participant_id"] is None]
+        assert len(everybody) == 1
+        assert everybody[0]["room_start_ms"] > 1000, "what was stored is there"
+        assert (await fleet.recording(room.recording_id)).revision == 1
