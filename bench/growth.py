@@ -100,6 +100,7 @@ async def grow(
                 rooms += 1
             run.uses[tracks] = await _measure(seconds, crowd, pids, load.postgres)
         await crowd.silence()
+        await asyncio.sleep(SETTLE_SECONDS)  # what is on its way arrives before rooms end
         run.sent, run.hiccups = crowd.sent, crowd.hiccups
         run.returned = sum(speaker.client.received for speaker in crowd.speakers)
         run.profile = crowd.speakers[0].client.profile

@@ -13,16 +13,15 @@ All integers are little-endian. `room_us` is the arrival on the room's clock in 
 loss, disk full) ends the file's readable part: everything before it stands.
 """
 
-import itertools
 import json
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, NamedTuple
 
 MAGIC: Final = b"ENCJRNL1"
 NO_LEVEL: Final = 255
@@ -34,14 +33,14 @@ LAST_STREAM: Final = 0xFFFF
 _BATCH = struct.Struct("<IIq")
 _PACKET = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")
+_PACKET_BYTES = _PACKET.size
 _PACKET_TAG = 1
 _EVENT_TAG = 2
 MAX_BATCH: Final = 16 << 20
 """A length above this is no batch: the reader stops there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One RTP packet of one stream, without its header (RFC 3550, 5.1)."""
 
     stream: int
@@ -90,19 +89,21 @@ def pack_batch(room_us: int, records: list[bytes]) -> bytes:
     return _BATCH.pack(len(body), crc, room_us) + body
 
 
-def _unpack_records(body: bytes) -> Iterator[Packet | Event]:
-    at = 0
-    while at < len(body):
-        if body[at] == _PACKET_TAG:
-            _, level, stream, seq, size, timestamp = _PACKET.unpack_from(body, at)
-            at += _PACKET.size
-            yield Packet(stream, seq, timestamp, level, body[at : at + size])
+def _unpack_records(data: bytes, at: int, end: int) -> list[Packet | Event]:
+    """The records in `data[at:end]`."""
+    records: list[Packet | Event] = []
+    while at < end:
+        if data[at] == _PACKET_TAG:
+            _, level, stream, seq, size, timestamp = _PACKET.unpack_from(data, at)
+            at += _PACKET_BYTES
+            records.append(Packet(stream, seq, timestamp, level, data[at : at + size]))
         else:
-            _, size = _EVENT.unpack_from(body, at)
+            _, size = _EVENT.unpack_from(data, at)
             at += _EVENT.size
-            data = json.loads(body[at : at + size])
-            yield Event(data.pop("kind"), data)
+            event = json.loads(data[at : at + size])
+            records.append(Event(event.pop("kind"), event))
         at += size
+    return records
 
 
 def batch_header(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
@@ -118,8 +119,10 @@ def batch_header(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int, int] 
 
 def leading_events(body: bytes) -> list[Event]:
     """The events before the first packet of a batch: the recorder writes them in front."""
-    records = itertools.takewhile(lambda r: isinstance(r, Event), _unpack_records(body))
-    return [r for r in records if isinstance(r, Event)]
+    at = 0
+    while at < len(body) and body[at] == _EVENT_TAG:
+        at += _EVENT.size + _EVENT.unpack_from(body, at)[1]
+    return [r for r in _unpack_records(body, 0, at) if isinstance(r, Event)]
 
 
 class JournalReader:
@@ -128,14 +131,16 @@ class JournalReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def read(self, limit: int = 8 << 20) -> list[Batch]:
         """The batches after the last call, at most about `limit` bytes of them."""
         if self._file is None:
-            self._file = self.path.open("rb")
-        self._file.seek(self.offset)
-        data = self._file.read(limit)
+            self._file = self.path.open("rb", buffering=0)
+        file = self._file.fileno()
+        # Asked for no more than there is: a buffer of `limit` costs more than its few packets.
+        grown = max(os.fstat(file).st_size - self.offset, 0)
+        data = os.pread(file, min(limit, grown), self.offset)
         at = 0
         if self.offset == 0:
             if len(data) < len(MAGIC) or not data.startswith(MAGIC):
@@ -147,10 +152,9 @@ class JournalReader:
             end = at + _BATCH.size + length
             if length > MAX_BATCH or end > len(data):
                 break
-            body = data[at + _BATCH.size : end]
-            if zlib.crc32(body, zlib.crc32(data[at + 8 : at + 16])) != crc:
+            if zlib.crc32(data[at + 8 : end]) != crc:
                 break
-            batches.append(Batch(room_us, list(_unpack_records(body))))
+            batches.append(Batch(room_us, _unpack_records(data, at + _BATCH.size, end)))
             at = end
         self.offset += at
         if not batches and len(data) == limit and limit <= MAX_BATCH:
@@ -175,5 +179,9 @@ def journal_files(folder: Path) -> list[Path]:
 
 def next_journal_file(folder: Path) -> Path:
     files = journal_files(folder)
-    number = int(files[-1].stem) + 1 if files else 1
-    return folder / f"{number:08d}.journal"
+    return following_file(files[-1]) if files else folder / f"{1:08d}.journal"
+
+
+def following_file(file: Path) -> Path:
+    """What the receiving process calls the file after this one."""
+    return file.with_name(f"{int(file.stem) + 1:08d}.journal")

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -181,7 +180,7 @@ class LiveRoom:
             self._counts_at[number] = stream.received - 1, stream.lost
             has_level = packet.level != NO_LEVEL
             self.recorder.write(StreamOpened(number, str(peer.participant_id), ssrc, has_level))
-            packet = replace(packet, stream=number)
+            packet = packet._replace(stream=number)
         self.recorder.keep(packet)
 
     def _new_number(self) -> int:

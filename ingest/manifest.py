@@ -14,6 +14,7 @@ whole, and the chain of hashes runs through all workers.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -210,6 +211,13 @@ class ManifestReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0
+
+    def has_grown(self) -> bool:
+        """Whether `read` would find more; a look that is cheap enough for an event loop."""
+        try:
+            return os.stat(self.path).st_size > self.offset  # noqa: PTH116 - half the price
+        except FileNotFoundError:
+            return False
 
     def read(self) -> list[Line]:
         """The whole lines after the last call; none while the file does not exist."""

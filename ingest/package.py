@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,6 +23,7 @@ from ingest.folders import Folders
 from ingest.journal_end import read_end
 from ingest.packager import Packager
 from ingest.placement import epochs_of
+from ingest.rounds import Rounds
 from ingest.rows import Fenced
 from ingest.salvaging import bring_in
 from ingest.uploader import OUTAGES, Uploader
@@ -31,7 +31,6 @@ from rooms.models import Room
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 0.05
 SCAN_SECONDS: Final = 0.25
 MIX_THREADS: Final = 2
 RETRY_SECONDS: Final = 2.0
@@ -41,14 +40,6 @@ FENCE_SECONDS: Final = 1.0
 
 BRING_AWAY_SECONDS: Final = 8.0
 """How long the process stays, when told to stop, for rooms that were left to another worker."""
-
-
-_ANCHOR_NS: Final = time.time_ns() - time.monotonic_ns()
-
-
-def unix_us() -> int:
-    """Unix time that never steps: the wall clock at the start, then the monotonic one."""
-    return (_ANCHOR_NS + time.monotonic_ns()) // 1000
 
 
 async def run(settings: Settings, stop: asyncio.Event, *, mixing: bool = True) -> None:
@@ -76,11 +67,13 @@ class _Process:
         self._store = store
         self._folders = Folders(settings.data_dir)
         self._threads = ThreadPoolExecutor(MIX_THREADS, thread_name_prefix="mix")
+        self._rounds = Rounds(self._threads, MIX_THREADS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fencing: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         watch = asyncio.create_task(self._watch_fences(), name="package-fences")
+        rounds = asyncio.create_task(self._rounds.run(), name="package-rounds")
         try:
             while not stop.is_set():
                 await self._take_up()
@@ -93,6 +86,8 @@ class _Process:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            rounds.cancel()
+            await asyncio.gather(rounds, return_exceptions=True)
             self._threads.shutdown()
 
     async def _take_up(self) -> None:
@@ -186,9 +181,7 @@ class _Process:
         watch = asyncio.create_task(self._watch_end(packager))
         try:
             while not packager.ended:
-                step = loop.run_in_executor(self._threads, packager.step, unix_us())
-                if not await _finished(step):
-                    await asyncio.sleep(POLL_SECONDS)
+                await _finished(self._rounds.step(packager))
         finally:
             watch.cancel()
             packager.close()
@@ -209,10 +202,10 @@ class _Process:
         await Uploader(self._database, self._store, self._folders, recording_id).run()
 
 
-async def _finished(step: asyncio.Future[bool]) -> bool:
-    """The step's result; a cancelled task still waits for it, so that no two ever write."""
+async def _finished(step: asyncio.Future[bool]) -> None:
+    """The step is over; a cancelled task still waits for it, so that no two ever write."""
     try:
-        return await asyncio.shield(step)
+        await asyncio.shield(step)
     except asyncio.CancelledError:
         await asyncio.wait([step])
         raise

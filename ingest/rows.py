@@ -69,7 +69,10 @@ async def stored_segments(session: AsyncSession, recording_id: UUID) -> set[tupl
 
 
 async def add_rows(session: AsyncSession, *, opened: Opened, lines: Sequence[Line]) -> None:
-    """Rows of renditions, segments and gaps; those that exist stay as they are."""
+    """Rows of renditions, segments and gaps; those that exist stay as they are.
+
+    Values go as parameters of one statement, which is then compiled once and not for each batch.
+    """
     await hold_epoch(session, opened)
     recording_id = UUID(opened.recording_id)
     await add_renditions(
@@ -79,11 +82,11 @@ async def add_rows(session: AsyncSession, *, opened: Opened, lines: Sequence[Lin
     if segments:
         ids = dict(await rendition_ids(session, recording_id))
         values = [segment_row(opened, line, ids[line.rendition]) for line in segments]
-        await session.execute(insert(Segment).values(values).on_conflict_do_nothing())
+        await session.execute(insert(Segment).on_conflict_do_nothing(), values)
     gaps = [line for line in lines if isinstance(line, GapFound)]
     if gaps:
         values = [_gap_row(recording_id, line) for line in gaps]
-        await session.execute(insert(Gap).values(values).on_conflict_do_nothing())
+        await session.execute(insert(Gap).on_conflict_do_nothing(), values)
 
 
 async def add_renditions(
@@ -92,7 +95,7 @@ async def add_renditions(
     """Those that exist stay as they are."""
     if lines:
         rows = [_rendition_row(opened, line) for line in lines]
-        await session.execute(insert(Rendition).values(rows).on_conflict_do_nothing())
+        await session.execute(insert(Rendition).on_conflict_do_nothing(), rows)
 
 
 async def rendition_ids(session: AsyncSession, recording_id: UUID) -> list[tuple[str, UUID]]:

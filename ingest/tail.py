@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from core.durable import sync_folder
-from ingest.journal import Batch, JournalReader, journal_files
+from ingest.journal import Batch, JournalReader, following_file, journal_files
 
 READ_BYTES: Final = 1 << 20
 LAG_WINDOW_US: Final = 5_000_000
@@ -18,6 +18,9 @@ class JournalTail:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reader: JournalReader | None = None
+        self._later: Path | None = None
+        """What the file after the one that is read will be called."""
+
         self._named: Path | None = None
 
     def read(self) -> list[Batch]:
@@ -38,21 +41,20 @@ class JournalTail:
     def _read_on(self) -> list[Batch]:
         return self._reader.read(READ_BYTES) if self._reader is not None else []
 
-    def _later_files(self) -> list[Path]:
-        current = self._reader.path.name if self._reader is not None else ""
-        return [path for path in journal_files(self._folder) if path.name > current]
-
     def _has_later_file(self) -> bool:
-        return bool(self._later_files())
+        return self._later is not None and self._later.exists()
 
     def _next_file(self) -> bool:
-        later = self._later_files()
-        if not later:
+        later = self._first_file() if self._later is None else self._later
+        if later is None or not later.exists():
             return False
         self.fsync()
         self.close()
-        self._reader = JournalReader(later[0])
+        self._reader, self._later = JournalReader(later), following_file(later)
         return True
+
+    def _first_file(self) -> Path | None:
+        return next(iter(journal_files(self._folder)), None)
 
     @property
     def modified_us(self) -> int | None:

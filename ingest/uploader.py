@@ -118,7 +118,7 @@ class Uploader:
 
     async def _step(self) -> bool:
         """Stores what the manifest names by now; True when the recording is stored as a whole."""
-        if len(self._waiting) < BATCH_LINES:
+        if len(self._waiting) < BATCH_LINES and self._manifest.has_grown():
             self._waiting += await asyncio.to_thread(self._manifest.read)
         if self._opened is None:
             if not self._waiting or not isinstance(self._waiting[0], Opened):

@@ -1,7 +1,6 @@
 """The timeline under everything that a network and a client do to packets."""
 
 import random
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -216,7 +215,7 @@ def test_a_stall_of_the_network_moves_nothing() -> None:
 def test_what_was_withheld_is_not_lost(withheld: int) -> None:
     """The same SSRC goes on as another stream of the journal."""
     sent = stream(150 + withheld)
-    after = [Sent(s.arrival, replace(s.packet, stream=2), s.truth) for s in sent[100 + withheld :]]
+    after = [Sent(s.arrival, s.packet._replace(stream=2), s.truth) for s in sent[100 + withheld :]]
     timeline = track()
     placed = play(timeline, sent[:100])
     timeline.close(1)

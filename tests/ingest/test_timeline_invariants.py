@@ -82,7 +82,7 @@ def test_a_packet_is_placed_within_5_ms_once_the_least_delay_is_known(
     count = 60 * RATE // samples
     sent = stream(count, samples=samples, drift=drift, level=80)
     numbered = [
-        replace(s, packet=replace(s.packet, payload=s.packet.payload + n.to_bytes(2, "big")))
+        replace(s, packet=s.packet._replace(payload=s.packet.payload + n.to_bytes(2, "big")))
         for n, s in enumerate(sent)
     ]
     placed = play(track(), shaken(numbered, seed, jitter, loss))

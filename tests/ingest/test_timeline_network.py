@@ -118,7 +118,7 @@ def test_a_clock_that_is_off_never_strays(drift: float, level: int) -> None:
 def test_dtx_and_drift_together(ppm: int) -> None:
     """Ten minutes in which one packet of twenty says something."""
     spoken = [s for i, s in enumerate(stream(30_000, drift=ppm * 1e-6)) if i % 20 == 0]
-    sent = [replace(s, packet=replace(s.packet, seq=n)) for n, s in enumerate(spoken)]
+    sent = [replace(s, packet=s.packet._replace(seq=n)) for n, s in enumerate(spoken)]
     timeline = track()
     placed = play(timeline, sent)
     assert [p.lost for p in placed] == [0] * 1500
