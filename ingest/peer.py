@@ -279,7 +279,7 @@ class Peer:
         if level <= LOUD_DB or (level == NO_LEVEL and end - start >= LOUD_BYTES):
             self.loud += 1
         if self.kept and self.sink is not None:
-            payload = bytes(buffer.data[start:end])
+            payload = buffer.view[start:end].tobytes()
             number = self.numbers.get(ssrc, 0)
             self.sink.on_packet(self, ssrc, Packet(number, seq, timestamp, level, payload))
         return True
@@ -301,13 +301,14 @@ class Peer:
             self._receiver.forget(number)
 
     def _affords(self, size: int, now: float) -> bool:
-        """A token bucket over all streams of the peer."""
-        gained = max(0.0, now - self._allowed_at) * BYTES_PER_SECOND
-        self._allowance = min(BYTES_PER_SECOND * BURST_SECONDS, self._allowance + gained)
-        self._allowed_at = now
+        """A token bucket over all streams of the peer, filled up when it is empty."""
         cost = size + PACKET_OVERHEAD
         if cost > self._allowance:
-            return False
+            gained = max(0.0, now - self._allowed_at) * BYTES_PER_SECOND
+            self._allowance = min(BYTES_PER_SECOND * BURST_SECONDS, self._allowance + gained)
+            self._allowed_at = now
+            if cost > self._allowance:
+                return False
         self._allowance -= cost
         return True
 

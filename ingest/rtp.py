@@ -64,7 +64,10 @@ def parse(data: Buffer, size: int, level_id: int = 0) -> Packet:
         begin = start + 4
         start = begin + 4 * words
         if level_id and start <= size:
-            level = _audio_level(data, begin, start, profile, level_id)
+            if words and profile == _ONE_BYTE_PROFILE and data[begin] >> 4 == level_id != 15:
+                level = data[begin + 1] & 127  # where most clients put it
+            else:
+                level = _audio_level(data, begin, start, profile, level_id)
     end = size
     if first & _PADDING_BIT:
         end -= _padding(data, start, size)

@@ -65,6 +65,7 @@ class PacketBuffer:
 
     def __init__(self) -> None:
         self.data = bytearray(MAX_DATAGRAM)
+        self.view = memoryview(self.data)
         self.pointer = ffi.from_buffer("char[]", self.data)
         self.length = ffi.new("int *")
 
