@@ -40,6 +40,7 @@ from ingest.marks import Mark, RecordingOpened, RecordMark, RoomEnded, to_event
 from ingest.mix import SEGMENT_FRAMES
 from ingest.models import IngestWorker, Recording, Rendition, Segment
 from ingest.opus import RATE, SILENCE
+from ingest.rounds import unix_us
 from ingest.spool import RenditionWriter, Spool
 from replay.answers import Request
 from replay.capability import capability_key, issue
@@ -84,7 +85,7 @@ class RoomOnDisk:
         return UUID(self.opened.recording_id)
 
     def room_us(self) -> int:
-        return package.unix_us() - self.opened.live_at_us
+        return unix_us() - self.opened.live_at_us
 
     def append(self, *marks: Mark) -> None:
         """A drain of the receiving process, as of now."""
