@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.epoch import FORCED, FREE, SNAP
 from ingest.journal import NO_LEVEL, Packet
 from ingest.opus import GRID, RATE, SILENCE
-from ingest.timeline import FORCED, FREE, SNAP
 from tests.ingest.streams import Sent, check_order, play, stream, track
 
 

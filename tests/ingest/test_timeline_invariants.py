@@ -7,9 +7,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.epoch import FORCED, FREE
 from ingest.journal import Packet
 from ingest.opus import RATE
-from ingest.timeline import FORCED, FREE, TrackTimeline
+from ingest.timeline import TrackTimeline
 from tests.ingest.streams import TOCS, Sent, check_order, payload, play, stream, track
 
 Push = tuple[int, int, int, int, int]

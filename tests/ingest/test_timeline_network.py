@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from ingest.epoch import FORCED, SNAP
 from ingest.journal import NO_LEVEL
 from ingest.opus import GRID, RATE
-from ingest.timeline import FORCED, SNAP
 from tests.ingest.streams import Sent, check_order, play, stream, track
 
 MS = RATE // 1000
