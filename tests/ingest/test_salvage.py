@@ -7,8 +7,11 @@ import sqlalchemy as sa
 
 from core.db import Database
 from core.storage.folder import FolderStore
+from ingest.marks import RoomLeft
 from ingest.models import GapCause
 from ingest.opus import RATE
+from replay.chain import chain_faults
+from replay.holdings import load_holding, read_manifest
 from rooms.models import Room, RoomState
 from tests.ingest.journals import Voice, clicks
 from tests.ingest.listening import onset, rms
@@ -131,3 +134,56 @@ async def test_what_was_not_stored_is_salvaged(
     again = await one.recorded()
     assert await one.salvage(a, 1), "there is nothing left to do"
     assert [s.sha256 for s in again.segments["mix"]] == [s.sha256 for s in found.segments["mix"]]
+
+
+async def test_manifest_and_rows_agree_before_and_after(
+    database: Database, tmp_path: Path, store: FolderStore
+) -> None:
+    """The chain of hashes runs through both workers, and through what was salvaged."""
+    one, _ = await lost_and_continued(database, store, tmp_path)
+
+    async def faults() -> list[str]:
+        async with database.transaction() as session:
+            holding = await load_holding(session, one.recording_id)
+        lines = await read_manifest(store, holding)
+        return [fault.text for fault in chain_faults(holding, lines)]
+
+    assert await faults() == []
+    one.fence(one.machines[0], 1)
+    await one.salvage(one.machines[0], 1)
+    assert await faults() == []
+
+
+async def test_a_room_that_is_let_go_loses_nothing(
+    database: Database, tmp_path: Path, store: FolderStore
+) -> None:
+    one = await site(database, store, tmp_path, age_s=AGE)
+    a = await one.machine()
+    a.maker.record(0, on=True)
+    a.maker.speak(Voice(one.speakers[0], clicks(9, FIRST)))
+    a.maker.mark(9, RoomLeft(9000))
+    a.receive(first=0, last=10)
+    a.package()
+    await a.store(database, store)
+    assert not a.folders.held(), "the edge beside it must not go on with it"
+    assert (await one.epoch(1)).complete_until_ms == 9000
+
+    b = await one.machine()
+    placement = await one.take_over(b)
+    began = placement.began_ms / 1000
+    b.maker.record(0, on=True, late=began + 0.01)
+    shifted = [moment - 1 for moment in SECOND]
+    b.maker.speak(Voice(one.speakers[0], clicks(3.5, shifted), start=began + 1))
+    b.maker.end(began + 5)
+    b.receive(first=began, last=began + 6)
+    b.package()
+    await end_room(one, began + 5)
+    await b.store(database, store)
+
+    found = await one.recorded()
+    found.check()
+    for rendition in ("mix", f"track-{one.speakers[0]}"):
+        heard = await found.hear(store, rendition)
+        for moment in (*FIRST, *(began + moment for moment in SECOND)):
+            assert onset(heard, moment) == pytest.approx(moment + 0.025, abs=0.008)
+    assert min(g.room_start_ms for g in found.gaps) >= 9000 - 25
