@@ -24,7 +24,7 @@ from bench.webrtc_client import ConnectFailed, WebRtcClient
 
 PROGRAM: Final = "janus"
 SOCKET: Final = "api"
-START_ATTEMPTS: Final = 8
+START_ATTEMPTS: Final = 40
 SETTLE_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 30.0
 MAX_MESSAGE: Final = 1 << 16
