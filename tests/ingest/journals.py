@@ -120,6 +120,7 @@ class JournalMaker:
     platform_id: str = field(default_factory=lambda: str(uuid7()))
     epoch: int = 1
     live_at_us: int = LIVE_AT_US
+    drain_us: int = 10_000
     _records: list[tuple[int, int, bytes]] = field(default_factory=list)
     _streams: int = 0
 
@@ -191,12 +192,12 @@ class JournalMaker:
         return pack_batch(round(at * 1_000_000), [pack_event(to_event(mark))])
 
     def batches(self, *, first: float = 0.0, last: float = float("inf")) -> list[bytes]:
-        """Drains of 10 ms with what arrived from `first` to `last`."""
+        """Drains, every `drain_us`, with what arrived from `first` to `last`."""
         drains: dict[int, list[bytes]] = {}
         for at, _, record in sorted(self._records, key=lambda r: r[:2]):
             if first * 1_000_000 <= at < last * 1_000_000:
-                drains.setdefault(at // 10_000, []).append(record)
-        return [pack_batch((tick + 1) * 10_000, records) for tick, records in drains.items()]
+                drains.setdefault(at // self.drain_us, []).append(record)
+        return [pack_batch((tick + 1) * self.drain_us, records) for tick, records in drains.items()]
 
     def write(self, folders: Folders, *, outages: Iterable[tuple[float, float]] = ()) -> Path:
         """Writes the folder; nobody receives in an outage (from, until), then a new file begins."""

@@ -1,6 +1,7 @@
 """Speech for tests that tones can't stand in for: the demo's three synthetic voices."""
 
 import functools
+import itertools
 from pathlib import Path
 
 import av
@@ -13,13 +14,15 @@ SPEECH = Path(__file__).parents[2] / "demo" / "speech"
 SPEAKERS = ("ada", "ben", "chiara")
 
 
-def read(path: Path) -> Pcm:
-    """Any audio file as mono at 48 kHz."""
+def read(path: Path, *, seconds: float = 600) -> Pcm:
+    """The beginning of any audio file as mono at 48 kHz."""
     to_mono = av.AudioResampler(format="flt", layout="mono", rate=RATE)
     with av.open(str(path)) as container:
         parts = [
             resampled.to_ndarray().reshape(-1)
-            for frame in container.decode(audio=0)
+            for frame in itertools.takewhile(
+                lambda frame: (frame.time or 0) < seconds, container.decode(audio=0)
+            )
             for resampled in to_mono.resample(frame)
         ]
     return np.concatenate(parts).astype(np.float32)
