@@ -27,6 +27,6 @@ def test_no_secret_is_written_down() -> None:
 
 
 def test_the_image_gets_every_package_and_the_migrations() -> None:
-    wanted = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    wanted = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
     kept = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M))
     assert wanted | {"migrations", "alembic.ini", "requirements.lock"} <= kept

@@ -52,7 +52,9 @@ async def attended_at(hall: Hall) -> datetime | None:
 
 
 async def is_abandoned(hall: Hall) -> bool:
+    """Both ways of asking agree, about the same moment: the receiving process may write between."""
     async with hall.database.transaction() as session:
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         found = hall.room_id in await abandoned_rooms(session, LIMIT)
         alone = await abandoned_rooms(session, LIMIT, room_id=hall.room_id)
         assert alone == ([hall.room_id] if found else [])
