@@ -31,7 +31,7 @@ class LiveRoom:
 
     Whenever keeping stops the stream is closed, with the reason; what is kept later is a new
     one. `end` is what earlier files of the journal hold: stream numbers go on, marks are not
-    repeated.
+    repeated. Nothing is written before the first `apply` or the recorder's first `flush`.
     """
 
     def __init__(self, stage: Stage, recorder: Recorder, end: JournalEnd) -> None:
@@ -48,7 +48,7 @@ class LiveRoom:
         self._missed = {UUID(participant_id) for participant_id in end.awaited}
         """Who would be heard if their connection had not been lost."""
 
-        self.apply(stage)
+        self._take(stage, NO_WITHDRAWALS)
 
     @property
     def room_id(self) -> UUID:
@@ -70,6 +70,10 @@ class LiveRoom:
         """
         if self.ended:
             return
+        self._take(stage, withdrawals)
+        self.recorder.flush()
+
+    def _take(self, stage: Stage, withdrawals: Mapping[UUID, int]) -> None:
         self.stage = stage
         for mark in stage.marks[self._marks :]:
             self.recorder.write(RecordMark(mark.room_ms, mark.on))
@@ -84,7 +88,6 @@ class LiveRoom:
                 until = None if consented else withdrawals.get(peer.participant_id)
                 self._close_streams(peer, until_ms=until)
         self._release_missed()
-        self.recorder.flush()
 
     def _release_missed(self) -> None:
         """A pause releases nobody: who comes back after it was missed until then."""

@@ -185,8 +185,7 @@ async def _serve(
 async def _receive(receiver: Receiver, sync: StageSync) -> None:
     """Rooms first, then the sessions in them, then packets: nothing arrives too early."""
     await sync.start()
-    receiver.resume()
-    receiver.endpoint.start()
+    receiver.start()
     log.info("receiving on UDP port %d", receiver.endpoint.port)
     await sync.run()
 

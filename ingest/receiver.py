@@ -50,6 +50,7 @@ class Receiver:
     ) -> None:
         self.rooms: dict[UUID, LiveRoom] = {}
         self._sessions = sessions
+        self._started = False
         self._written_before = 0
         self._lost_before = 0
         self.endpoint = Endpoint(
@@ -59,6 +60,20 @@ class Receiver:
             on_drained=self._on_drained,
         )
         self.candidates = tuple(Candidate(a, p or self.endpoint.port) for a, p in addresses)
+
+    def add(self, room: LiveRoom) -> None:
+        """A room to receive. Its journal opens when packets are read: so long an outage lasts."""
+        self.rooms[room.room_id] = room
+        if self._started:
+            room.recorder.flush()
+
+    def start(self) -> None:
+        """Begins to read, for the sessions of the process before too."""
+        self._resume()
+        self.endpoint.start()
+        self._started = True
+        for room in self.rooms.values():
+            room.recorder.flush()
 
     def room(self, room_id: UUID) -> LiveRoom:
         """Raises RoomNotHere, for an ended room too."""
@@ -112,7 +127,7 @@ class Receiver:
     def end_session(self, peer: Peer) -> None:
         self.endpoint.drop(peer)
 
-    def resume(self) -> None:
+    def _resume(self) -> None:
         """Takes up the sessions of the process before whose rooms and speakers are still here."""
         for peer in self._sessions.load():
             room = self.rooms.get(peer.room_id)

@@ -315,7 +315,7 @@ class StageSync:
             last_room_us=end.last_room_us,
         )
         room = LiveRoom(stage, Recorder(folder, opened, clock), end)
-        self._receiver.rooms[stage.room_id] = room
+        self._receiver.add(room)
         log.info("receiving room %s", stage.room_id)
         return room
 

@@ -34,7 +34,7 @@ class Studio:
         sessions = Sessions(folder / "sessions")
         self.receiver = Receiver("127.0.0.1", 0, [("127.0.0.1", 0)], sessions)
         self.room = LiveRoom(STAGE, recorder, JournalEnd())
-        self.receiver.rooms[STAGE.room_id] = self.room
+        self.receiver.add(self.room)
         self.callers: list[Caller] = []
 
     async def call(self, session_id: str) -> tuple[Peer, Caller]:
@@ -70,11 +70,20 @@ class Studio:
 @pytest.fixture
 async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
     studio = Studio(tmp_path)
-    studio.receiver.endpoint.start()
+    studio.receiver.start()
     yield studio
     studio.receiver.close()
     for caller in studio.callers:
         caller.socket.close()
+
+
+async def test_the_return_is_written_when_packets_are_read(tmp_path: Path) -> None:
+    """Before anybody speaks: there ends the gap that the restart leaves."""
+    studio = Studio(tmp_path)
+    assert not studio.folder.exists(), "how long a start takes is no speaker's fault"
+    studio.receiver.start()
+    assert isinstance(Journal(studio.folder).marks()[0], RecordingOpened)
+    studio.receiver.close()
 
 
 async def test_another_address_and_an_ice_restart_are_the_same_stream(studio: Studio) -> None:
