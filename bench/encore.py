@@ -111,8 +111,7 @@ class MediaPlane:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for process in self._processes.values():
-            await stop(process)
+        await asyncio.gather(*map(stop, self._processes.values()))
         await self._http.aclose()
         await self._database.close()
 

@@ -3,10 +3,13 @@ the room's events. Started by bench/live.py, which says on stdin what to do; ans
 JSON on stdout.
 
     {"do": "stream", ...}   opens the event streams, a few at a time; they stay
-    {"do": "play", ...}     plays for a while, then tells how long answers and events took
+    {"do": "join", ...}     players connect and begin to play; answered once all have warmed up
+    {"do": "count", ...}    tells how long answers and events took for so many seconds
+    {"do": "leave"}         the players go
 """
 
 import asyncio
+import base64
 import json
 import random
 import re
@@ -16,13 +19,15 @@ import zlib
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, cast
 
 import uvloop
 
 TARGET_SECONDS: Final = 2.0
-GIVE_UP_SECONDS: Final = 10.0
+JOIN_AT_ONCE: Final = 25
+LOOK_EVERY: Final = 0.02
+"""Seconds between looks at how late this process itself is."""
+
 EVENT_MARK: Final = b'"bench_at":'
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
 _ETAG = re.compile(rb'(?i)\r\netag: "([^"]+)"')
@@ -42,8 +47,18 @@ class Tally:
     """The segments that a version of a playlist lists, by its ETag: read once."""
 
     def told(self) -> dict[str, Any]:
-        took = {kind: list(seconds) for kind, seconds in self.took.items()}
+        took = {kind: packed(seconds) for kind, seconds in self.took.items()}
         return {"took": took, "wrong": dict(self.wrong)}
+
+    def start(self) -> None:
+        self.took = {kind: array("d") for kind in self.took}
+        self.wrong.clear()
+        self.counting = True
+
+
+def packed(seconds: "array[float]") -> str:
+    """Doubles as they lie in memory, in base64: parsing numbers would hold up who asks."""
+    return base64.b64encode(seconds.tobytes()).decode()
 
 
 class Player(asyncio.Protocol):
@@ -202,7 +217,7 @@ class Listeners:
     frames: int = 0
 
     def told(self) -> dict[str, Any]:
-        answer = {"took": list(self.took), "wrong": dict(self.wrong), "frames": self.frames}
+        answer = {"took": packed(self.took), "wrong": dict(self.wrong), "frames": self.frames}
         self.took = array("d")
         self.wrong.clear()
         self.frames = 0
@@ -227,46 +242,69 @@ async def stream(order: dict[str, Any]) -> Listeners:
     return house
 
 
-def _itself(player: Player) -> Player:
-    return player
+@dataclass
+class Band:
+    """The players of this process, while they play."""
+
+    tally: Tally = field(default_factory=Tally)
+    players: list[Player] = field(default_factory=list)
+
+    async def join(self, order: dict[str, Any]) -> None:
+        """Connects a few at a time; each begins to poll at a phase of its own."""
+        loop = asyncio.get_running_loop()
+        turns = asyncio.Semaphore(JOIN_AT_ONCE)
+
+        async def one(number: int) -> None:
+            first = number % 100 < order["from_start"]
+            player = Player(self.tally, order["folder"], from_start=first)
+            async with turns:
+                await loop.create_connection(lambda: player, order["host"], order["port"])
+            self.players.append(player)
+            loop.call_later(random.random() * TARGET_SECONDS, player.poll)  # noqa: S311 - phase
+
+        await asyncio.gather(*(one(number) for number in range(order["players"])))
+        await asyncio.sleep(order["warm_s"])
+
+    async def leave(self) -> None:
+        for player in self.players:
+            player.close()
+        self.players.clear()
+        self.tally = Tally()
+        await asyncio.sleep(0.2)
 
 
-async def play(order: dict[str, Any], house: Listeners) -> dict[str, Any]:
-    """All players for `warm_s`, then `seconds` that count."""
-    tally = Tally()
+async def count(order: dict[str, Any], band: Band, house: Listeners) -> dict[str, Any]:
+    """What `seconds` brought; `late` is this process's own delay, a part of all that it saw."""
+    late = array("d")
     loop = asyncio.get_running_loop()
-    begin = loop.time() + 0.5
-    players = []
-    for number in range(order["players"]):
-        player = Player(tally, order["folder"], from_start=number % 100 < order["from_start"])
-        await loop.create_connection(partial(_itself, player), order["host"], order["port"])
-        players.append(player)
-        loop.call_at(begin + random.random() * TARGET_SECONDS, player.poll)  # noqa: S311 - phase
-    await asyncio.sleep(max(begin - loop.time(), 0) + order["warm_s"])
-    tally.counting = True
-    tally.wrong.clear()
+    band.tally.start()
     house.told()
-    await asyncio.sleep(order["seconds"])
-    tally.counting = False
-    told = tally.told() | {"events": house.told()}
-    for player in players:
-        player.close()
-    await asyncio.sleep(0.2)
-    return told
+    end = loop.time() + order["seconds"]
+    while (now := loop.time()) < end:
+        await asyncio.sleep(LOOK_EVERY)
+        late.append(loop.time() - now - LOOK_EVERY)
+    band.tally.counting = False
+    return band.tally.told() | {"events": house.told(), "late": packed(late)}
 
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    house = Listeners("")
+    house, band = Listeners(""), Band()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
-        answer: dict[str, Any]
-        if order["do"] == "stream":
-            house = await stream(order)
-            answer = {"took": list(house.opened), "wrong": dict(house.wrong)}
-            house.wrong.clear()
-        else:
-            answer = await play(order, house)
+        answer: dict[str, Any] = {}
+        match order["do"]:
+            case "stream":
+                house = await stream(order)
+                answer = {"took": packed(house.opened), "wrong": dict(house.wrong)}
+                house.wrong.clear()
+            case "join":
+                await band.join(order)
+                answer = {"wrong": dict(band.tally.wrong)}
+            case "count":
+                answer = await count(order, band, house)
+            case "leave":
+                await band.leave()
         print(json.dumps(answer), flush=True)
 
 

@@ -39,7 +39,11 @@ http {{
 }}
 """
 
-PLAYLISTS: Final = (("live.m3u8", ""), ("index.m3u8", ""), ("delta.m3u8", "?_HLS_skip=YES"))
+PLAYLISTS: Final = (
+    ("live.m3u8", "live.m3u8"),
+    ("index.m3u8", "index.m3u8"),
+    ("delta.m3u8", "index.m3u8?_HLS_skip=YES"),
+)
 MIRROR_SECONDS: Final = 0.25
 
 
@@ -79,22 +83,27 @@ async def _mirror(edge_folder: str, spool: Path, www: Path) -> None:
     linked = 0
     async with httpx.AsyncClient(base_url=edge_folder, timeout=60) as http:
         while True:
+            drafts = {
+                www / f"{name}{suffix}": await _body(http, source, coding)
+                for name, source in PLAYLISTS
+                for suffix, coding in ((".gz", "gzip"), ("", "identity"))
+            }
+            # All segments that these name are there by now.
             while (segment := spool / f"mix-{linked:06d}.m4s").exists():
                 (www / "r1" / "mix" / f"{linked}.m4s").hardlink_to(segment)
                 linked += 1
-            for name, query in PLAYLISTS:
-                source = name if not query else f"index.m3u8{query}"
-                for suffix, coding in ((".gz", "gzip"), ("", "identity")):
-                    await _copy(http, source, coding, www / f"{name}{suffix}")
+            for target, data in drafts.items():
+                _replace(target, data)
             await asyncio.sleep(MIRROR_SECONDS)
 
 
-async def _copy(http: httpx.AsyncClient, source: str, coding: str, target: Path) -> None:
+async def _body(http: httpx.AsyncClient, source: str, coding: str) -> bytes:
+    """As it was sent, compressed or not."""
     request = http.build_request("GET", source, headers={"Accept-Encoding": coding})
     answer = await http.send(request, stream=True)
     data = b"".join([part async for part in answer.aiter_raw()])
     await answer.aclose()
-    _replace(target, data)
+    return data
 
 
 def _replace(target: Path, data: bytes) -> None:

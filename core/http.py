@@ -45,13 +45,18 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
+async def _services(request: Request) -> Services:
+    """Asynchronous, though it waits for nothing: what is not, FastAPI calls in a thread."""
+    return services(request)
+
+
 async def session(request: Request) -> AsyncIterator[AsyncSession]:
     """The request's transaction: committed before the response leaves, rolled back on a problem."""
     async with services(request).database.transaction() as session:
         yield session
 
 
-ServicesDep = Annotated[Services, Depends(services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 SessionDep = Annotated[AsyncSession, Depends(session, scope="function")]
 
 

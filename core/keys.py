@@ -1,5 +1,6 @@
 """The installation's secret and the keys derived from it, one per purpose."""
 
+import functools
 import secrets
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -36,6 +37,7 @@ def load_secret(settings: Settings) -> bytes:
     return path.read_text().strip().encode()
 
 
+@functools.lru_cache(maxsize=64)
 def derive_key(secret: bytes, purpose: str) -> bytes:
     """32 bytes for one purpose (`room-token`, `capability`, ...): HKDF-SHA256 (RFC 5869)."""
     return HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)

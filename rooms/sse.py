@@ -125,7 +125,7 @@ def _text(stream: Stream, frames: Sequence[Frame]) -> bytes:
     return b"".join(frame.text for frame in news)
 
 
-def feed_hub(request: Request) -> FeedHub:
+async def feed_hub(request: Request) -> FeedHub:
     """The process's own, made with the first stream."""
     state = request.app.state
     if not hasattr(state, "feed_hub"):
@@ -156,10 +156,10 @@ def feed_hub(request: Request) -> FeedHub:
     },
 )
 async def events(
+    request: Request,
     room_id: UUID,
     services: ServicesDep,
     principal: CallerDep,
-    credential: Annotated[Credential | None, Depends(presented)],
     hub: Annotated[FeedHub, Depends(feed_hub)],
     after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -174,7 +174,7 @@ async def events(
         start = min(start, room.event_seq)
     if room.state is RoomState.ENDED and start == room.event_seq:
         return Response(status_code=204)
-    viewer = Viewer(principal, caller_again(principal, credential, services.secret))
+    viewer = Viewer(principal, caller_again(principal, presented(request), services.secret))
     return EventStream(hub, room_id, start, viewer)
 
 

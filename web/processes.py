@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -32,6 +33,9 @@ PROCESSES: Final = {
 
 OPEN_FILES: Final = 65_536
 
+COLLECT_AFTER: Final = (20_000, 20, 20)
+"""New objects before the collector looks at them, and how often until it looks at older ones."""
+
 GO: Final = b"go\n"
 """What the supervisor tells a spare that takes over."""
 
@@ -42,8 +46,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The web process: API, event streams, pages."""
     from web.app import create_app
 
+    app = create_app(settings)
+    _spare_the_collector()
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -75,6 +81,7 @@ def run_process(name: str, settings: Settings, *, supervised: bool, standby: boo
     configure_logging(settings, process=name)
     _keep_to_ourselves()
     entry: Run = importlib.import_module(PROCESSES[name]).run
+    _spare_the_collector()
     if standby and os.read(0, len(GO)) != GO:
         return 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -87,6 +94,14 @@ def _keep_to_ourselves() -> None:
     network takes a file descriptor, of which a shell gives 1024 unless asked for more."""
     os.umask(0o077)
     raise_open_files()
+
+
+def _spare_the_collector() -> None:
+    """What was made by now stays, so nobody needs to look at it again; and with thousands of
+    connections a full look takes tenths of a second, in which a process answers nobody."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def raise_open_files() -> None:

@@ -4,6 +4,7 @@ The signature is HMAC-SHA256 under a key derived for this purpose only; the algo
 type are pinned (RFC 8725, 3.1 and 3.11). A token cannot be taken back, so it lives minutes.
 """
 
+import functools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -120,6 +121,7 @@ def looks_like_jwt(credential: str) -> bool:
     return credential.count(".") == 2
 
 
+@functools.lru_cache(maxsize=4)
 def _key(secret: bytes) -> OctKey:
     return OctKey.import_key(derive_key(secret, "room-token"))
 
