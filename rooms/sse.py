@@ -141,6 +141,7 @@ async def feed_hub(request: Request) -> FeedHub:
     summary="Stream a room's events",
     dependencies=[Depends(rate_limit(STREAM))],
     response_class=EventStream,
+    status_code=200,
     responses={
         200: {
             "description": "Events `durable` (with an id), `ephemeral`, and `bye` at the end",

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,6 +16,7 @@ import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import rooms.models  # noqa: F401
 from core.db import Base, Database, dsn
+from core.ids import uuid7
 from core.postgres import EmbeddedPostgres
 from core.queue import install_queue
 
@@ -61,3 +63,12 @@ async def raw(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn(postgres_url))
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def empty_url(postgres_url: str, raw: asyncpg.Connection) -> AsyncIterator[str]:
+    """A database of its own in the run's server."""
+    name = f"m{uuid7().hex}"
+    await raw.execute(f"create database {name}")
+    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    await raw.execute(f"drop database {name} with (force)")

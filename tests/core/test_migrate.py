@@ -1,7 +1,6 @@
 """The migrations make exactly the tables that the models describe."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,15 +26,6 @@ INDEXES = """
 select tablename, indexname, indexdef from pg_indexes
 where schemaname = 'public' and tablename !~ '^(pgqueuer|alembic)'
 """
-
-
-@pytest.fixture
-async def empty_url(postgres_url: str, raw: asyncpg.Connection) -> AsyncIterator[str]:
-    """A database of its own in the run's server."""
-    name = f"m{uuid7().hex}"
-    await raw.execute(f"create database {name}")
-    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    await raw.execute(f"drop database {name} with (force)")
 
 
 async def schema(url: str) -> set[tuple[object, ...]]:

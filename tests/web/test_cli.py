@@ -106,8 +106,8 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
     assert "PostgreSQL" in lines["database"]
 
 
-def test_workers_are_listed_and_unknown_ones_refused(tmp_path: Path, postgres_url: str) -> None:
-    url = {"DATABASE_URL": postgres_url}
+def test_workers_are_listed_and_unknown_ones_refused(tmp_path: Path, empty_url: str) -> None:
+    url = {"DATABASE_URL": empty_url}
     refused = encore(tmp_path, "workers", "drain", "0199c1d2-0000-7000-8000-000000000000", **url)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("encore: There is no worker 0199c1d2")

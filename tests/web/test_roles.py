@@ -5,6 +5,7 @@ a live room of its own, so what one role was allowed to do changes nothing for t
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.auth.platforms import ensure_default_platform
 from core.db import Database
 from core.http import Services
 from core.ids import uuid7
+from core.server import TRANSPORT
 from core.settings import Settings
 from ingest.models import IngestWorker, Recording
 from rooms.groups import create_group
@@ -273,6 +275,8 @@ async def status(world: World, endpoint: str, role: str, names: dict[str, str]) 
 
 async def stream_status(world: World, path: str, headers: dict[str, str]) -> int:
     """The status of an event stream, which is left as soon as it has begun."""
+    ours, listeners = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
     scope = {
         "type": "http",
         "method": "GET",
@@ -286,6 +290,7 @@ async def stream_status(world: World, path: str, headers: dict[str, str]) -> int
         "http_version": "1.1",
         "root_path": "",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "extensions": {TRANSPORT: transport},
     }
     begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
@@ -300,7 +305,9 @@ async def stream_status(world: World, path: str, headers: dict[str, str]) -> int
         if message["type"] == "http.response.start":
             begun.set_result(message["status"])
 
-    await world.app(scope, receive, send)
+    with listeners:
+        await world.app(scope, receive, send)
+    transport.close()
     return await begun
 
 
