@@ -105,6 +105,7 @@ async def measure(options: argparse.Namespace, found: Findings) -> None:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         await crowd.silence()
+        say(f"silence; the speakers' own process fell behind {crowd.hiccups} times")
         await asyncio.sleep(SETTLE_SECONDS)
         found.packets = Packets(crowd.sent, *await scene.house.end())
         say("the rooms are stored")
