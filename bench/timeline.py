@@ -192,7 +192,7 @@ def simulate(
 
 def _place(timelines: list[TrackTimeline], starts: list[Floats], horizon: int | None) -> None:
     for timeline, start in zip(timelines, starts, strict=True):
-        for placed in timeline.advance(horizon):
+        for placed in (one for run in timeline.advance(horizon) for one in run.singly()):
             start[int.from_bytes(placed.payload[1:5], "little")] = placed.start
 
 

@@ -35,8 +35,8 @@ def is_quiet(level: int, payload: bytes) -> bool:
     return (level != NO_LEVEL and level >= QUIET_LEVEL) or is_tiny(payload)
 
 
-Waiting = tuple[int, int, int, Packet]
-"""Sequence number and RTP time, extended so that they never wrap; samples; the packet."""
+Waiting = tuple[int, int, int, int, bytes]
+"""Sequence number and RTP time, extended so that they never wrap; samples; level; payload."""
 
 
 class Epoch:
@@ -56,10 +56,12 @@ class Epoch:
         "place",
         "seq",
         "strange",
+        "stream",
         "waiting",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, stream: int) -> None:
+        self.stream = stream
         self.clock = DelayClock()
         self.waiting: deque[Waiting] = deque()
         """In the order of sequence numbers."""
@@ -123,7 +125,7 @@ class Epoch:
 
     def take(self, waiting: Waiting, arrival: int) -> None:
         """Any packet that is new, in its order."""
-        seq, time, samples, _ = waiting
+        seq, time, samples = waiting[:3]
         self.clock.observe(arrival, time + samples)
         self._hold_on(arrival)
         if seq > self.seq:
@@ -153,25 +155,21 @@ class Epoch:
 
     def start(self, cursor: int) -> int:
         """Where the first that waits begins."""
-        seq, time, _, packet = self.waiting[0]
+        seq, time, _, level, payload = self.waiting[0]
         if self.last_seq and seq == self.last_seq + 1 and abs(time - self.last_end) <= SNAP:
             error = self.clock.offset + time - self.place
             if -FREE <= error <= FREE:
                 return self.place
-            if abs(error) <= FORCED and not is_quiet(packet.level, packet.payload):
+            if abs(error) <= FORCED and not is_quiet(level, payload):
                 return self.place
             return on_grid(time + self.clock.offset)
         start = on_grid(time + self.clock.offset)
         return cursor if start < cursor <= start + SNAP else start
 
-    def withhold(self, stream: int, until: int) -> None:
+    def withhold(self, until: int) -> None:
         """Drops what waits and ends after `until`."""
         offset = self.clock.offset
-        self.waiting = deque(
-            w
-            for w in self.waiting
-            if w[3].stream != stream or on_grid(w[1] + offset) + w[2] <= until
-        )
+        self.waiting = deque(w for w in self.waiting if on_grid(w[1] + offset) + w[2] <= until)
 
 
 def on_grid(position: int) -> int:

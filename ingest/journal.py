@@ -31,10 +31,9 @@ LAST_STREAM: Final = 0xFFFF
 """Stream numbers run from 1 to this."""
 
 _BATCH = struct.Struct("<IIq")
-_PACKET = struct.Struct("<BBHHHI")
+PACKET: Final = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")
-_PACKET_BYTES = _PACKET.size
-_PACKET_TAG = 1
+PACKET_TAG: Final = 1
 _EVENT_TAG = 2
 MAX_BATCH: Final = 16 << 20
 """A length above this is no batch: the reader stops there."""
@@ -66,8 +65,8 @@ class Batch:
 
 def pack_packet(packet: Packet) -> bytes:
     return (
-        _PACKET.pack(
-            _PACKET_TAG,
+        PACKET.pack(
+            PACKET_TAG,
             packet.level,
             packet.stream,
             packet.seq,
@@ -89,21 +88,38 @@ def pack_batch(room_us: int, records: list[bytes]) -> bytes:
     return _BATCH.pack(len(body), crc, room_us) + body
 
 
+class RawBatch(NamedTuple):
+    """A batch as it lies in the file: its records are `data[begin:end]`."""
+
+    room_us: int
+    data: bytes
+    begin: int
+    end: int
+
+    def unpacked(self) -> Batch:
+        return Batch(self.room_us, _unpack_records(self.data, self.begin, self.end))
+
+
 def _unpack_records(data: bytes, at: int, end: int) -> list[Packet | Event]:
     """The records in `data[at:end]`."""
     records: list[Packet | Event] = []
     while at < end:
-        if data[at] == _PACKET_TAG:
-            _, level, stream, seq, size, timestamp = _PACKET.unpack_from(data, at)
-            at += _PACKET_BYTES
-            records.append(Packet(stream, seq, timestamp, level, data[at : at + size]))
+        if data[at] == PACKET_TAG:
+            _, level, stream, seq, size, timestamp = PACKET.unpack_from(data, at)
+            at += PACKET.size + size
+            records.append(Packet(stream, seq, timestamp, level, data[at - size : at]))
         else:
-            _, size = _EVENT.unpack_from(data, at)
-            at += _EVENT.size
-            event = json.loads(data[at : at + size])
-            records.append(Event(event.pop("kind"), event))
-        at += size
+            event, at = unpack_event(data, at)
+            records.append(event)
     return records
+
+
+def unpack_event(data: bytes, at: int) -> tuple[Event, int]:
+    """The event that lies at `at`, and where the next record does."""
+    _, size = _EVENT.unpack_from(data, at)
+    begin = at + _EVENT.size
+    members = json.loads(data[begin : begin + size])
+    return Event(members.pop("kind"), members), begin + size
 
 
 def batch_header(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int, int] | None:
@@ -135,18 +151,24 @@ class JournalReader:
 
     def read(self, limit: int = 8 << 20) -> list[Batch]:
         """The batches after the last call, at most about `limit` bytes of them."""
+        return [batch.unpacked() for batch in self.read_raw(limit)]
+
+    def read_raw(self, limit: int) -> list[RawBatch]:
+        """As `read`, for who looks at the records himself."""
         if self._file is None:
             self._file = self.path.open("rb", buffering=0)
         file = self._file.fileno()
         # Asked for no more than there is: a buffer of `limit` costs more than its few packets.
         grown = max(os.fstat(file).st_size - self.offset, 0)
+        if not grown:
+            return []
         data = os.pread(file, min(limit, grown), self.offset)
         at = 0
         if self.offset == 0:
             if len(data) < len(MAGIC) or not data.startswith(MAGIC):
                 return []
             at = len(MAGIC)
-        batches: list[Batch] = []
+        batches: list[RawBatch] = []
         while at + _BATCH.size <= len(data):
             length, crc, room_us = _BATCH.unpack_from(data, at)
             end = at + _BATCH.size + length
@@ -154,11 +176,11 @@ class JournalReader:
                 break
             if zlib.crc32(data[at + 8 : end]) != crc:
                 break
-            batches.append(Batch(room_us, _unpack_records(data, at + _BATCH.size, end)))
+            batches.append(RawBatch(room_us, data, at + _BATCH.size, end))
             at = end
         self.offset += at
         if not batches and len(data) == limit and limit <= MAX_BATCH:
-            return self.read(MAX_BATCH + _BATCH.size + len(MAGIC))
+            return self.read_raw(MAX_BATCH + _BATCH.size + len(MAGIC))
         return batches
 
     def fsync(self) -> None:

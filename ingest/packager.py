@@ -15,7 +15,8 @@ from ingest.fmp4 import aac_entry, init_segment, opus_entry
 from ingest.folders import Folders
 from ingest.gap_list import GapList
 from ingest.gaps import LISTED, SpeakerGaps
-from ingest.journal import NO_LEVEL, Batch, Event, Packet
+from ingest.intake import take_in
+from ingest.journal import NO_LEVEL, Event, RawBatch
 from ingest.manifest import Ended, HandedOver, Opened
 from ingest.marks import (
     CloseReason,
@@ -36,7 +37,7 @@ from ingest.opus import RATE
 from ingest.spans import PER_MS, Spans
 from ingest.spool import MIX, RenditionWriter, Spool
 from ingest.tail import JournalClock, JournalTail
-from ingest.timeline import Placed, TrackTimeline
+from ingest.timeline import Placed, Run, TrackTimeline
 from ingest.track import TrackWriter
 from ingest.voice import Sound
 
@@ -79,6 +80,7 @@ class Packager:
         self._gaps = GapList(self._spool, self._spans)
         self._tracks: dict[str, Track] = {}
         self._stream_tracks: dict[int, Track] = {}
+        self._timelines: dict[int, TrackTimeline] = {}
         self._level_less: set[int] = set()
         self._closing: dict[int, int] = {}
         mix = self._rendition(MIX, None, CODEC, aac_entry(audio_specific_config(), BIT_RATE))
@@ -168,16 +170,11 @@ class Packager:
             init=init_segment(entry),
         )
 
-    def _feed(self, batch: Batch) -> None:
+    def _feed(self, batch: RawBatch) -> None:
         """Packets first, then the cut: a drain that came late still finds its place."""
         self._arrived_us = batch.room_us
-        tracks, room_us = self._stream_tracks, batch.room_us
-        for record in batch.records:
-            if isinstance(record, Packet):
-                if (track := tracks.get(record.stream)) is not None:
-                    track.timeline.push(record, room_us)
-            else:
-                self._on_event(record, batch.room_us)
+        for event in take_in(batch, self._timelines):
+            self._on_event(event, batch.room_us)
             if self.ended:
                 return
         self._end_of_outage(batch.room_us / 1000)
@@ -249,6 +246,7 @@ class Packager:
         track.timeline.open(mark.stream)
         track.gaps.opened(mark.stream)
         self._stream_tracks[mark.stream] = track
+        self._timelines[mark.stream] = track.timeline
         self._closing.pop(mark.stream, None)
         self._level_less.discard(mark.stream)
         if not mark.has_level:
@@ -256,6 +254,7 @@ class Packager:
 
     def _close_stream(self, mark: StreamClosed, room_us: int) -> None:
         track = self._stream_tracks.pop(mark.stream, None)
+        self._timelines.pop(mark.stream, None)
         if track is None:
             return
         at = _to_samples(room_us)
@@ -305,19 +304,28 @@ class Packager:
         starts = [track.timeline.next_start() for track in self._tracks.values()]
         return min([horizon, *(start for start in starts if start is not None)])
 
-    def _keep(self, track: Track, placed: list[Placed]) -> None:
+    def _keep(self, track: Track, placed: list[Run]) -> None:
         """Puts packets on their track and into the mix, but for what is off the record."""
-        media_of, add = self._spans.place, track.writer.add
-        for packet in placed:
-            start, samples = packet.start, packet.samples
-            end = start + samples
-            if start - track.end >= LISTED:
-                self._gaps.add_missing(track.participant_id, track.gaps.before(packet))
-            track.end, track.gaps.last = end, packet
-            media = media_of(start, end)
+        for run in placed:
+            if run.start - track.end >= LISTED:
+                self._gaps.add_missing(track.participant_id, track.gaps.before(run.singly()[0]))
+            track.end, track.gaps.last = run.end, run.last
+            media = self._spans.place(run.start, run.end)
+            if media is not None:
+                track.writer.add_run(media, media + run.end - run.start, run.packets)
+                if self._mix is not None:
+                    for packet in run.singly():
+                        self._mix_in(track, packet, media + packet.start - run.start)
+            elif len(run.packets) > 1:
+                self._keep_singly(track, run)
+
+    def _keep_singly(self, track: Track, run: Run) -> None:
+        """Packets around an edge of the record."""
+        for packet in run.singly():
+            media = self._spans.place(packet.start, packet.end)
             if media is None:
                 continue
-            add(media, samples, packet.payload)
+            track.writer.add(media, packet.samples, packet.payload)
             if self._mix is not None:
                 self._mix_in(track, packet, media)
 

@@ -16,7 +16,7 @@ from ingest.manifest import GapFound, Line, RenditionOpened, SegmentWritten
 from ingest.opus import RATE
 from ingest.packager import Packager, Track
 from ingest.spans import PER_MS
-from ingest.timeline import Placed
+from ingest.timeline import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class _Salvager(Packager):
             case _:
                 super()._on_event(event, room_us)
 
-    def _keep(self, track: Track, placed: list[Placed]) -> None:
+    def _keep(self, track: Track, placed: list[Run]) -> None:
         until_ms = self._limits.withheld.get(track.participant_id, self._limits.until_ms)
-        super()._keep(track, [packet for packet in placed if packet.end <= until_ms * PER_MS])
+        super()._keep(track, [run for one in placed if (run := one.until(until_ms * PER_MS))])
 
     def _finish(self) -> None:
         """Up to the seam, where nothing of this worker lies beyond; tracks to what goes on."""

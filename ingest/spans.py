@@ -49,6 +49,9 @@ class Spans:
         self.seams: list[int] = []
         """Room positions at which another worker's part begins: no segment crosses one."""
 
+        self.version = 0
+        """Counts the marks: what was asked for at another one may have changed."""
+
         self._exact_total = 0
         self._open_from: int | None = None
         """Room position from which on everything is kept, while the last span lasts."""
@@ -74,6 +77,7 @@ class Spans:
         start = max(_to_slot(exact + media - self._exact_total), self._last_end())
         span = Span(start, media, exact)
         self.spans.append(span)
+        self.version += 1
         self._open_from, self._open_shift = max(start, exact), media - start
         return span
 
@@ -86,6 +90,7 @@ class Spans:
         if span is None:
             return None
         self._open_from = None
+        self.version += 1
         span.exact_end = max(room_ms * PER_MS, span.exact_start)
         self._exact_total += span.exact_end - span.exact_start
         length = max(_to_slot(self._exact_total - span.media_start), 0)
@@ -97,7 +102,7 @@ class Spans:
         return span
 
     def place(self, start: int, end: int) -> int | None:
-        """Media position of a packet that lies wholly on the record; else None."""
+        """Media position of packets that touch and lie wholly on the record; else None."""
         if self._open_from is not None and start >= self._open_from:
             return start + self._open_shift
         for span in reversed(self.spans):

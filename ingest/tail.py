@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from core.durable import sync_folder
-from ingest.journal import Batch, JournalReader, following_file, journal_files
+from ingest.journal import JournalReader, RawBatch, following_file, journal_files
 
 READ_BYTES: Final = 1 << 20
 LAG_WINDOW_US: Final = 5_000_000
@@ -23,7 +23,7 @@ class JournalTail:
 
         self._named: Path | None = None
 
-    def read(self) -> list[Batch]:
+    def read(self) -> list[RawBatch]:
         """What came since the last call, at most about 1 MiB; empty when caught up."""
         if self._reader is None and not self._next_file():
             return []
@@ -38,8 +38,8 @@ class JournalTail:
                 return batches
         return []
 
-    def _read_on(self) -> list[Batch]:
-        return self._reader.read(READ_BYTES) if self._reader is not None else []
+    def _read_on(self) -> list[RawBatch]:
+        return self._reader.read_raw(READ_BYTES) if self._reader is not None else []
 
     def _has_later_file(self) -> bool:
         return self._later is not None and self._later.exists()

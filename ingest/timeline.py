@@ -12,10 +12,46 @@ or shorter; only one slot's error is corrected within words.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ingest.epoch import FREE, MAX_MISORDER, Epoch, is_quiet
+from ingest.epoch import FREE, MAX_MISORDER, Epoch, Waiting, is_quiet
 from ingest.journal import Packet
-from ingest.opus import LOOKAHEAD, TOC_SAMPLES, packet_samples
-from ingest.rtpclock import JUMP, LATE
+from ingest.opus import packet_samples
+from ingest.rtpclock import JUMP
+
+
+class Run(NamedTuple):
+    """Packets of one stream that touch; `lost` samples before them went missing on the way."""
+
+    stream: int
+    start: int
+    end: int
+    packets: list[Waiting]
+    lost: int
+
+    @property
+    def last(self) -> "Placed":
+        _, _, samples, level, payload = self.packets[-1]
+        lost = self.lost if len(self.packets) == 1 else 0
+        return Placed(self.stream, self.end - samples, samples, level, payload, lost)
+
+    def singly(self) -> "list[Placed]":
+        placed: list[Placed] = []
+        start, lost = self.start, self.lost
+        for _, _, samples, level, payload in self.packets:
+            placed.append(Placed(self.stream, start, samples, level, payload, lost))
+            start, lost = start + samples, 0
+        return placed
+
+    def until(self, end: int) -> "Run | None":
+        """The packets that end by then."""
+        if self.end <= end:
+            return self
+        packets, at = [], self.start
+        for packet in self.packets:
+            if at + packet[2] > end:
+                break
+            packets.append(packet)
+            at += packet[2]
+        return Run(self.stream, self.start, at, packets, self.lost) if packets else None
 
 
 class Placed(NamedTuple):
@@ -57,49 +93,37 @@ class TrackTimeline:
         self.cursor = 0
         """End of the last packet that was placed."""
 
-        self._arrival = 0
+        self.arrival = 0
+        """Of the newest packet."""
+
+        self.head: Epoch | None = None
+        """The last epoch, while its stream is open."""
+
         self._epochs: list[Epoch] = []
         self._current: dict[int, Epoch] = {}
 
     def open(self, stream: int) -> None:
         """Its packets supersede those of earlier streams once they are placed."""
-        epoch = Epoch()
+        epoch = Epoch(stream)
         self._epochs.append(epoch)
-        self._current[stream] = epoch
+        self._current[stream] = self.head = epoch
 
     def close(self, stream: int, *, until: int | None = None) -> None:
         """No more packets of it come; those that wait and end by `until` are still placed."""
         self._current.pop(stream, None)
         if until is not None:
             for epoch in self._epochs:
-                epoch.withhold(stream, until)
+                if epoch.stream == stream:
+                    epoch.withhold(until)
         self._drop_finished()
 
     def push(self, packet: Packet, room_us: int) -> None:
         epoch = self._current.get(packet.stream)
-        payload = packet.payload
-        samples = (TOC_SAMPLES[payload[0]] or packet_samples(payload)) if payload else 0
+        samples = packet_samples(packet.payload)
         if epoch is None or not samples:
             self.counts.malformed += 1
             return
-        arrival = self._arrival = room_us * 48 // 1000
-        if packet.seq == epoch.next_seq and epoch is self._epochs[-1]:
-            # The common case, whole: next in sequence, on time, in the clock's running second.
-            end = epoch.end + (packet.timestamp - epoch.end & 0xFFFF_FFFF) + samples
-            clock = epoch.clock
-            delay = arrival - end - LOOKAHEAD
-            if 0 <= delay - clock.offset <= LATE and arrival < clock.calm_until:
-                if delay < clock.lowest:
-                    clock.lowest = delay
-                epoch.seq = seq = epoch.seq + 1
-                epoch.next_seq = seq + 1 & 0xFFFF
-                epoch.end, epoch.arrival, epoch.strange = end, arrival, None
-                epoch.waiting.append((seq, end - samples, samples, packet))
-                self.counts.received += 1
-                return
-        self._take(epoch, packet, samples, arrival)
-
-    def _take(self, epoch: Epoch, packet: Packet, samples: int, arrival: int) -> None:
+        arrival = self.arrival = room_us * 48 // 1000
         if epoch.broken_by(packet):
             epoch = self._restart(packet.stream)
         elif epoch.strange is not None:
@@ -114,7 +138,7 @@ class TrackTimeline:
                 epoch.hold(arrival)
         if self._is_past(epoch, seq) or self._is_superseded(epoch):
             return
-        epoch.take((seq, time, samples, packet), arrival)
+        epoch.take((seq, time, samples, packet.level, packet.payload), arrival)
         self.counts.received += 1
 
     def _restart(self, stream: int) -> Epoch:
@@ -154,49 +178,50 @@ class TrackTimeline:
         epoch = self._next_epoch(ending=False)
         return None if epoch is None else epoch.start(self.cursor)
 
-    def advance(self, horizon: int | None) -> list[Placed]:
+    def advance(self, horizon: int | None) -> list[Run]:
         """Places all packets that end at or before `horizon`; all that wait when it is None."""
-        placed: list[Placed] = []
+        placed: list[Run] = []
         if len(self._epochs) == 1 and horizon is not None:
             self._follow(self._epochs[0], horizon, placed)
+            if not self._epochs[0].waiting:
+                return placed
         while (epoch := self._next_epoch(ending=horizon is None)) is not None:
             start = epoch.start(self.cursor)
             if horizon is not None and start + epoch.waiting[0][2] > horizon:
                 break
-            if (packet := self._place(epoch, start)) is not None:
-                placed.append(packet)
+            if (run := self._place(epoch, start)) is not None:
+                placed.append(run)
                 if len(self._epochs) == 1 and horizon is not None:
                     self._follow(epoch, horizon, placed)
         return placed
 
-    def _follow(self, epoch: Epoch, horizon: int, placed: list[Placed]) -> None:
+    def _follow(self, epoch: Epoch, horizon: int, placed: list[Run]) -> None:
         """The common case: as long as packets touch and their clock is right."""
-        waiting, last_seq, last_end, place = (
-            epoch.waiting,
-            epoch.last_seq,
-            epoch.last_end,
-            epoch.place,
-        )
+        waiting, last_seq, last_end = epoch.waiting, epoch.last_seq, epoch.last_end
+        start = place = epoch.place
         if place != self.cursor or not last_seq:
             return
         if not -FREE <= epoch.clock.offset + last_end - place <= FREE:
             return
+        packets: list[Waiting] = []
         while waiting:
-            seq, time, samples, packet = waiting[0]
+            packet = waiting[0]
+            seq, time, samples, _, _ = packet
             if seq != last_seq + 1 or time != last_end or place + samples > horizon:
                 break
-            waiting.popleft()
-            placed.append(Placed(packet.stream, place, samples, packet.level, packet.payload, 0))
+            packets.append(waiting.popleft())
             last_seq, last_end, place = seq, time + samples, place + samples
-        epoch.last_seq, epoch.last_end, epoch.place = last_seq, last_end, place
-        self.cursor = place
+        if packets:
+            placed.append(Run(epoch.stream, start, place, packets, 0))
+            epoch.last_seq, epoch.last_end = last_seq, last_end
+            self.cursor = epoch.place = place
 
     def _next_epoch(self, *, ending: bool) -> Epoch | None:
         """Whose head comes first; of two that overlap, the later epoch's."""
         ready = [
             epoch
             for epoch in self._epochs
-            if epoch.waiting and (ending or epoch.held_until <= self._arrival)
+            if epoch.waiting and (ending or epoch.held_until <= self.arrival)
         ]
         if len(ready) < 2:
             return ready[0] if ready else None
@@ -207,8 +232,9 @@ class TrackTimeline:
                 at = later
         return ready[at]
 
-    def _place(self, epoch: Epoch, start: int) -> Placed | None:
-        seq, time, samples, packet = epoch.waiting.popleft()
+    def _place(self, epoch: Epoch, start: int) -> Run | None:
+        packet = epoch.waiting.popleft()
+        seq, time, samples, _, _ = packet
         lost = 0
         if epoch.last_seq and seq != epoch.last_seq + 1:
             lost = self._count_missing(epoch, seq, time)
@@ -220,7 +246,7 @@ class TrackTimeline:
             self._supersede(epoch)
         lost = min(lost, start - self.cursor)
         self.cursor = start + samples
-        return Placed(packet.stream, start, samples, packet.level, packet.payload, lost)
+        return Run(epoch.stream, start, self.cursor, [packet], lost)
 
     def _count_missing(self, epoch: Epoch, seq: int, time: int) -> int:
         """Counts the hole before `seq`; its length in samples where packets were lost."""
@@ -240,3 +266,5 @@ class TrackTimeline:
     def _drop_finished(self) -> None:
         current = set(map(id, self._current.values()))
         self._epochs = [e for e in self._epochs if e.waiting or id(e) in current]
+        last = self._epochs[-1] if self._epochs else None
+        self.head = last if id(last) in current else None

@@ -1,7 +1,9 @@
 """One speaker's packets as they came, in objects of about 30 s of fragmented MP4."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from ingest.epoch import Waiting
 from ingest.fmp4 import fragment
 from ingest.opus import RATE, silence
 from ingest.spans import Spans
@@ -27,6 +29,8 @@ class TrackWriter:
         self._start = self._cursor or 0
         self._packets: list[tuple[bytes, int]] = []
         self._border = 0
+        self._known: tuple[int, int] | None = None
+        """The object's start and the version of the spans for which the border holds."""
 
     def add(self, start: int, samples: int, payload: bytes) -> None:
         """Packets before what is written already are an earlier run's, and ignored."""
@@ -36,6 +40,18 @@ class TrackWriter:
             return
         self._fill(start)
         self._append(payload, samples)
+
+    def add_run(self, start: int, end: int, packets: Sequence[Waiting]) -> None:
+        """As `add` for each: packets that touch."""
+        if self._packets and start == self._cursor:
+            self._look_ahead()
+            if end < self._border:
+                self._packets += [(payload, samples) for _, _, samples, _, payload in packets]
+                self._cursor = end
+                return
+        for _, _, samples, _, payload in packets:
+            self.add(start, samples, payload)
+            start += samples
 
     def close_before(self, media: int) -> None:
         """Writes an object whose 30 s have passed, though its speaker is silent."""
@@ -65,11 +81,16 @@ class TrackWriter:
         pause = self._spans.next_border(position)
         return grid if pause is None else min(grid, pause)
 
+    def _look_ahead(self) -> None:
+        known = self._start, self._spans.version
+        if known != self._known:
+            self._border, self._known = self._border_after(self._start), known
+
     def _append(self, payload: bytes, samples: int) -> None:
         position = self._cursor or 0
         if not self._packets:
             self._start = position
-        self._border = self._border_after(self._start)
+        self._look_ahead()
         self._packets.append((payload, samples))
         self._cursor = position + samples
         if self._cursor >= self._border:

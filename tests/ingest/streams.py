@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ingest.cut import Cut
 from ingest.journal import Packet
 from ingest.opus import GRID, LOOKAHEAD, RATE
-from ingest.timeline import Placed, TrackTimeline
+from ingest.timeline import Placed, Run, TrackTimeline
 
 TOCS = {120: 0xE0, 480: 0xF0, 960: 0xF8, 1920: 0xF9, 2880: 0xFB, 5760: 0xFB}
 FRAMES = {2880: 3, 5760: 6}
@@ -62,9 +62,13 @@ def play(timeline: TrackTimeline, sent: list[Sent]) -> list[Placed]:
     for item in sorted(sent, key=lambda s: s.arrival):
         room_us = round(item.arrival * 1_000_000)
         for horizon in cut.move(room_us, [timeline]):
-            placed += timeline.advance(horizon)
+            placed += singly(timeline.advance(horizon))
         timeline.push(item.packet, room_us)
-    return placed + timeline.advance(None)
+    return placed + singly(timeline.advance(None))
+
+
+def singly(runs: list[Run]) -> list[Placed]:
+    return [packet for run in runs for packet in run.singly()]
 
 
 def track(*numbers: int) -> TrackTimeline:

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.journal import MAGIC, Batch, pack_batch
+from ingest.journal import MAGIC, RawBatch, pack_batch
 from ingest.tail import JournalClock, JournalTail
 
 
@@ -14,7 +14,7 @@ def write(folder: Path, number: int, data: bytes) -> None:
         file.write(data)
 
 
-def times(batches: list[Batch]) -> list[int]:
+def times(batches: list[RawBatch]) -> list[int]:
     return [batch.room_us for batch in batches]
 
 

@@ -11,7 +11,7 @@ from ingest.epoch import FORCED, FREE
 from ingest.journal import Packet
 from ingest.opus import RATE
 from ingest.timeline import TrackTimeline
-from tests.ingest.streams import TOCS, Sent, check_order, payload, play, stream, track
+from tests.ingest.streams import TOCS, Sent, check_order, payload, play, singly, stream, track
 
 Push = tuple[int, int, int, int, int]
 
@@ -43,12 +43,12 @@ def test_whatever_comes_nothing_overlaps_or_is_placed_twice(
         room_us += pause
         body = payload(samples) + index.to_bytes(2, "big")
         timeline.push(Packet(stream_number, seq[at], time[at], 30, body), room_us)
-        placed += timeline.advance(room_us * 48 // 1000 - RATE // 2)
+        placed += singly(timeline.advance(room_us * 48 // 1000 - RATE // 2))
         if index in closes:
             timeline.close(stream_number)
             if reopened == at:
                 timeline.open(stream_number)
-    placed += timeline.advance(None)
+    placed += singly(timeline.advance(None))
     check_order(placed)
     assert max(Counter(p.payload for p in placed).values(), default=1) == 1
     counts = timeline.counts
@@ -111,8 +111,8 @@ def test_where_a_drain_ends_does_not_matter(seed: int, sizes: list[int]) -> None
         often.push(item.packet, room_us)
         if number % sizes[turn % len(sizes)] == 0:
             turn += 1
-            placed += often.advance(room_us * 48 // 1000 - RATE // 2)
-    placed += often.advance(None)
+            placed += singly(often.advance(room_us * 48 // 1000 - RATE // 2))
+    placed += singly(often.advance(None))
     check_order(placed)
     once = play(track(), sent)
     assert len(placed) == len(once)
