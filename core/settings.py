@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.addresses import http_url, is_wildcard, split_address
 from core.errors import Problem
 
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.\-\[\]:]*[A-Za-z0-9\]](:\*)?", re.ASCII)
 _TURN_URL = re.compile(r"turns?:[A-Za-z0-9.\-\[\]:]+(\?transport=(udp|tcp))?", re.ASCII)
 
 
@@ -105,6 +106,11 @@ class Settings(BaseSettings):
     ingest_host: str = Field("127.0.0.1", description="where WHIP listens")
     ingest_port: Port = Field(8002, description="TCP")
     ingest_url: str | None = Field(None, description="public URL of this worker")
+    ingest_origins: Several = Field(
+        (),
+        description="origins of all workers, by commas, for the pages' Content-Security-Policy: "
+        "https://*.ingest.example.org; that of ingest_url when absent",
+    )
     ingest_udp_host: str = Field(
         "127.0.0.1", description="where speakers' media arrives; :: takes IPv4 too"
     )
@@ -166,6 +172,15 @@ class Settings(BaseSettings):
     def _addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for address in given:
             split_address(address, 0)
+        return given
+
+    @field_validator("ingest_origins")
+    @classmethod
+    def _origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        """A host-source of CSP without a path; what else a header could be made of is refused."""
+        for origin in given:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is not of the form https://*.ingest.example.org")
         return given
 
     @field_validator("turn_urls")

@@ -48,6 +48,15 @@ def test_a_relay_is_a_turn_url(url: str) -> None:
         settings(turn_urls=url, turn_secret="secret")
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["ingest.example.org", "https://a.example/whip", "https://a; script-src *", "https://*", "*"],
+)
+def test_a_worker_is_named_by_its_origin(origin: str) -> None:
+    with pytest.raises(ValidationError, match="not of the form"):
+        settings(ingest_origins=origin)
+
+
 def test_a_relay_needs_its_secret() -> None:
     with pytest.raises(TurnSecretMissing, match="ENCORE_TURN_SECRET"):
         settings(turn_urls="turns:turn.example.org")

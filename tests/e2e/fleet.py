@@ -6,13 +6,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from core.db import Database
+import asyncpg
+
+from core.db import Database, dsn
+from core.ids import uuid7
+from core.migrate import upgrade
 from ingest.folders import Folders
 from ingest.models import Recording, RecordingEpoch
 from tests.e2e.live_room import until
@@ -111,6 +116,21 @@ def _address(url: str) -> tuple[str, int]:
     return host, int(port)
 
 
+@asynccontextmanager
+async def fleet_database(postgres_url: str) -> AsyncIterator[tuple[Database, str]]:
+    """A database with today's schema, and its address: no other test's rooms are received here."""
+    name = f"fleet{uuid7().hex}"
+    server = await asyncpg.connect(dsn(postgres_url))
+    await server.execute(f"create database {name}")
+    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    await upgrade(url)
+    database = Database(url, pool_size=2)
+    yield database, url
+    await database.close()
+    await server.execute(f"drop database {name} with (force)")
+    await server.close()
+
+
 @contextmanager
 def running_fleet(folder: Path, database: Database, url: str) -> Iterator[Fleet]:
     """Over a database with today's schema."""
@@ -125,6 +145,7 @@ def running_fleet(folder: Path, database: Database, url: str) -> Iterator[Fleet]
         "ENCORE_WORKER_ALIVE_SECONDS": str(ALIVE_SECONDS),
         "ENCORE_WEB_PORT": web_port,
         "ENCORE_EDGE_PORT": edge_port,
+        "ENCORE_INGEST_ORIGINS": ",".join(f"http://127.0.0.1:{port}" for port in ports[:2]),
     }
     machines = [
         Machine(

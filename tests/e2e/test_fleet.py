@@ -7,18 +7,14 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from core.db import Database, dsn
-from core.ids import uuid7
-from core.migrate import upgrade
+from core.db import Database
 from ingest.models import Rendition, Segment
-from tests.e2e.fleet import Fleet, running_fleet
+from tests.e2e.fleet import Fleet, fleet_database, running_fleet
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets, until
 from tests.e2e.sound import hear
 from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
@@ -35,17 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def own_database(postgres_url: str) -> AsyncIterator[tuple[Database, str]]:
-    """No other test's rooms are received here."""
-    name = f"fleet{uuid7().hex}"
-    server = await asyncpg.connect(dsn(postgres_url))
-    await server.execute(f"create database {name}")
-    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    await upgrade(url)
-    database = Database(url, pool_size=2)
-    yield database, url
-    await database.close()
-    await server.execute(f"drop database {name} with (force)")
-    await server.close()
+    async with fleet_database(postgres_url) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -68,8 +68,9 @@ _environment_once = _environment()
 
 
 def policy(settings: Settings) -> str:
-    """The Content-Security-Policy: our own scripts; sound from the edge, WHIP to the receiver."""
-    edge, ingest = (_origin(u) for u in (settings.public_edge_url, settings.public_ingest_url))
+    """The Content-Security-Policy: our own scripts; sound from the edge, WHIP to the receivers."""
+    edge = _origin(settings.public_edge_url)
+    ingest = " ".join(settings.ingest_origins or (_origin(settings.public_ingest_url),))
     return "; ".join(
         (
             "default-src 'none'",

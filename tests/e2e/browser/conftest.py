@@ -5,6 +5,7 @@ import shutil
 import struct
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,19 @@ async def chromium(microphone: Path) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def new_person(chromium: Browser, stack: Stack) -> AsyncIterator[NewPerson]:
+    async with people(chromium, stack.web_url) as new_person:
+        yield new_person
+
+
+@asynccontextmanager
+async def people(chromium: Browser, web_url: str) -> AsyncIterator[NewPerson]:
     """Opens a page of its own context per call; a script error, or a breach of
     the Content-Security-Policy, on any of them fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
     async def open_page(**options: object) -> Page:
-        context = await chromium.new_context(base_url=stack.web_url, **options)  # type: ignore[arg-type]
+        context = await chromium.new_context(base_url=web_url, **options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = await context.new_page()

@@ -1,5 +1,6 @@
 """What people do in the browser, as steps of the tests."""
 
+import json
 import re
 from uuid import uuid4
 
@@ -41,6 +42,13 @@ async def open_room(page: Page, title: str) -> str:
     await page.get_by_role("button", name="Go live").click()
     await expect(page.locator("#badges")).to_contain_text("REC")
     return page.url
+
+
+async def room_of(page: Page) -> dict[str, object]:
+    """As the page was given it."""
+    text = await page.locator("#room-data").text_content()
+    room: dict[str, object] = json.loads(text or "")["room"]
+    return room
 
 
 async def speak(page: Page) -> None:

@@ -222,6 +222,24 @@ async def test_a_refusal_for_good_ends_the_attempts(page: Page) -> None:
     assert states == ["connecting", "reconnecting", "refused"]
 
 
+async def test_a_move_ends_a_long_wait_but_not_a_silence_that_was_chosen(page: Page) -> None:
+    found = await run(
+        page,
+        "whip.js",
+        """const { Problem } = await import('/static/js/api.js');
+        const track = new MediaStreamAudioDestinationNode(new AudioContext()).stream.getTracks()[0];
+        const publisher = new m.Publisher(track, async () => { throw new Problem(503, {}); });
+        publisher.attempt = 50;
+        await publisher.start();
+        publisher.reconnect();
+        const moved = [publisher.state, publisher.attempt];
+        publisher.stop();
+        publisher.reconnect();
+        return [...moved, publisher.state];""",
+    )
+    assert found == ["reconnecting", 1, "stopped"]
+
+
 async def test_forms_send_what_was_chosen(page: Page) -> None:
     body = """document.body.innerHTML = `<form>
       <input name="title" value="Tones"><input name="empty" value="">

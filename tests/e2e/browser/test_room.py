@@ -1,15 +1,14 @@
 """A room from its opening to its replay, in two real browsers."""
 
-import json
 import os
 import re
 import signal
 
 import pytest
-from playwright.async_api import Page, Response, expect
+from playwright.async_api import Response, expect
 
 from tests.e2e.browser.conftest import WAIT_MS, NewPerson
-from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
+from tests.e2e.browser.people import end, hears_something, open_room, room_of, sign_up, speak
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.slow
@@ -22,12 +21,6 @@ _NOTE_STATES = """() => {
   new MutationObserver(() => window.states.push(line.dataset.state))
     .observe(line, { attributeFilter: ['data-state'] });
 }"""
-
-
-async def room_of(page: Page) -> dict[str, object]:
-    text = await page.locator("#room-data").text_content()
-    room: dict[str, object] = json.loads(text or "")["room"]
-    return room
 
 
 async def test_a_room_is_heard_live_and_replayed(new_person: NewPerson) -> None:

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Forbidden, TooManyRequests
+from core.settings import Settings
 from rooms.groups import create_group
 from rooms.participation import join_room, set_hand
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
-from web.pages.render import clock, initials, tone
+from web.pages.render import clock, initials, policy, tone
 from web.pages.route import PageRoute
 
 ATTACKS = [
@@ -90,6 +91,14 @@ async def test_pages_carry_a_strict_policy(house: House, look: Look, address: st
     assert "unsafe" not in response.headers["content-security-policy"]
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_pages_may_publish_to_every_worker() -> None:
+    origins = "https://*.ingest.example, http://127.0.0.1:*, https://[2001:db8::1]:8443"
+    settings = Settings(_env_file=None, ingest_origins=origins)
+    assert f"; connect-src 'self' http://127.0.0.1:8001 {origins.replace(',', '')}; " in policy(
+        settings
+    )
 
 
 async def test_pages_obey_their_policy(house: House, look: Look) -> None:

@@ -20,6 +20,8 @@ export const State = Object.freeze({
   STOPPED: "stopped",
 });
 
+const OVER = new Set([State.IDLE, State.REFUSED, State.STOPPED]);
+
 /** The delay before attempt `n` (from 0), with jitter so that a whole stage doesn't return at once. */
 export function backoffMs(n, random = Math.random) {
   const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** n);
@@ -112,9 +114,14 @@ export class Publisher extends EventTarget {
     await this.session?.sender.replaceTrack(track);
   }
 
-  /** A new ticket and a new session, now: the old one's receiver has nothing to do with it any more. */
+  /**
+   * A new ticket and a new session, now: the old one's receiver has nothing to do with it any
+   * more. Also in the middle of a longer wait, which was for that one.
+   */
   reconnect() {
-    if (this.session) this.#retry(0);
+    if (OVER.has(this.state)) return;
+    this.attempt = 0;
+    this.#retry(0);
   }
 
   /** `over`: the room has ended, and the receiver has closed all its sessions. */
