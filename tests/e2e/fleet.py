@@ -125,10 +125,12 @@ async def fleet_database(postgres_url: str) -> AsyncIterator[tuple[Database, str
     url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
     await upgrade(url)
     database = Database(url, pool_size=2)
-    yield database, url
-    await database.close()
-    await server.execute(f"drop database {name} with (force)")
-    await server.close()
+    try:
+        yield database, url
+    finally:
+        await database.close()
+        await server.execute(f"drop database {name} with (force)")
+        await server.close()
 
 
 @contextmanager
