@@ -12,20 +12,24 @@ import secrets
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from core.addresses import bound_socket
+from ingest.batch import AT_ONCE, batch_of
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.rtp import MIN_HEADER_BYTES, is_rtcp
-from ingest.webrtc import Address, BindingRequest, Dtls, DtlsError, PacketBuffer
+from ingest.webrtc import Address, BindingRequest, Dtls, DtlsError
 
 log = logging.getLogger(__name__)
 
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
+_SO_RCVBUFFORCE: Final = 33
+"""Beyond net.core.rmem_max (socket(7)); Python does not name it."""
+
 DRAIN_SECONDS: Final = 0.008
-MAX_PER_DRAIN: Final = 4000
+MAX_PER_DRAIN: Final = 16 * AT_ONCE
 """Then the loop gets its turn: a flood delays others, it does not stop them."""
 HANDSHAKE_TICK_SECONDS: Final = 0.1
 SWEEP_SECONDS: Final = 1.0
@@ -64,9 +68,10 @@ def open_socket(host: str, port: int) -> socket.socket:
     """A bound, non-blocking UDP socket; warns when the kernel gives less buffer than asked."""
     sock = bound_socket(host, port, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if sys.platform == "linux":
-        granted //= 2  # the kernel tells twice what it gives (socket(7))
+    if _granted(sock) < RECEIVE_BUFFER_BYTES and sys.platform == "linux":
+        with contextlib.suppress(OSError):  # allowed with CAP_NET_ADMIN alone
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+    granted = _granted(sock)
     if granted < RECEIVE_BUFFER_BYTES:
         log.warning(
             "UDP receive buffer is %d bytes, %d were asked: raise net.core.rmem_max",
@@ -75,6 +80,12 @@ def open_socket(host: str, port: int) -> socket.socket:
         )
     sock.setblocking(False)
     return sock
+
+
+def _granted(sock: socket.socket) -> int:
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    # Linux tells twice what it gives (socket(7)).
+    return granted // 2 if sys.platform == "linux" else granted
 
 
 class Endpoint:
@@ -98,10 +109,13 @@ class Endpoint:
         self._on_established = on_established
         self._on_gone = on_gone
         self._on_drained = on_drained
-        self._buffer = PacketBuffer()
+        self._batch = batch_of(sock)
         self._peers: dict[str, Peer] = {}
         self._by_ufrag: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
+        self._by_origin: dict[Hashable, Peer] = {}
+        """The same, as the batch names addresses, where something came from them since."""
+
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         # New in every run: SRTCP may not use an index twice under one key and SSRC, and a
@@ -159,6 +173,7 @@ class Endpoint:
         self.register(peer)
         for address in peer.addresses:
             self._by_address[address] = peer
+        self._by_origin.clear()
 
     def register(self, peer: Peer) -> None:
         """Makes the peer's credentials known, and only those; again after an ICE restart."""
@@ -176,6 +191,7 @@ class Endpoint:
         for table in (self._by_ufrag, self._by_address):
             for key in [k for k, p in table.items() if p is peer]:
                 del table[key]  # type: ignore[arg-type]  # the key is of that table
+        self._by_origin.clear()
         self._on_gone(peer)
 
     # Reading. The first datagram after a silence is read at once, further ones in a batch.
@@ -194,42 +210,58 @@ class Endpoint:
     def _drain(self) -> None:
         now_us = monotonic_us()
         now = now_us / 1_000_000
-        read, data = self._socket.recvfrom_into, self._buffer.data
-        for _ in range(MAX_PER_DRAIN):
+        for _ in range(MAX_PER_DRAIN // AT_ONCE):
             try:
-                size, address = read(data)
-            except BlockingIOError:
-                break
+                count = self._batch.receive()
             except OSError as error:
                 log.warning("UDP socket: %s", error.strerror)
                 break
-            self.datagrams += 1
+            self._take(count, now)
+            if count < AT_ONCE:
+                break
+        self._on_drained(now_us)
+
+    def _take(self, count: int, now: float) -> None:
+        """RTP of addresses that are known goes to its peer at once."""
+        self.datagrams += count
+        buffer, peers = self._batch.buffer, self._by_origin
+        for slot, (origin, size, first, second) in enumerate(self._batch.arrived(count)):
             try:
-                self._dispatch(size, address, now)
+                peer = peers.get(origin)
+                if peer is None or size < MIN_HEADER_BYTES or first >> 6 != 2 or is_rtcp(second):
+                    self._dispatch(slot, origin, now)
+                elif not peer.on_rtp(buffer, slot, now):
+                    self.dropped[Dropped.REFUSED_RTP] += 1
             except Exception:
                 # One datagram's fault must not silence the others.
                 log.exception("a datagram could not be handled")
-        self._on_drained(now_us)
 
-    def _dispatch(self, size: int, address: Address, now: float) -> None:
+    def _dispatch(self, slot: int, origin: Hashable, now: float) -> None:
         """By the first byte (RFC 7983, 7)."""
-        data = self._buffer.data
-        first = data[0] if size else 255
+        address = self._batch.address(origin)
+        datagram = bytes(self._batch.buffer.datagram(slot))
+        first = datagram[0] if datagram else 255
         if 128 <= first <= 191:
-            peer = self._by_address.get(address)
-            if peer is None or size < MIN_HEADER_BYTES:
-                self.dropped[Dropped.STRANGE_MEDIA] += 1
-            elif is_rtcp(data[1]):
-                if not peer.on_rtcp(bytes(data[:size]), now):
-                    self.dropped[Dropped.REFUSED_RTCP] += 1
-            elif not peer.on_rtp(self._buffer, size, now):
-                self.dropped[Dropped.REFUSED_RTP] += 1
+            self._on_media(slot, origin, datagram, now)
         elif first <= 3:
-            self._on_stun(bytes(data[:size]), address, now)
+            self._on_stun(datagram, address, now)
         elif 20 <= first <= 63:
-            self._on_dtls(bytes(data[:size]), address)
+            self._on_dtls(datagram, address)
         else:
             self.dropped[Dropped.UNREADABLE] += 1
+
+    def _on_media(self, slot: int, origin: Hashable, datagram: bytes, now: float) -> None:
+        """RTCP, and RTP from where nothing has come since addresses were learned."""
+        peer = self._by_address.get(self._batch.address(origin))
+        if peer is None or len(datagram) < MIN_HEADER_BYTES:
+            self.dropped[Dropped.STRANGE_MEDIA] += 1
+            return
+        self._by_origin[origin] = peer
+        if is_rtcp(datagram[1]):
+            if not peer.on_rtcp(datagram, now):
+                self.dropped[Dropped.REFUSED_RTCP] += 1
+        elif not peer.on_rtp(self._batch.buffer, slot, now):
+            self.dropped[Dropped.REFUSED_RTP] += 1
 
     def _on_stun(self, datagram: bytes, address: Address, now: float) -> None:
         request = BindingRequest.read(datagram)
@@ -245,14 +277,20 @@ class Endpoint:
         if response is None:
             self.dropped[Dropped.REFUSED_STUN] += 1
             return
-        for evicted in known:
-            if evicted not in peer.addresses and self._by_address.get(evicted) is peer:
-                del self._by_address[evicted]
-        self._by_address[address] = peer
+        self._learn(peer, address, known)
         self._send_to(address, response)
         self._send(peer, peer.begin_dtls(self._dtls.connect))
         if peer.established and (peer.address, peer.credentials) != before:
             self._on_established(peer)
+
+    def _learn(self, peer: Peer, address: Address, known: list[Address]) -> None:
+        """The peer is at `address`, and no more at those of `known` that it has given up."""
+        for evicted in known:
+            if evicted not in peer.addresses and self._by_address.get(evicted) is peer:
+                del self._by_address[evicted]
+        if self._by_address.get(address) is not peer:
+            self._by_origin.clear()
+        self._by_address[address] = peer
 
     def _is_anothers(self, address: Address, peer: Peer, now: float) -> bool:
         """Whether somebody else speaks from there: a forged source would cut off his voice."""

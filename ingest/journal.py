@@ -18,6 +18,7 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -34,6 +35,7 @@ _BATCH = struct.Struct("<IIq")
 PACKET: Final = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")
 PACKET_TAG: Final = 1
+_pack_packet_into = PACKET.pack_into
 _EVENT_TAG = 2
 MAX_BATCH: Final = 16 << 20
 """A length above this is no batch: the reader stops there."""
@@ -77,12 +79,24 @@ def pack_packet(packet: Packet) -> bytes:
     )
 
 
+def pack_payload(
+    buffer: bytearray, begin: int, end: int, stream: int, seq: int, timestamp: int, level: int
+) -> bytearray:
+    """The record of the payload `buffer[begin:end]`, packed over the 12 bytes before it.
+
+    What is there is an RTP header (RFC 3550, 5.1), which is no shorter and has been read.
+    """
+    start = begin - PACKET.size
+    _pack_packet_into(buffer, start, PACKET_TAG, level, stream, seq, end - begin, timestamp)
+    return buffer[start:end]
+
+
 def pack_event(event: Event) -> bytes:
     body = json.dumps({"kind": event.kind, **event.data}, separators=(",", ":")).encode()
     return _EVENT.pack(_EVENT_TAG, len(body)) + body
 
 
-def pack_batch(room_us: int, records: list[bytes]) -> bytes:
+def pack_batch(room_us: int, records: Sequence[bytes | bytearray]) -> bytes:
     body = b"".join(records)
     crc = zlib.crc32(body, zlib.crc32(room_us.to_bytes(8, "little", signed=True)))
     return _BATCH.pack(len(body), crc, room_us) + body

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
+from ingest.journal import LAST_STREAM
 from ingest.journal_end import JournalEnd
 from ingest.marks import (
     CloseReason,
@@ -37,6 +37,7 @@ class LiveRoom:
     def __init__(self, stage: Stage, recorder: Recorder, end: JournalEnd) -> None:
         self.stage = stage
         self.recorder = recorder
+        self.keep = recorder.keep
         self.ended = False
         self.peers: dict[UUID, Peer] = {}
         """The established peer of each participant; a newer one takes its place."""
@@ -174,17 +175,14 @@ class LiveRoom:
             self.recorder.write(StreamClosed(number, received, lost, until_ms, reason))
         peer.numbers.clear()
 
-    def on_packet(self, peer: Peer, ssrc: int, packet: Packet) -> None:
-        """Keeps one packet; a stream's first opens it."""
-        if packet.stream == 0:
-            number = peer.numbers[ssrc] = self._new_number()
-            self._missed.discard(peer.participant_id)
-            stream = peer.streams[ssrc]
-            self._counts_at[number] = stream.received - 1, stream.lost
-            has_level = packet.level != NO_LEVEL
-            self.recorder.write(StreamOpened(number, str(peer.participant_id), ssrc, has_level))
-            packet = packet._replace(stream=number)
-        self.recorder.keep(packet)
+    def open_stream(self, peer: Peer, ssrc: int, *, has_level: bool) -> int:
+        """The number of a stream whose first packet has been counted and is kept next."""
+        number = peer.numbers[ssrc] = self._new_number()
+        self._missed.discard(peer.participant_id)
+        stream = peer.streams[ssrc]
+        self._counts_at[number] = stream.received - 1, stream.lost
+        self.recorder.write(StreamOpened(number, str(peer.participant_id), ssrc, has_level))
+        return number
 
     def _new_number(self) -> int:
         """The next that is not open: they come round, however often somebody mutes."""

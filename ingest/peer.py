@@ -14,11 +14,19 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from ingest import rtcp
-from ingest.journal import NO_LEVEL, Packet
+from ingest.journal import NO_LEVEL, pack_payload
 from ingest.reception import Reception
-from ingest.rtp import RtpError, parse
+from ingest.rtp import (
+    ONE_BYTE_PROFILE,
+    USUAL_FIRST,
+    USUAL_HEADER,
+    USUAL_PAYLOAD,
+    RtpError,
+    parse,
+)
 from ingest.sdp import Fingerprint, Offer
 from ingest.webrtc import (
+    MAX_DATAGRAM,
     Address,
     BindingRequest,
     DtlsConnection,
@@ -54,6 +62,8 @@ LOUD_DB: Final = 45
 LOUD_BYTES: Final = 40
 """Without a level: Opus payloads of 20 ms at least this long count as speech."""
 
+_read = USUAL_HEADER.unpack_from
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -70,13 +80,52 @@ def new_credentials(remote_ufrag: str) -> Credentials:
 
 
 class PacketSink(Protocol):
-    """Takes the packets of a peer whose `kept` is true, in arrival order."""
+    """Takes the packets of a peer whose `kept` is true, in arrival order, as journal records."""
 
-    def on_packet(self, peer: "Peer", ssrc: int, packet: Packet) -> None: ...
+    @property
+    def keep(self) -> Callable[[bytes | bytearray], None]: ...
+
+    def open_stream(self, peer: "Peer", ssrc: int, *, has_level: bool) -> int: ...
 
 
 class Peer:
     """`kept` is set by the room: whether this participant's packets go to the journal now."""
+
+    __slots__ = (
+        "_allowance",
+        "_allowed_at",
+        "_begins_dtls",
+        "_checked",
+        "_checks",
+        "_dtls",
+        "_fingerprints",
+        "_level_element",
+        "_receiver",
+        "_resumed",
+        "_sender",
+        "address",
+        "addresses",
+        "closed",
+        "consent_at",
+        "created_at",
+        "credentials",
+        "etag",
+        "kept",
+        "keys",
+        "level_id",
+        "lost",
+        "loud",
+        "mid",
+        "numbers",
+        "participant_id",
+        "payload_type",
+        "restarting",
+        "room_id",
+        "session_id",
+        "sink",
+        "streams",
+        "token_sha256",
+    )
 
     def __init__(
         self,
@@ -96,6 +145,9 @@ class Peer:
         self.mid = offer.audio.mid
         self.payload_type = offer.payload_type
         self.level_id = offer.level_id
+        self._level_element = offer.level_id << 4 if 0 < offer.level_id < 15 else -1
+        """Of a one-byte extension element (RFC 8285, 4.2) that holds the level: its id's bits."""
+
         self.credentials = credentials
         self.restarting: Credentials | None = None
         """Given out by an ICE restart; in force once the client nominates a pair with them."""
@@ -256,70 +308,85 @@ class Peer:
 
     # RTP
 
-    def on_rtp(self, buffer: PacketBuffer, size: int, now: float) -> bool:
-        """Decrypts, counts and passes on one packet; False when it was refused."""
-        if self._receiver is None:
+    def on_rtp(self, buffer: PacketBuffer, slot: int, now: float) -> bool:
+        """Decrypts, counts and passes on one packet; False when it was refused.
+
+        The one function that runs for each packet, so the usual header is read here, in one go.
+        """
+        if self._receiver is None or not self._receiver.unprotect(buffer, slot):
             return False
-        size = self._receiver.unprotect(buffer, size)
-        if size < 0:
-            return False
-        try:
-            kind, seq, timestamp, ssrc, level, start, end = parse(buffer.data, size, self.level_id)
-        except RtpError:
-            return self._refuse(buffer.data[8:12])
-        if kind != self.payload_type or not self._affords(size, now):
-            return self._refuse(buffer.data[8:12])
-        stream = self.streams.get(ssrc)
+        at, size = slot * MAX_DATAGRAM, buffer.sizes[slot]
+        first, kind, seq, timestamp, ssrc, profile, words, element, level = _read(buffer.data, at)
+        start, end = USUAL_PAYLOAD + 4 * words, size
+        if (
+            first == USUAL_FIRST
+            and profile == ONE_BYTE_PROFILE
+            and element & 0xF0 == self._level_element
+            and words > 0
+            and start <= end
+        ):
+            kind, level = kind & 127, level & 127
+        else:
+            try:
+                kind, seq, timestamp, ssrc, level, start, end = parse(
+                    buffer.datagram(slot), size, self.level_id
+                )
+            except RtpError:
+                return self._refuse(ssrc)
+        cost = size + PACKET_OVERHEAD
+        if kind != self.payload_type or (cost > self._allowance and not self._refill(cost, now)):
+            return self._refuse(ssrc)
+        self._allowance -= cost
+        stream = self.streams.get(ssrc) or self._new_stream(ssrc, seq)
         if stream is None:
-            if not self._takes(ssrc):
-                return self._refuse(buffer.data[8:12])
-            before = self._resumed.get(ssrc, seq)
-            stream = self.streams[ssrc] = Reception(ssrc, before + (seq - before & 0xFFFF))
+            return self._refuse(ssrc)
         stream.add(seq, timestamp, now)
         if level <= LOUD_DB or (level == NO_LEVEL and end - start >= LOUD_BYTES):
             self.loud += 1
         if self.kept and self.sink is not None:
-            payload = buffer.view[start:end].tobytes()
-            number = self.numbers.get(ssrc, 0)
-            self.sink.on_packet(self, ssrc, Packet(number, seq, timestamp, level, payload))
+            number = self.numbers.get(ssrc) or self.sink.open_stream(
+                self, ssrc, has_level=level != NO_LEVEL
+            )
+            record = pack_payload(buffer.data, at + start, at + end, number, seq, timestamp, level)
+            self.sink.keep(record)
         return True
 
-    def _takes(self, ssrc: int) -> bool:
-        """Whether there may be one more stream; those of before a restart count too."""
+    def _new_stream(self, ssrc: int, seq: int) -> Reception | None:
+        """None when there may be no more; those of before a restart count too."""
         known = self._resumed.keys() | self.streams.keys()
-        return ssrc in known or len(known) < MAX_STREAMS
+        if ssrc not in known and len(known) >= MAX_STREAMS:
+            return None
+        before = self._resumed.get(ssrc, seq)
+        stream = self.streams[ssrc] = Reception(ssrc, before + (seq - before & 0xFFFF))
+        return stream
 
-    def _refuse(self, ssrc: bytes | bytearray) -> bool:
+    def _refuse(self, ssrc: int) -> bool:
         self._forget_unless_taken(ssrc)
         return False
 
-    def _forget_unless_taken(self, ssrc: bytes | bytearray) -> None:
+    def _forget_unless_taken(self, ssrc: int) -> None:
         """Nothing stays of a packet that was authentic, but is of no stream."""
-        number = int.from_bytes(ssrc, "big")
-        known = number in self.streams or number in self._resumed
+        known = ssrc in self.streams or ssrc in self._resumed
         if self._receiver is not None and not known:
-            self._receiver.forget(number)
+            self._receiver.forget(ssrc)
 
-    def _affords(self, size: int, now: float) -> bool:
+    def _refill(self, cost: int, now: float) -> bool:
         """A token bucket over all streams of the peer, filled up when it is empty."""
-        cost = size + PACKET_OVERHEAD
-        if cost > self._allowance:
-            gained = max(0.0, now - self._allowed_at) * BYTES_PER_SECOND
-            self._allowance = min(BYTES_PER_SECOND * BURST_SECONDS, self._allowance + gained)
-            self._allowed_at = now
-            if cost > self._allowance:
-                return False
-        self._allowance -= cost
-        return True
+        gained = max(0.0, now - self._allowed_at) * BYTES_PER_SECOND
+        self._allowance = min(BYTES_PER_SECOND * BURST_SECONDS, self._allowance + gained)
+        self._allowed_at = now
+        return cost <= self._allowance
 
     def on_rtcp(self, datagram: bytes, now: float) -> bool:
         """Sender reports and BYE; False when the packet was refused."""
         plain = self._receiver.unprotect_rtcp(datagram) if self._receiver is not None else None
         if plain is None:
             return False
-        self._forget_unless_taken(plain[4:8])
-        if not self._affords(len(plain), now):
+        self._forget_unless_taken(int.from_bytes(plain[4:8], "big"))
+        cost = len(plain) + PACKET_OVERHEAD
+        if cost > self._allowance and not self._refill(cost, now):
             return False
+        self._allowance -= cost
         try:
             messages = rtcp.parse(plain)
         except rtcp.RtcpError:

@@ -1,11 +1,15 @@
 """Statistics of one received RTP stream: extended sequence, loss, jitter (RFC 3550, A.1 to A.8)."""
 
+from math import inf
 from typing import Final
 
 from ingest.rtcp import ReceptionReport, SenderReport
 
 CLOCK_RATE: Final = 48_000
 """Opus always counts RTP time at 48 kHz (RFC 7587, 4.1)."""
+
+_RATE: Final = float(CLOCK_RATE)
+_JITTER_LIMIT: Final = 60 * _RATE
 
 
 class Reception:
@@ -34,7 +38,7 @@ class Reception:
         """Extended sequence number: SRTP's rollover counter above, the packet's 16 bits below."""
         self.received = 0
         self._jitter = 0.0
-        self._transit: float | None = None
+        self._transit = -inf
         self._expected_before = 0
         self._received_before = 0
         self._report_at: float | None = None
@@ -49,13 +53,15 @@ class Reception:
         elif self.highest - (0x10000 - ahead) < self.base:
             # The stream began before the first packet that came.
             self.base = max(0, self.highest - (0x10000 - ahead))
-        transit = now * CLOCK_RATE - timestamp
-        if self._transit is not None:
-            # RTP time wraps after 24 h 51 min: such a step says nothing of jitter.
-            difference = abs(transit - self._transit)
-            if difference < CLOCK_RATE * 60:
-                self._jitter += (difference - self._jitter) / 16
+        # Floats only and no calls: this runs for each packet.
+        transit = now * _RATE - timestamp
+        difference = transit - self._transit
         self._transit = transit
+        if difference < 0.0:
+            difference = -difference
+        # RTP time wraps after 24 h 51 min: such a step says nothing of jitter.
+        if difference < _JITTER_LIMIT:
+            self._jitter += (difference - self._jitter) * 0.0625
 
     def on_sender_report(self, report: SenderReport, now: float) -> None:
         self._report_ntp = report.ntp >> 16 & 0xFFFFFFFF

@@ -8,10 +8,11 @@ as it can be written again.
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ingest.journal import MAGIC, Packet, next_journal_file, pack_batch, pack_event, pack_packet
+from ingest.journal import MAGIC, next_journal_file, pack_batch, pack_event
 from ingest.marks import JournalInterrupted, Mark, RecordingOpened, to_event
 from ingest.room_clock import RoomClock, monotonic_us
 
@@ -29,7 +30,10 @@ class Recorder:
         self._file: int | None = None
         self._size = 0
         self._events: list[bytes] = [pack_event(to_event(opened))]
-        self._packets: list[bytes] = []
+        self._packets: list[bytes | bytearray] = []
+        self.keep: Callable[[bytes | bytearray], None] = self._packets.append
+        """Takes one packet's record; straight into the list, because it is called for each."""
+
         self._failed_since: int | None = None
         self._retry_at = 0
         self._lost_now = 0
@@ -44,9 +48,6 @@ class Recorder:
     def write(self, mark: Mark) -> None:
         """Puts an event before the packets of the next flush."""
         self._events.append(pack_event(to_event(mark)))
-
-    def keep(self, packet: Packet) -> None:
-        self._packets.append(pack_packet(packet))
 
     def flush(self, now_us: int | None = None) -> None:
         """Everything since the last flush, as one batch that arrived at `now_us` (monotonic)."""
@@ -97,12 +98,12 @@ class Recorder:
 
     def _write_all(self, file: int, data: bytes) -> None:
         """All or nothing: a part that fitted is cut off again, so the file stays readable."""
-        rest = memoryview(data)
+        written = 0
         try:
-            while rest:
-                rest = rest[os.write(file, rest) :]
+            while written < len(data):
+                written += os.write(file, data[written:])
         except OSError:
-            if len(rest) < len(data):
+            if written:
                 os.ftruncate(file, self._size)
             raise
         self._size += len(data)

@@ -12,9 +12,20 @@ AUDIO_LEVEL_URI: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 MIN_HEADER_BYTES: Final = 12
 
+USUAL_HEADER: Final = struct.Struct("!BBHIIHHBB")
+"""The fixed header, one extension's head, and its first element of one byte's value: what every
+packet of most clients looks like, if `USUAL_FIRST` and `ONE_BYTE_PROFILE` are where they belong.
+`parse` reads any other."""
+
+USUAL_FIRST: Final = 0x90
+"""Version 2 with an extension; no padding, no contributing sources."""
+
+ONE_BYTE_PROFILE: Final = 0xBEDE
+USUAL_PAYLOAD: Final = 16
+"""Where the payload begins, and 4 bytes more for each word of the extension."""
+
 _FIXED = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
-_ONE_BYTE_PROFILE = 0xBEDE
 _TWO_BYTE_PROFILE = 0x1000  # the low four bits are free (RFC 8285, 4.3)
 _EXTENSION_BIT = 0x10
 _PADDING_BIT = 0x20
@@ -64,7 +75,7 @@ def parse(data: Buffer, size: int, level_id: int = 0) -> Packet:
         begin = start + 4
         start = begin + 4 * words
         if level_id and start <= size:
-            if words and profile == _ONE_BYTE_PROFILE and data[begin] >> 4 == level_id != 15:
+            if words and profile == ONE_BYTE_PROFILE and data[begin] >> 4 == level_id != 15:
                 level = data[begin + 1] & 127  # where most clients put it
             else:
                 level = _audio_level(data, begin, start, profile, level_id)
@@ -85,7 +96,7 @@ def _padding(data: Buffer, start: int, size: int) -> int:
 
 def _audio_level(data: Buffer, at: int, end: int, profile: int, level_id: int) -> int:
     """The level's seven bits; NO_LEVEL where the element is not there or runs over the end."""
-    if profile == _ONE_BYTE_PROFILE:
+    if profile == ONE_BYTE_PROFILE:
         return _one_byte_level(data, at, end, level_id)
     if profile & 0xFFF0 == _TWO_BYTE_PROFILE:
         return _two_byte_level(data, at, end, level_id)
@@ -140,4 +151,4 @@ def pack(
         bytes((number << 4 | len(value) - 1,)) + value for number, value in extensions.items()
     )
     body += bytes(-len(body) % 4)
-    return head + _EXTENSION.pack(_ONE_BYTE_PROFILE, len(body) // 4) + body + payload
+    return head + _EXTENSION.pack(ONE_BYTE_PROFILE, len(body) // 4) + body + payload

@@ -43,6 +43,7 @@ _STUN_ATTRIBUTE = struct.Struct("!HH")
 _BINDING_REQUEST = 0x0001
 _STUN_COOKIE = 0x2112A442
 _USERNAME = 0x0006
+_unprotect = lib.srtp_unprotect
 _USERNAME_AMONG = 16
 """Attributes that are looked at for the user name: what strangers send costs no more than that."""
 
@@ -61,13 +62,26 @@ class SrtpKeys:
 
 
 class PacketBuffer:
-    """One datagram's memory, read into by the socket and decrypted in place by libsrtp."""
+    """Datagrams' memory, read into by the socket and decrypted in place by libsrtp.
 
-    def __init__(self) -> None:
-        self.data = bytearray(MAX_DATAGRAM)
+    Slot n is `sizes[n]` bytes of `data` from n * MAX_DATAGRAM on.
+    """
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self.data = bytearray(slots * MAX_DATAGRAM)
         self.view = memoryview(self.data)
-        self.pointer = ffi.from_buffer("char[]", self.data)
-        self.length = ffi.new("int *")
+        lengths = ffi.new("int[]", slots)
+        self.sizes = memoryview(ffi.buffer(lengths)).cast("B").cast("i")
+        memory = ffi.from_buffer("char[]", self.data)
+        self.pointers = [memory + slot * MAX_DATAGRAM for slot in range(slots)]
+        self.lengths = [lengths + slot for slot in range(slots)]
+        self._alive = lengths, memory  # what is pointed to lives as long as this
+
+    def datagram(self, slot: int) -> memoryview:
+        """The slot's bytes, until it is read into again."""
+        begin = slot * MAX_DATAGRAM
+        return self.view[begin : begin + self.sizes[slot]]
 
 
 def _profile(name: str) -> SRTPProtectionProfile:
@@ -94,13 +108,10 @@ class SrtpReceiver:
         self._session = _session(keys.profile, keys.receive, pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._handle = self._session._srtp[0]
 
-    def unprotect(self, buffer: PacketBuffer, size: int) -> int:
-        """Authenticates and decrypts `buffer.data[:size]` in place; the new size, -1 if refused."""
-        length = buffer.length
-        length[0] = size
-        if lib.srtp_unprotect(self._handle, buffer.pointer, length) != 0:
-            return -1
-        return int(length[0])
+    def unprotect(self, buffer: PacketBuffer, slot: int) -> bool:
+        """Authenticates and decrypts the slot in place; False if refused. Its size is less then."""
+        refused: int = _unprotect(self._handle, buffer.pointers[slot], buffer.lengths[slot])
+        return not refused
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         try:

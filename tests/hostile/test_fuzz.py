@@ -30,7 +30,7 @@ async def test_a_fault_is_noticed(tmp_path: Path) -> None:
         def broken(*_: object) -> None:
             raise RuntimeError("broken")
 
-        sink = type("Broken", (), {"on_packet": broken})()
+        sink = type("Broken", (), {"open_stream": broken})()
         attacker.eve.peer.sink = sink
         plain = b"\x80\x6f" + bytes(10) + b"opus"
         assert "broken" in await play(attacker, watch, [Input("rtp", plain)])

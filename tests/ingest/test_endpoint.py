@@ -222,8 +222,8 @@ async def test_a_wrong_certificate_drops_the_peer(served: Served, caller: Caller
 async def test_one_datagrams_fault_does_not_silence_the_others(
     served: Served, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken:
-        def on_packet(self, *_: object) -> None:
+    class Broken(Kept):
+        def keep(self, record: bytes | bytearray) -> None:
             raise RuntimeError("broken")
 
     peer = make_peer(caller.client)
@@ -234,8 +234,34 @@ async def test_one_datagrams_fault_does_not_silence_the_others(
     await eventually(lambda: "could not be handled" in caplog.text)
     kept = Kept()
     peer.sink = kept
+    peer.numbers.clear()
     caller.send(caller.client.rtp(2))
     await eventually(lambda: len(kept.packets) == 1)
+
+
+async def test_an_address_that_another_session_takes_over_is_only_that_ones(
+    served: Served, caller: Caller
+) -> None:
+    """Addresses are remembered as the kernel writes them: until they change hands."""
+    before, after = make_peer(caller.client), make_peer(client := Client())
+    after.session_id, after.participant_id = "after", before.participant_id
+    for peer in (before, after):
+        peer.sink, peer.kept = Kept(), True
+        served.endpoint.add(peer)
+    await caller.connect(before)
+    caller.send(caller.client.rtp(1))
+    await eventually(lambda: before.streams)
+    old, caller.client = caller.client, client
+    await caller.connect(after)
+    caller.send(old.rtp(2), client.rtp(1))
+    await eventually(lambda: after.streams)
+    assert before.streams[77].received == after.streams[77].received == 1
+    served.endpoint.drop(after)
+    refused = served.endpoint.refused
+    strange = served.endpoint.unknown
+    caller.send(client.rtp(2))
+    await eventually(lambda: served.endpoint.unknown > strange)
+    assert served.endpoint.refused == refused
 
 
 def test_the_socket_is_closed_when_its_port_is_taken() -> None:

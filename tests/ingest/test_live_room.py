@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
+from ingest.journal import LAST_STREAM, NO_LEVEL, Packet, pack_packet
 from ingest.journal_end import JournalEnd, read_end
 from ingest.live_room import LiveRoom
 from ingest.marks import (
@@ -71,8 +71,9 @@ def say(room: LiveRoom, peer: Peer, seq: int, *, ssrc: int = 5, level: int = 20)
     """As `Peer.on_rtp` does with a packet that it has decrypted."""
     peer.streams.setdefault(ssrc, Reception(ssrc, seq)).add(seq, 0, 0)
     if peer.kept and peer.sink is not None:
-        packet = Packet(peer.numbers.get(ssrc, 0), seq, seq * 960, level, b"opus")
-        peer.sink.on_packet(peer, ssrc, packet)
+        has_level = level != NO_LEVEL
+        number = peer.numbers.get(ssrc) or room.open_stream(peer, ssrc, has_level=has_level)
+        peer.sink.keep(pack_packet(Packet(number, seq, seq * 960, level, b"opus")))
     room.recorder.flush()
 
 

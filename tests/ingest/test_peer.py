@@ -1,6 +1,7 @@
 """One session's life, datagram by datagram, with a client that has no network either."""
 
 import random
+import struct
 from uuid import uuid4
 
 import pytest
@@ -18,7 +19,7 @@ from ingest.peer import (
 )
 from ingest.rtcp import ReceiverReport, SenderReport, pack_sender_report, parse
 from ingest.sdp import parse_offer
-from ingest.webrtc import BindingRequest, Dtls, DtlsError, PacketBuffer
+from ingest.webrtc import MAX_DATAGRAM, BindingRequest, Dtls, DtlsError, PacketBuffer
 from tests.ingest.client import Client, check
 from tests.ingest.offers import CHROME, FINGERPRINT
 from tests.ingest.receiving import eventually
@@ -28,14 +29,34 @@ THERE = ("192.0.2.2", 2000)
 SERVER = Dtls()
 
 
+def unpack_packet(record: bytes | bytearray) -> Packet:
+    """The packet of a record as the journal's head describes it."""
+    tag, level, stream, seq, size, timestamp = struct.unpack_from("<BBHHHI", record)
+    assert (tag, size) == (1, len(record) - 12)
+    return Packet(stream, seq, timestamp, level, bytes(record[12:]))
+
+
 class Kept:
     """A sink that remembers."""
 
     def __init__(self) -> None:
-        self.packets: list[tuple[int, Packet]] = []
+        self.ssrcs: list[int] = []
+        """By stream number, from 1 on."""
 
-    def on_packet(self, peer: Peer, ssrc: int, packet: Packet) -> None:
-        self.packets.append((ssrc, packet))
+        self.records: list[bytes | bytearray] = []
+
+    def keep(self, record: bytes | bytearray) -> None:
+        self.records.append(record)
+
+    def open_stream(self, peer: Peer, ssrc: int, *, has_level: bool) -> int:
+        self.ssrcs.append(ssrc)
+        peer.numbers[ssrc] = len(self.ssrcs)
+        return len(self.ssrcs)
+
+    @property
+    def packets(self) -> list[tuple[int, Packet]]:
+        """Each with its SSRC, read as the journal's readers do."""
+        return [(self.ssrcs[p.stream - 1], p) for p in map(unpack_packet, self.records)]
 
 
 def make_peer(client: Client | None = None, *, more: str = "", setup: str = "actpass") -> Peer:
@@ -73,9 +94,16 @@ def shake_hands(peer: Peer, client: Client) -> None:
 
 
 def hear(peer: Peer, datagram: bytes, now: float = 0.0) -> bool:
-    buffer = PacketBuffer()
-    buffer.data[: len(datagram)] = datagram
-    return peer.on_rtp(buffer, len(datagram), now)
+    """In a slot behind others, so that nothing is right only at the buffer's beginning."""
+    buffer = PacketBuffer(3)
+    fill(buffer, 2, datagram)
+    return peer.on_rtp(buffer, 2, now)
+
+
+def fill(buffer: PacketBuffer, slot: int, datagram: bytes) -> None:
+    begin = slot * MAX_DATAGRAM
+    buffer.data[begin : begin + len(datagram)] = datagram
+    buffer.sizes[slot] = len(datagram)
 
 
 @pytest.fixture
@@ -97,7 +125,7 @@ def test_packets_of_a_kept_peer_reach_the_sink(peer: Peer, client: Client) -> No
     assert hear(peer, client.rtp(1))
     peer.kept = True
     assert hear(peer, client.rtp(2, payload=b"two", level=33))
-    assert kept.packets == [(77, Packet(0, 2, 1920, 33, b"two"))]
+    assert kept.packets == [(77, Packet(1, 2, 1920, 33, b"two"))]
     assert peer.streams[77].received == 2
     assert peer.loud == 2
 

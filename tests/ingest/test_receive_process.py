@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from core.errors import Problem
 from core.settings import Settings
+from ingest.journal import pack_packet
 from ingest.known_rooms import KnownRooms, boot_id
 from ingest.placement import Placement
 from ingest.receive import DataDirInUse, NoPublicAddress, only_one, public_addresses, run
@@ -92,7 +93,7 @@ async def test_metrics_count_packets_of_closed_rooms_too(tmp_path: Path) -> None
     receiver.rooms[room.room_id] = room
     metrics, before = ReceiveMetrics(), written()
     for _ in range(3):
-        room.recorder.keep(PACKET)
+        room.recorder.keep(pack_packet(PACKET))
     room.recorder.flush()
     metrics.observe(receiver)
     assert written() == before + 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.journal import Batch, Event, JournalReader, Packet, journal_files
+from ingest.journal import Batch, Event, JournalReader, Packet, journal_files, pack_packet
 from ingest.journal_end import JournalEnd, read_end
 from ingest.marks import (
     JournalInterrupted,
@@ -51,11 +51,11 @@ def disk_of(size: int) -> Iterator[None]:
 
 def test_events_come_before_packets_in_one_batch_per_flush(tmp_path: Path) -> None:
     writer = recorder(tmp_path / "j")
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.write(StreamOpened(1, "p", 7, has_level=True))
     writer.flush(5_000)
     writer.flush(6_000)
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(7_000)
     writer.close()
     first, second = read(tmp_path / "j")
@@ -69,7 +69,7 @@ def test_events_come_before_packets_in_one_batch_per_flush(tmp_path: Path) -> No
 def test_the_rooms_clock_never_falls_nor_lies_before_its_floor(tmp_path: Path) -> None:
     writer = recorder(tmp_path, floor_us=9_000)
     for now in (1_000, 10_000, 9_500):
-        writer.keep(PACKET)
+        writer.keep(pack_packet(PACKET))
         writer.flush(now)
     assert [b.room_us for b in read(tmp_path)] == [9_000, 10_000, 10_000]
     writer.close()
@@ -87,19 +87,19 @@ def test_a_full_disk_costs_packets_and_says_so_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = recorder(tmp_path)
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(1_000_000)
     size = journal_files(tmp_path)[0].stat().st_size
     with disk_of(size + 20), caplog.at_level(logging.ERROR):
         for now in (2_000_000, 2_010_000, 3_000_000):
-            writer.keep(PACKET)
+            writer.keep(pack_packet(PACKET))
             writer.write(RecordMark(now // 1000, on=False))
             writer.flush(now)
         assert writer.pending
         assert journal_files(tmp_path)[0].stat().st_size == size, "no torn batch is left"
     assert writer.packets_lost == 3
     assert len(caplog.records) == 1, "said once"
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(4_000_000)
     writer.close()
     before, after = read(tmp_path)
@@ -118,12 +118,12 @@ def test_between_attempts_the_disk_is_left_alone(tmp_path: Path) -> None:
     writer = recorder(tmp_path)
     writer.flush(0)
     with disk_of(0):
-        writer.keep(PACKET)
+        writer.keep(pack_packet(PACKET))
         writer.flush(1_000_000)
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(1_000_000 + RETRY_US - 1)
     assert writer.packets_lost == 2
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(1_000_000 + RETRY_US)
     assert writer.packets_written == 1
     writer.close()
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_made_is_made_later(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     writer = recorder(blocked / "journal")
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(1_000_000)
     assert writer.packets_lost == 1
     blocked.unlink()
@@ -158,7 +158,7 @@ def test_the_end_of_all_files_is_known(tmp_path: Path) -> None:
     writer = recorder(tmp_path)
     writer.write(RecordMark(0, on=True))
     writer.write(StreamOpened(3, "p", 7, has_level=True))
-    writer.keep(PACKET)
+    writer.keep(pack_packet(PACKET))
     writer.flush(5_000)
     writer.close()
     assert read_end(tmp_path) == JournalEnd(1, 5_000, 3, 1, awaited=frozenset({"p"}))
@@ -174,7 +174,7 @@ def test_the_end_of_all_files_is_known(tmp_path: Path) -> None:
 def test_a_torn_tail_ends_the_readable_part(tmp_path: Path, cut: int) -> None:
     writer = recorder(tmp_path)
     for now in (1_000, 2_000, 3_000):
-        writer.keep(PACKET)
+        writer.keep(pack_packet(PACKET))
         writer.flush(now)
     writer.close()
     path = journal_files(tmp_path)[0]
@@ -186,7 +186,7 @@ def test_a_torn_tail_ends_the_readable_part(tmp_path: Path, cut: int) -> None:
 def test_a_damaged_batch_ends_it_too(tmp_path: Path) -> None:
     writer = recorder(tmp_path)
     for now in (1_000, 2_000):
-        writer.keep(PACKET)
+        writer.keep(pack_packet(PACKET))
         writer.flush(now)
     writer.close()
     path = journal_files(tmp_path)[0]

@@ -9,7 +9,7 @@ import pytest
 
 import ingest.recorder
 from ingest.folders import Folders
-from ingest.journal import Packet
+from ingest.journal import Packet, pack_packet
 from ingest.journal_end import JournalEnd
 from ingest.live_room import LiveRoom
 from ingest.manifest import Ended, GapFound
@@ -47,9 +47,10 @@ class Studio:
             self.now(at)
             self.peer.streams.setdefault(SSRC, Reception(SSRC, 0)).add(self.sent, 0, at)
             if self.peer.kept:
-                number = self.peer.numbers.get(SSRC, 0)
+                number = self.peer.numbers.get(SSRC)
+                number = number or self.room.open_stream(self.peer, SSRC, has_level=True)
                 packet = Packet(number, self.sent, self.sent * 960, 20, PACKETS[self.sent])
-                self.room.on_packet(self.peer, SSRC, packet)
+                self.room.keep(pack_packet(packet))
             self.room.recorder.flush()
             self.sent += 1
 

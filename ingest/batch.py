@@ -1,0 +1,172 @@
+"""The datagrams of one drain: up to AT_ONCE of them in one system call, recvmmsg(2).
+
+    int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, timespec *)
+
+    mmsghdr = msg_name:* msg_namelen:u32 msg_iov:* msg_iovlen:size msg_control:*
+              msg_controllen:size msg_flags:i32, then msg_len:u32 (what was received)
+    iovec   = iov_base:* iov_len:size
+
+All of that is prepared once; the kernel fills in names and lengths. Linux has it, and the layout
+is that of 64-bit Linux (glibc and musl); elsewhere each datagram is a recvfrom(2) of its own.
+"""
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+import sys
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from ingest.webrtc import MAX_DATAGRAM, Address, PacketBuffer
+
+AT_ONCE: Final = 256
+
+MESSAGE: Final = struct.Struct("@PI4xPNPNi4xI4x")
+"""mmsghdr."""
+
+VECTOR: Final = struct.Struct("@PN")
+NAME_BYTES: Final = 28
+"""sockaddr_in6, the longest name; sockaddr_in takes 16 of it."""
+
+_IPV4 = struct.Struct("!2xH4s")
+_IPV6 = struct.Struct("!2xHI16s")
+_LENGTH_AT: Final = 14
+"""msg_len in a mmsghdr, counted in its 16 words of four bytes."""
+
+
+class Batch(Protocol):
+    """`receive` fills slots of `buffer` from the first on."""
+
+    buffer: PacketBuffer
+
+    def receive(self) -> int:
+        """How many datagrams there were, at most `buffer.slots`. Raises OSError."""
+
+    def arrived(self, count: int) -> Iterator[tuple[Hashable, int, int, int]]:
+        """Of each datagram: where it came from, its size and its first two bytes.
+
+        An origin is equal to another when it is the same address; what is beyond a datagram's
+        size is of an earlier one.
+        """
+
+    def address(self, origin: Any) -> Address: ...
+
+
+def batch_of(sock: socket.socket) -> Batch:
+    """For a bound UDP socket that does not block."""
+    return ManyAtOnce(sock) if ManyAtOnce.works() else OneByOne(sock)
+
+
+def _described(
+    buffer: PacketBuffer, origins: Sequence[Hashable], count: int
+) -> Iterator[tuple[Hashable, int, int, int]]:
+    end = count * MAX_DATAGRAM
+    firsts, seconds = buffer.view[:end:MAX_DATAGRAM], buffer.view[1:end:MAX_DATAGRAM]
+    sizes = buffer.sizes[:count].tolist()
+    return zip(origins, sizes, firsts.tolist(), seconds.tolist(), strict=True)
+
+
+class ManyAtOnce:
+    """By recvmmsg; an origin is the kernel's own sockaddr, whose unused bytes stay zero."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.buffer = PacketBuffer(AT_ONCE)
+        self._socket = sock
+        self._names = bytearray(AT_ONCE * NAME_BYTES)
+        self._vectors = bytearray(AT_ONCE * VECTOR.size)
+        self._messages = bytearray(AT_ONCE * MESSAGE.size)
+        memory, names = _place(self.buffer.data), _place(self._names)
+        vectors, self._at = _place(self._vectors), _place(self._messages)
+        for n in range(AT_ONCE):
+            VECTOR.pack_into(
+                self._vectors, n * VECTOR.size, memory + n * MAX_DATAGRAM, MAX_DATAGRAM
+            )
+            name, vector = names + n * NAME_BYTES, vectors + n * VECTOR.size
+            message = (name, NAME_BYTES, vector, 1, 0, 0, 0, 0)
+            MESSAGE.pack_into(self._messages, n * MESSAGE.size, *message)
+        self._lengths = memoryview(self._messages).cast("i")[_LENGTH_AT :: MESSAGE.size // 4]
+        self._recvmmsg = _recvmmsg()
+
+    @staticmethod
+    def works() -> bool:
+        is_64_bit = ctypes.sizeof(ctypes.c_void_p) == 8
+        return sys.platform == "linux" and is_64_bit and hasattr(_libc(), "recvmmsg")
+
+    def receive(self) -> int:
+        flags = socket.MSG_DONTWAIT
+        count: int = self._recvmmsg(self._socket.fileno(), self._at, AT_ONCE, flags, None)
+        if count < 0:
+            reason = ctypes.get_errno()
+            if reason in (errno.EAGAIN, errno.EINTR):
+                return 0
+            raise OSError(reason, os.strerror(reason))
+        self.buffer.sizes[:count] = self._lengths[:count]
+        return count
+
+    def arrived(self, count: int) -> Iterator[tuple[Hashable, int, int, int]]:
+        names = bytes(memoryview(self._names)[: count * NAME_BYTES])
+        origins = [names[at : at + NAME_BYTES] for at in range(0, len(names), NAME_BYTES)]
+        return _described(self.buffer, origins, count)
+
+    def address(self, origin: bytes) -> Address:
+        """As `recvfrom` tells it."""
+        if int.from_bytes(origin[:2], sys.byteorder) == socket.AF_INET:
+            port, host = _IPV4.unpack_from(origin)
+            return socket.inet_ntop(socket.AF_INET, host), port
+        port, flow, host = _IPV6.unpack_from(origin)
+        scope = int.from_bytes(origin[24:28], sys.byteorder)
+        return socket.inet_ntop(socket.AF_INET6, host), port, flow, scope
+
+
+class OneByOne:
+    """By recvfrom, where there is no recvmmsg; an origin is the address itself."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.buffer = PacketBuffer(AT_ONCE)
+        self._socket = sock
+        view = self.buffer.view
+        self._slots = [view[n * MAX_DATAGRAM :][:MAX_DATAGRAM] for n in range(AT_ONCE)]
+        self._origins: list[Address] = []
+
+    def receive(self) -> int:
+        self._origins.clear()
+        for slot, memory in enumerate(self._slots):
+            try:
+                self.buffer.sizes[slot], origin = self._socket.recvfrom_into(memory)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                if not self._origins:
+                    raise
+                break  # it comes again, or is over: what has been read counts
+            self._origins.append(origin)
+        return len(self._origins)
+
+    def arrived(self, count: int) -> Iterator[tuple[Hashable, int, int, int]]:
+        return _described(self.buffer, self._origins, count)
+
+    def address(self, origin: Address) -> Address:
+        return origin
+
+
+def _place(memory: bytearray) -> int:
+    """Where it lies; a bytearray of a fixed size stays there."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _recvmmsg() -> Any:
+    function = _libc().recvmmsg
+    function.argtypes = (
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_uint,
+        ctypes.c_int,
+        ctypes.c_void_p,
+    )
+    return function
