@@ -5,6 +5,7 @@ decodes nothing, and goes on writing where the manifest ends.
 """
 
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,8 @@ So the receiving process may stall for a second without a hole in the mix.
 """
 
 READS_PER_STEP: Final = 4
+STEP_US: Final = 5_000_000
+"""How much of the room's clock a step goes on: a backlog of hours keeps no other room waiting."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class Packager:
         self.recording_id = recording_id
         self._tail = JournalTail(folders.journal(recording_id))
         self._spool = Spool(folders.spool(recording_id))
+        self._unread: deque[RawBatch] = deque()
         self._spans = Spans()
         self._gaps = GapList(self._spool, self._spans)
         self._tracks: dict[str, Track] = {}
@@ -115,17 +119,22 @@ class Packager:
 
     def step(self, wall_us: int) -> bool:
         """Reads on and writes what is due at Unix time `wall_us`; whether more waits to be read."""
+        until_us = self._arrived_us + STEP_US
         for _ in range(READS_PER_STEP):
             if self.ended:
                 return False
-            batches = self._tail.read()
-            for batch in batches:
-                self._feed(batch)
+            self._unread = self._unread or deque(self._tail.read())
+            idle = not self._unread
+            while self._unread and self._arrived_us < until_us:
+                self._feed(self._unread.popleft())
                 if self.ended:
                     return False
-            self._follow_clock(wall_us, idle=not batches)
+            if self._unread:
+                self._commit()
+                return True
+            self._follow_clock(wall_us, idle=idle)
             self._commit()
-            if not batches:
+            if idle:
                 return False
         return True
 

@@ -1,6 +1,7 @@
 """A recording from a synthetic journal: decoded again, it holds what was said when it was said."""
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ingest.marks import (
     to_event,
 )
 from ingest.opus import RATE
-from ingest.packager import Packager
+from ingest.packager import STEP_US, Packager
 from tests.ingest.journals import LIVE_AT_US, JournalMaker, Voice, clicks, participant, tone
 from tests.ingest.listening import decode, onset, rms
 
@@ -432,6 +433,25 @@ def test_a_torn_batch_at_the_end_of_a_file_ends_only_that_file(folders: Folders)
     lines = package(folders, maker.recording_id)
     assert isinstance(lines[-1], Ended)
     assert lines[-1].packets_received == 198
+
+
+def test_a_backlog_is_packaged_a_few_seconds_at_a_time(folders: Folders) -> None:
+    """Other rooms take their turns between; in the end nothing is missing."""
+    maker = JournalMaker()
+    maker.record(0, on=True)
+    maker.speak(Voice(participant(1), tone(20)))
+    maker.end(21)
+    maker.write(folders)
+    horizons = [0]
+    with contextlib.closing(Packager(folders, maker.recording_id)) as packager:
+        while packager.step(0):
+            horizons.append(packager.horizon)
+    assert len(horizons) >= 4
+    steps = [after - before for before, after in itertools.pairwise(horizons)]
+    assert max(steps) <= (STEP_US + 100_000) * 48 // 1000
+    lines = ManifestReader(folders.manifest(maker.recording_id)).read()
+    assert isinstance(lines[-1], Ended)
+    assert lines[-1].packets_received == 1000
 
 
 def test_this_machines_clock_may_differ_from_the_rooms(folders: Folders) -> None:
