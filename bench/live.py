@@ -11,10 +11,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -88,22 +88,33 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[Scene, Crow
         yield scene, crowd
 
 
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Goes on while the body runs; says so if it ended before."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            say(f"the room's events ended early: {ended!r}")
+
+
 async def measure(options: argparse.Namespace, found: Findings) -> None:
     async with opened(options) as (scene, crowd):
         found.opening = await scene.open_streams()
         say(opening_report(options.listeners, found.opening))
-        telling = asyncio.create_task(scene.house.tell(scene.hall))
         servers = ["edge", *(["nginx"] if "nginx" in scene.trees else [])]
-        for number in range(options.rounds):
-            if number and time.monotonic() - BEGAN > LAST_ROUND_BEGINS:
-                say(f"the machine is slow: only {number} of {options.rounds} rounds")
-                break
-            for server in servers:
-                run = await scene.play(server)
-                found.runs.setdefault(server, []).append(run)
-                say(run_report(server, run))
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        async with beside(scene.house.tell(scene.hall)):
+            for number in range(options.rounds):
+                if number and time.monotonic() - BEGAN > LAST_ROUND_BEGINS:
+                    say(f"the machine is slow: only {number} of {options.rounds} rounds")
+                    break
+                for server in servers:
+                    run = await scene.play(server)
+                    found.runs.setdefault(server, []).append(run)
+                    say(run_report(server, run))
         await crowd.silence()
         say(f"silence; the speakers' own process fell behind {crowd.hiccups} times")
         await asyncio.sleep(SETTLE_SECONDS)
