@@ -13,6 +13,7 @@ from ingest.opus import RATE
 FRAME: Final = 1024
 BIT_RATE: Final = 64_000
 CODEC: Final = "mp4a.40.2"
+_TIME_BASE: Final = Fraction(1, RATE)
 
 
 def _open() -> av.AudioCodecContext:
@@ -21,7 +22,7 @@ def _open() -> av.AudioCodecContext:
     context.layout = "mono"
     context.format = "fltp"
     context.bit_rate = BIT_RATE
-    context.time_base = Fraction(1, RATE)
+    context.time_base = _TIME_BASE
     context.options = {"aac_coder": "fast"}
     context.open()
     return context
@@ -51,7 +52,7 @@ class AacEncoder:
         )
         audio.sample_rate = RATE
         audio.pts = self._fed
-        audio.time_base = Fraction(1, RATE)
+        audio.time_base = _TIME_BASE
         self._fed += FRAME
         return self._without_priming(self._context.encode(audio))
 

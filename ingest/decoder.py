@@ -40,6 +40,7 @@ class LibopusDecoder:
         if not self._state or error.value:
             raise MemoryError(f"opus_decoder_create: {error.value}")
         self._pcm = np.zeros(MAX_SAMPLES, np.float32)
+        self._address = self._pcm.ctypes.data
 
     def __del__(self) -> None:
         if getattr(self, "_state", None):
@@ -50,7 +51,7 @@ class LibopusDecoder:
             self._state,
             payload,
             len(payload) if payload else 0,
-            self._pcm.ctypes.data,
+            self._address,
             samples,
             int(fec),
         )

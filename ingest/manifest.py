@@ -15,7 +15,7 @@ whole, and the chain of hashes runs through all workers.
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -187,7 +187,9 @@ _KINDS: dict[str, type[Line]] = {
 
 
 def dump(line: Line) -> bytes:
-    return json.dumps({"kind": line.kind, **asdict(line)}, separators=(",", ":")).encode() + b"\n"
+    # What `asdict` would copy is only read: the members are plain values and dictionaries of them.
+    members = {member.name: getattr(line, member.name) for member in fields(line)}
+    return json.dumps({"kind": line.kind, **members}, separators=(",", ":")).encode() + b"\n"
 
 
 def load(raw: bytes) -> Line | None:

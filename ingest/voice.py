@@ -7,8 +7,7 @@ first syllable begins more softly than the level shows.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -40,8 +39,7 @@ Put = Callable[[int, Pcm], None]
 """Takes decoded samples and the position of the first; copies them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(NamedTuple):
     """A packet on the media timeline; `lost` samples before it are missing."""
 
     speaker: str
