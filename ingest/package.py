@@ -23,7 +23,7 @@ from ingest.folders import Folders
 from ingest.journal_end import read_end
 from ingest.packager import Packager
 from ingest.placement import epochs_of
-from ingest.rounds import ROUND_SECONDS, UNHEARD_SECONDS, Rounds
+from ingest.rounds import Rounds
 from ingest.rows import Fenced
 from ingest.salvaging import bring_in
 from ingest.uploader import OUTAGES, Uploader
@@ -67,8 +67,7 @@ class _Process:
         self._store = store
         self._folders = Folders(settings.data_dir)
         self._threads = ThreadPoolExecutor(MIX_THREADS, thread_name_prefix="mix")
-        seconds = ROUND_SECONDS if mixing else UNHEARD_SECONDS
-        self._rounds = Rounds(self._threads, MIX_THREADS, seconds=seconds)
+        self._rounds = Rounds(self._threads, MIX_THREADS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fencing: set[str] = set()
 

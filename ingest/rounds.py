@@ -14,9 +14,6 @@ from ingest.packager import Packager
 ROUND_SECONDS: Final = 0.1
 """As often as a packager's cut moves."""
 
-UNHEARD_SECONDS: Final = 1.0
-"""Between rounds where nothing is mixed: nobody waits for tracks, whose objects last 30 s."""
-
 BUSY_SECONDS: Final = 0.002
 """Between rounds while some journal holds more than was read."""
 
@@ -33,10 +30,9 @@ def unix_us() -> int:
 class Rounds:
     """`run` beside those who `step`; `lanes` threads share the rooms of a round."""
 
-    def __init__(self, threads: Executor, lanes: int, *, seconds: float = ROUND_SECONDS) -> None:
+    def __init__(self, threads: Executor, lanes: int) -> None:
         self._threads = threads
         self._lanes = lanes
-        self._seconds = seconds
         self._turns: list[Turn] = []
 
     def step(self, packager: Packager) -> "asyncio.Future[bool]":
@@ -50,7 +46,7 @@ class Rounds:
         while True:
             turns, self._turns = self._turns, []
             busy = await self._round(turns)
-            await asyncio.sleep(BUSY_SECONDS if busy else self._seconds)
+            await asyncio.sleep(BUSY_SECONDS if busy else ROUND_SECONDS)
 
     async def _round(self, turns: list[Turn]) -> bool:
         """Whether somebody's journal holds more."""
