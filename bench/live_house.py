@@ -1,11 +1,14 @@
 """Encore as it serves listeners: the media plane, the edge, the web process; and ten rooms."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import sample
 from typing import Final
 
 import httpx
@@ -17,13 +20,13 @@ from bench.voices import noise, voices
 from bench.webrtc_client import Identity, WebRtcClient
 from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.ids import uuid7
-from core.postgres import free_port
 from replay.capability import capability_key, issue
 from rooms.events import announce, record_event
 from rooms.lifecycle import end_room
 from rooms.models import Room
 
 HALLS: Final = 10
+PORTS: Final = (20_000, 32_000)
 SPEAKERS: Final = 10
 TALKING: Final = 4
 AGE_SECONDS: Final = 7200
@@ -44,10 +47,11 @@ class House(MediaPlane):
     def __init__(self, url: str, folder: Path) -> None:
         super().__init__(url, folder, set(), mixing=True)
         self.folder = folder
-        self.web_port = free_port()
-        self.edge_port = int(self._environment["ENCORE_EDGE_PORT"])
+        ingest_port, self.web_port, self.edge_port = sample(_kept_ports(), 3)
         self._environment |= {
+            "ENCORE_INGEST_PORT": str(ingest_port),
             "ENCORE_WEB_PORT": str(self.web_port),
+            "ENCORE_EDGE_PORT": str(self.edge_port),
             "ENCORE_TRUSTED_PROXIES": '["127.0.0.0/8"]',
         }
         self._commands["web"] = ("web.cli", "process", "web")
@@ -62,10 +66,12 @@ class House(MediaPlane):
         return f"/{token}/{hall.recording_id}/"
 
     async def up(self) -> None:
-        """Returns when the API and HLS answer."""
+        """Returns when the API and HLS answer. Raises NeverHappened if a process has ended."""
         async with httpx.AsyncClient() as http, asyncio.timeout(UP_SECONDS):
             for port in (self.web_port, self.edge_port):
                 await _answering(http, f"http://127.0.0.1:{port}/healthz")
+        if ended := [name for name, child in self._processes.items() if child.returncode]:
+            raise NeverHappened(f"{', '.join(ended)} ended at the start")
 
     async def tokens(self, hall: Hall, count: int) -> list[str]:
         """Room tokens of people who only listen."""
@@ -108,6 +114,16 @@ class House(MediaPlane):
                     await announce(session, hall.room_id, "bench", at)
                 else:
                     await record_event(session, room, "bench.happened", data=at)
+
+
+def _kept_ports() -> list[int]:
+    """Free ones that the system gives to nobody who connects: thousands do here."""
+    free = []
+    for port in sample(range(*PORTS), 20):
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            free.append(port)
+    return free
 
 
 def _listener_token(room: Room) -> str:
