@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.epoch import FORCED, FREE
@@ -75,11 +75,13 @@ def shaken(sent: list[Sent], seed: int, jitter: float, loss: float) -> list[Sent
     st.sampled_from([480, 960, 1920, 2880]),
     st.integers(0, 1000),
 )
+@example(-150e-6, 0.0, 0.0, 1920, 495)
 @settings(max_examples=10, deadline=None)
-def test_a_packet_is_placed_within_5_ms_once_the_least_delay_is_known(
+def test_a_packet_is_placed_within_6_ms_before_the_drift_is_known(
     drift: float, jitter: float, loss: float, samples: int, seed: int
 ) -> None:
-    """A minute of quiet speech: from its tenth second on, 5 ms and the jitter that all had."""
+    """A minute of quiet speech: from its tenth second on, what the clock drifts in the 20 s of
+    its least delay (3 ms at most), 2.5 ms that are let stand, and the jitter that all had."""
     count = 60 * RATE // samples
     sent = stream(count, samples=samples, drift=drift, level=80)
     numbered = [
@@ -94,7 +96,7 @@ def test_a_packet_is_placed_within_5_ms_once_the_least_delay_is_known(
         for p in placed
         if (n := int.from_bytes(p.payload[-2:], "big")) > known
     ]
-    assert max(errors) <= RATE // 200 + jitter * RATE * samples / (4 * RATE)
+    assert max(errors) <= 6 * RATE // 1000 + jitter * RATE * samples / (4 * RATE)
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(1, 40), min_size=1, max_size=20))
