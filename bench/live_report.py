@@ -47,7 +47,9 @@ def run_report(server: str, run: Run) -> str:
     return (
         f"{server}: {run.requests_per_second:.0f} requests/s, "
         f"p99 {milliseconds(run.took, 99):.1f} ms, "
-        f"events p99 {milliseconds(run.events, 99):.0f} ms, errors {_told(run.wrong)}; "
+        f"events p99 {milliseconds(run.events, 99):.0f} ms, "
+        f"listeners' own delay p99 {milliseconds(run.late, 99):.0f} ms, "
+        f"at most {milliseconds(run.late, 100):.0f} ms, errors {_told(run.wrong)}; "
         f"CPU % {used}, idle {run.usage.idle:.0f}, stolen {run.usage.stolen:.0f}"
     )
 
