@@ -15,6 +15,7 @@ from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from core.http import Services, ServicesDep
+from ingest.fleet import takers
 from ingest.placement import whip_base_url
 from ingest.turn import IceServer, ice_servers
 from rooms.access import Action, RoomEnded, RoomNotLive
@@ -24,6 +25,11 @@ from rooms.queries import room_for
 PLACEMENT_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.1
 TOKEN_TTL: Final = timedelta(minutes=10)
+
+NOBODY_TAKES_ROOMS: Final = (
+    "No receiving worker takes rooms: start one (encore ingest), or take back a drain "
+    "(encore workers undrain ID)."
+)
 
 router = APIRouter(prefix="/v1", tags=["publish"])
 
@@ -117,5 +123,12 @@ async def _placement(database: Database, room_id: UUID) -> str:
         if base_url is not None:
             return base_url
         if time.monotonic() > deadline:
-            raise NoWorker(headers={"Retry-After": "2"})
+            raise await _no_worker(database)
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _no_worker(database: Database) -> NoWorker:
+    async with database.transaction() as session:
+        awaited = await takers(session)
+    what = "" if awaited else NOBODY_TAKES_ROOMS
+    return NoWorker(what, headers={"Retry-After": "2"})

@@ -92,6 +92,14 @@ async def drain(session: AsyncSession, worker: UUID, *, move: bool = False) -> N
         raise UnknownWorker(f"There is no worker {worker}.")
 
 
+async def undrain(session: AsyncSession, worker: UUID) -> None:
+    """It takes rooms again; those that it handed over stay where they are. Raises UnknownWorker."""
+    row = sa.update(IngestWorker).where(IngestWorker.id == worker)
+    changed = row.values({"draining": False, "moving": False}).returning(IngestWorker.id)
+    if await session.scalar(changed) is None:
+        raise UnknownWorker(f"There is no worker {worker}.")
+
+
 async def is_drained(session: AsyncSession, worker: UUID) -> bool:
     """Whether it takes no more rooms."""
     draining = sa.select(IngestWorker.draining).where(IngestWorker.id == worker)

@@ -1,6 +1,7 @@
 """WHIP (RFC 9725): where speakers publish. Served by the receiving process itself."""
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.auth.room_tokens import RoomClaims, read_room_token
+from core.auth.room_tokens import RoomClaims, RoomTokenInvalid, read_room_token
 from core.errors import Problem, Unauthenticated
 from core.health import healthz
 from core.http import install_problem_handlers
@@ -20,6 +21,8 @@ from ingest.admission import CHANGES, SESSIONS, Admission
 from ingest.peer import Peer
 from ingest.receiver import NotASpeaker, Receiver, RoomNotHere, SessionNotFound
 from ingest.turn import IceServer, links
+
+log = logging.getLogger(__name__)
 
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
@@ -94,7 +97,7 @@ async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
     Nothing of a body is read before its sender is known to be on stage.
     """
     token = _bearer(request)
-    claims = read_room_token(whip.secret, token)
+    claims = _claims(whip, token)
     if claims.room_id != room_id:
         raise RoomNotHere
     participant_id = _participant(claims)
@@ -112,6 +115,15 @@ async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
     for link in links(whip.ice_servers()):
         response.headers.append("Link", link)
     return response
+
+
+def _claims(whip: Whip, token: str) -> RoomClaims:
+    """Refusals are logged: whoever was refused cannot tell that web has another secret."""
+    try:
+        return read_room_token(whip.secret, token)
+    except RoomTokenInvalid:
+        log.warning("a room token is not signed by this installation, or is malformed: refused")
+        raise
 
 
 def _participant(claims: RoomClaims) -> UUID:
@@ -176,7 +188,7 @@ def _own_session(whip: Whip, room_id: UUID, session_id: str, request: Request) -
     if peer is not None and hmac.compare_digest(digest, peer.token_sha256):
         whip.admission.admit(request, CHANGES, peer.participant_id)
         return whip.receiver.session(room_id, session_id)
-    claims = read_room_token(whip.secret, token)
+    claims = _claims(whip, token)
     participant_id = _participant(claims)
     whip.admission.admit(request, CHANGES, participant_id)
     found = whip.receiver.session(room_id, session_id)

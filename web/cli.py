@@ -19,7 +19,7 @@ from core.logging import configure_logging
 from core.settings import Settings
 from web import doctor, operators, recordings_cli, workers_cli
 from web.processes import PROCESSES, run_process
-from web.supervise import Supervisor, running, with_database
+from web.supervise import Supervisor, check_shared, running, with_database
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,19 +58,19 @@ def up() -> None:
 
 @app.command()
 def serve() -> None:
-    """Run API, pages and the edge that serves HLS. Needs DATABASE_URL."""
+    """Run API, pages and the edge that serves HLS. Needs what all machines share, see README."""
     _supervise(("web", "edge"), embed_database=False)
 
 
 @app.command()
 def ingest() -> None:
-    """Run the media plane: receive and package, with an edge for live. Needs DATABASE_URL."""
+    """Run the media plane: receive and package, with an edge for live. Needs what all share."""
     _supervise(("receive", "package", "edge"), embed_database=False)
 
 
 @app.command()
 def work() -> None:
-    """Run background jobs: mail, webhooks, what follows a recording. Needs DATABASE_URL."""
+    """Run background jobs: mail, webhooks, what follows a recording. Needs what all share."""
     _supervise(("work",), embed_database=False)
 
 
@@ -131,6 +131,8 @@ def process(
 
 def _supervise(names: tuple[str, ...], *, embed_database: bool) -> None:
     settings = Settings()
+    if not embed_database:
+        check_shared(settings)
     configure_logging(settings, process="encore")
 
     async def run() -> None:

@@ -13,14 +13,16 @@ from pathlib import Path
 import asyncpg
 import av
 import av.codec
+from sqlalchemy.exc import SQLAlchemyError
 
-from core.db import dsn
+from core.db import Database, dsn
 from core.errors import Problem
 from core.keys import MIN_SECRET_BYTES
 from core.migrate import is_current
 from core.postgres import EmbeddedPostgres
 from core.settings import Environment, Settings
 from core.storage import open_store
+from ingest.fleet import Member, members
 from ingest.receive import public_addresses
 from web.supervise import PortTaken, check_ports, runs_here
 
@@ -33,6 +35,7 @@ MIN_POSTGRES = 150000
 NEXT_STEP = {
     "database": "no answer: check DATABASE_URL and that the server runs",
     "storage": "the object store refuses: check ENCORE_STORAGE_URL and the S3 settings",
+    "workers": "cannot be read; run: encore db upgrade",
     "disk": "the data folder cannot be written: set ENCORE_DATA_DIR",
 }
 
@@ -53,8 +56,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
             ok, text = check(settings)
         except Problem as problem:
             ok, text = False, problem.detail
-        except (OSError, ValueError, asyncpg.PostgresError) as error:
-            ok, text = False, f"{NEXT_STEP.get(subject, 'it does not work')} ({error})"
+        except (OSError, ValueError, asyncpg.PostgresError, SQLAlchemyError) as error:
+            reason = str(error).partition("\n")[0]
+            ok, text = False, f"{NEXT_STEP.get(subject, 'it does not work')} ({reason})"
         yield Finding(subject, ok, text)
 
 
@@ -104,6 +108,30 @@ async def _server_version(url: str, where: str) -> tuple[bool, str]:
         await connection.close()
     text = f"PostgreSQL {number // 10000}.{number % 10000} answers ({where})"
     return number >= MIN_POSTGRES, text if number >= MIN_POSTGRES else f"{text}; 15 is the oldest"
+
+
+def _workers(settings: Settings) -> tuple[bool, str]:
+    """Of the machines that share DATABASE_URL; one alone starts its own worker."""
+    if settings.database_url is None:
+        return True, "this machine's own, with encore up"
+    found = asyncio.run(_members(settings.database_url.get_secret_value()))
+    if not found:
+        return True, "none has started yet"
+    taking = sum(m.alive and not m.worker.draining for m in found)
+    if taking:
+        return True, f"{taking} of {sum(m.alive for m in found)} alive take rooms"
+    if any(m.alive for m in found):
+        return False, "all drain, so no room can be spoken in; run: encore workers undrain ID"
+    return False, "none is alive; start one: encore ingest"
+
+
+async def _members(url: str) -> list[Member]:
+    database = Database(url)
+    try:
+        async with database.transaction() as session:
+            return await members(session)
+    finally:
+        await database.close()
 
 
 def _storage(settings: Settings) -> tuple[bool, str]:
@@ -203,6 +231,7 @@ CHECKS: dict[str, Callable[[Settings], tuple[bool, str]]] = {
     "python": _python,
     "disk": _disk,
     "database": _database,
+    "workers": _workers,
     "storage": _storage,
     "codecs": _codecs,
     "udp": _udp,

@@ -1,6 +1,7 @@
 """`encore workers`: the receiving machines, and taking one out of service for a deploy."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -17,6 +18,10 @@ workers = typer.Typer(no_args_is_help=True, help="Machines that receive rooms.")
 console = Console(highlight=False, soft_wrap=True)
 
 DAY_SECONDS = 24 * 60 * 60
+LIST_WIDTH = 140
+"""Lines are wrapped by the terminal rather than cut; all but the address fits in 80 columns."""
+
+Id = Annotated[UUID, typer.Argument(metavar="ID", help="As `encore workers list` names it.")]
 
 
 @workers.command("list")
@@ -24,29 +29,56 @@ def list_workers(
     everybody: Annotated[
         bool, typer.Option("--all", help="Also those that were silent for a day.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Address, rooms, speakers, load, last sign of life and state of each worker."""
+    """State, rooms, speakers, load, last sign of life and address of each worker.
+
+    ready: takes new rooms. draining: keeps its rooms and takes no more. moving: hands its rooms
+    over to others. lost: gave no sign for as long as it promised; others take its rooms.
+    """
     found = in_transaction(fleet.members)
     shown = [m for m in found if everybody or m.rooms or m.heartbeat_age_s < DAY_SECONDS]
+    if as_json:
+        console.print_json(data=[_as_json(member) for member in shown])
+        return
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "address", "rooms", "speakers", "load", "heartbeat", "state"):
-        table.add_column(title, no_wrap=True)
+    for title in ("id", "state", "rooms", "speakers", "load", "heartbeat", "address"):
+        right = title in ("rooms", "speakers", "load", "heartbeat")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for member in shown:
         table.add_row(*_columns(member))
-    console.print(table)
+    Console(highlight=False, soft_wrap=True, width=max(console.width, LIST_WIDTH)).print(table)
 
 
 def _columns(member: Member) -> tuple[str, ...]:
-    worker = member.worker
     return (
-        str(worker.id),
-        escape(worker.whip_url),
-        str(member.rooms),
-        str(worker.sessions),
-        f"{member.load:.1f}",
-        f"{member.heartbeat_age_s:.0f} s ago",
+        str(member.worker.id),
         _state(member),
+        str(member.rooms),
+        str(member.worker.sessions),
+        f"{member.load:.1f}",
+        _ago(member.heartbeat_age_s),
+        escape(member.worker.whip_url),
     )
+
+
+def _as_json(member: Member) -> dict[str, Any]:
+    return {
+        "id": str(member.worker.id),
+        "state": _state(member),
+        "rooms": member.rooms,
+        "speakers": member.worker.sessions,
+        "load": round(member.load, 2),
+        "heartbeat_age_s": round(member.heartbeat_age_s, 1),
+        "address": member.worker.whip_url,
+    }
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("d", DAY_SECONDS), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
 
 
 def _state(member: Member) -> str:
@@ -59,20 +91,48 @@ def _state(member: Member) -> str:
 
 @workers.command("drain")
 def drain(
-    worker: Annotated[UUID, typer.Argument(help="As `encore workers list` names it.")],
+    worker: Id,
     move: Annotated[
         bool, typer.Option("--move", help="Hand its rooms over to other workers now.")
     ] = False,
 ) -> None:
-    """Give a worker no more rooms, until it starts again; those that it has end by themselves."""
+    """Give a worker no more rooms; those that it has end by themselves.
+
+    `encore workers undrain`, or a new start of the worker, takes it back.
+    """
+    own, others = _told(worker, lambda session: fleet.drain(session, worker, move=move))
+    console.print(f"Worker {worker} takes no more rooms; it has {_rooms(own.rooms)}.")
+    if others:
+        return
+    console.print(
+        "No other worker takes rooms now: new rooms wait for one, and cannot be spoken in."
+    )
+    if move:
+        console.print("What this one lets go of waits too.")
+
+
+@workers.command("undrain")
+def undrain(worker: Id) -> None:
+    """Give a worker rooms again."""
+    own, _ = _told(worker, lambda session: fleet.undrain(session, worker))
+    console.print(f"Worker {worker} takes rooms again; it has {_rooms(own.rooms)}.")
+    if not own.alive:
+        console.print("It gives no sign of life: start it.")
+
+
+def _told(
+    worker: UUID, tell: Callable[[AsyncSession], Awaitable[None]]
+) -> tuple[Member, list[Member]]:
+    """The worker after it was told, and the others that take rooms."""
 
     async def work(session: AsyncSession) -> list[Member]:
-        await fleet.drain(session, worker, move=move)
+        await tell(session)
         return await fleet.members(session)
 
     found = in_transaction(work)
-    others = [m for m in found if m.alive and not m.worker.draining]
     own = next(m for m in found if m.worker.id == worker)
-    console.print(f"Worker {worker} takes no more rooms; it has {own.rooms}.")
-    if not others:
-        console.print("No other worker takes rooms now: what it lets go of waits for one.")
+    return own, [m for m in found if m is not own and _state(m) == "ready"]
+
+
+def _rooms(count: int) -> str:
+    return f"{count} room" if count == 1 else f"{count} rooms"

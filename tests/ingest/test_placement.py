@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from ingest.fleet import ALIVE_FOR, beat, drain, worker_id
+from ingest.fleet import ALIVE_FOR, beat, drain, is_moving, undrain, worker_id
 from ingest.models import IngestWorker, Recording, RecordingStatus
 from ingest.placement import (
     LEAD_SECONDS,
@@ -77,6 +77,13 @@ async def test_a_draining_worker_keeps_its_rooms_and_claims_no_more(database: Da
     third = Hall(database)
     await third.go_live(alone=False)
     assert await claimed(database, third.room_id, mine) is not None
+    async with database.transaction() as session:
+        await drain(session, mine, move=True)
+        await undrain(session, mine)
+        assert not await is_moving(session, mine)
+    fourth = Hall(database)
+    await fourth.go_live(alone=False)
+    assert await claimed(database, fourth.room_id, mine) is not None
 
 
 async def test_who_has_more_live_rooms_waits_longer(database: Database) -> None:

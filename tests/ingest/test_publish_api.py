@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 import ingest.api
@@ -18,6 +19,7 @@ from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
 from ingest.fleet import beat
+from ingest.models import IngestWorker
 from ingest.placement import Candidate, claim
 from rooms.models import RecordingState, Role
 from tests.factories import sign_in
@@ -117,12 +119,15 @@ async def test_without_a_worker_the_client_is_told_when_to_come_back(
     http: httpx.AsyncClient, hall: Hall
 ) -> None:
     """After PLACEMENT_SECONDS of waiting."""
+    async with hall.database.transaction() as session:
+        await session.execute(sa.update(IngestWorker).values(draining=True))
     ada = await hall.guest()
     answer = await http.post(
         f"/rooms/{hall.room_id}/publish", headers=await as_signed_in(hall, ada)
     )
     assert (answer.status_code, answer.json()["code"]) == (503, "no_ingest_worker")
     assert answer.headers["retry-after"] == "2"
+    assert "encore workers undrain" in answer.json()["detail"]
 
 
 async def test_listeners_strangers_and_other_rooms_are_refused(

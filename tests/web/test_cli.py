@@ -1,15 +1,21 @@
 """The command as a user runs it: one line and exit code 2 for a refusal, never a trace."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from core import VERSION
+from core.db import Database
+from core.ids import uuid7
+from core.migrate import upgrade
 from core.settings import Settings
+from ingest.fleet import beat
 
 
 def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +56,9 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
     assert "ENCORE_DATABASE_URL" in done.stdout
 
 
+SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
@@ -62,7 +71,13 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
         (["serve"], {}, "DATABASE_URL"),
         (["work"], {}, "DATABASE_URL"),
         (["ingest"], {}, "DATABASE_URL"),
-        (["work"], {"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/d"}, "DATABASE_URL"),
+        (["ingest"], {"DATABASE_URL": "postgresql://u@h/d"}, "ENCORE_SECRET_KEY and ENCORE_STOR"),
+        (["serve"], {**SHARED, "ENCORE_SECRET_KEY": "short", "DATABASE_URL": "x"}, "SECRET_KEY"),
+        (
+            ["work"],
+            {**SHARED, "DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/d"},
+            "DATABASE_URL",
+        ),
         (["db", "upgrade"], {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, "DATABASE_URL"),
         (["admin", "create", "nobody", "--password", "x" * 20], {}, "email"),
     ],
@@ -113,7 +128,28 @@ def test_workers_are_listed_and_unknown_ones_refused(tmp_path: Path, empty_url: 
     assert refused.stderr.startswith("encore: There is no worker 0199c1d2")
     listed = encore(tmp_path, "workers", "list", **url)
     assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.split()[:3] == ["id", "address", "rooms"]
+    assert listed.stdout.split()[:3] == ["id", "state", "rooms"]
+
+
+async def test_a_worker_is_listed_whole_drained_and_taken_back(
+    tmp_path: Path, empty_url: str
+) -> None:
+    await upgrade(empty_url)
+    database, worker = Database(empty_url), uuid7()
+    address = f"https://{'long-' * 8}name.ingest.example.org"
+    async with database.transaction() as session:
+        await beat(session, worker, address, alive_for=timedelta(minutes=10))
+    await database.close()
+    narrow = {"DATABASE_URL": empty_url, "COLUMNS": "80"}
+    listed = encore(tmp_path, "workers", "list", **narrow).stdout
+    assert str(worker) in listed
+    assert address in listed
+    drained = encore(tmp_path, "workers", "drain", str(worker), **narrow)
+    assert "No other worker takes rooms" in drained.stdout
+    (shown,) = json.loads(encore(tmp_path, "workers", "list", "--json", **narrow).stdout)
+    assert (shown["id"], shown["state"]) == (str(worker), "draining")
+    taken_back = encore(tmp_path, "workers", "undrain", str(worker), **narrow)
+    assert "takes rooms again; it has 0 rooms" in taken_back.stdout
 
 
 def test_the_version(tmp_path: Path) -> None:
