@@ -18,8 +18,8 @@ workers = typer.Typer(no_args_is_help=True, help="Machines that receive rooms.")
 console = Console(highlight=False, soft_wrap=True)
 
 DAY_SECONDS = 24 * 60 * 60
-LIST_WIDTH = 140
-"""Lines are wrapped by the terminal rather than cut; all but the address fits in 80 columns."""
+LIST_WIDTH = 4_000
+"""As wide as it gets: the terminal wraps, nothing is cut; all but the address fits in 80 columns."""
 
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="As `encore workers list` names it.")]
 
@@ -47,7 +47,7 @@ def list_workers(
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for member in shown:
         table.add_row(*_columns(member))
-    Console(highlight=False, soft_wrap=True, width=max(console.width, LIST_WIDTH)).print(table)
+    Console(highlight=False, soft_wrap=True, width=LIST_WIDTH).print(table)
 
 
 def _columns(member: Member) -> tuple[str, ...]:
