@@ -19,7 +19,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 DAY_SECONDS = 24 * 60 * 60
 LIST_WIDTH = 4_000
-"""As wide as it gets: the terminal wraps, nothing is cut; all but the address fits in 80 columns."""
+"""Nothing is cut: the terminal wraps lines; all but the address fits in 80 columns."""
 
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="As `encore workers list` names it.")]
 
