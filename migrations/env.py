@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import core.auth.models
+import core.installation
 import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import core.auth.models
+import core.installation
 import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401

@@ -1,25 +1,36 @@
 """The `encore` command."""
 
 import asyncio
+import contextlib
 import re
 import signal
 import sys
 from typing import Annotated
 
+import asyncpg
 import typer
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import VERSION
 from core.errors import Problem
+from core.installation import adopt
 from core.logging import configure_logging
 from core.settings import Settings
 from web import doctor, operators, recordings_cli, workers_cli
 from web.processes import PROCESSES, run_process
-from web.supervise import Supervisor, check_shared, running, with_database
+from web.supervise import (
+    Supervisor,
+    check_shared,
+    connected,
+    running,
+    same_installation,
+    with_database,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,6 +97,24 @@ def db_upgrade() -> None:
     console.print("The schema is up to date.")
 
 
+@db.command("adopt")
+def db_adopt() -> None:
+    """Make this machine's secret key and object store those of the installation.
+
+    After a secret was changed or a store was moved on purpose; then start all machines again.
+    """
+
+    async def run() -> None:
+        async with (
+            with_database(Settings(), embed=True) as settings,
+            connected(settings) as database,
+        ):
+            await adopt(settings, database)
+
+    asyncio.run(run())
+    console.print("The installation has this machine's secret key and object store now.")
+
+
 @app.command("settings")
 def show_settings() -> None:
     """Print every setting, its value and its environment variable; secrets are masked."""
@@ -125,7 +154,12 @@ def process(
     """Run one process alone (what the supervisor starts)."""
     if name not in PROCESSES:
         raise typer.BadParameter(f"no process {name!r}; one of {', '.join(PROCESSES)}")
-    code = run_process(name, Settings(), supervised=not unsupervised, standby=standby)
+    settings = Settings()
+    if unsupervised and settings.database_url is not None:
+        # While the database is away a receiver goes on with its rooms all the same.
+        with contextlib.suppress(OSError, SQLAlchemyError, asyncpg.PostgresError):
+            asyncio.run(same_installation(settings))
+    code = run_process(name, settings, supervised=not unsupervised, standby=standby)
     raise typer.Exit(code)
 
 

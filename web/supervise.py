@@ -19,7 +19,9 @@ from pydantic import SecretStr
 from pydantic_core import to_jsonable_python
 
 from core.addresses import bound_socket, http_url
+from core.db import Database
 from core.errors import Problem
+from core.installation import check_installation
 from core.keys import load_secret
 from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
@@ -259,6 +261,24 @@ def _cannot_bind(kind: socket.SocketKind, host: str, port: int) -> str | None:
     return None
 
 
+async def same_installation(settings: Settings) -> None:
+    """Raises OtherSecret, OtherStore; the first start registers what it has."""
+    async with connected(settings) as database:
+        await check_installation(settings, database)
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Database]:
+    """A pool for a moment. Raises DatabaseUrlMissing."""
+    if settings.database_url is None:
+        raise DatabaseUrlMissing
+    database = Database(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 def check_shared(settings: Settings) -> None:
     """What the parts of one installation must be told alike, wherever they run.
 
@@ -383,6 +403,7 @@ async def running(
         open_store(settings)
         load_secret(settings)
         async with with_database(settings, embed=embed_database, owned=True) as settings:
+            await same_installation(settings)
             supervisor = Supervisor(settings, names)
             try:
                 await supervisor.start()
