@@ -39,13 +39,19 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class MediaSegment:
-    """One entry of a playlist. `uri` is relative to it; `byte_range` is for a part of an object."""
+    """One entry of a playlist. `uri` is relative to it; `byte_range` is its place in an object.
+
+    The range is for `merged` alone: a list names no ranges, for players exist that take one
+    range of a URI and never ask for the next (FFmpeg's among them). `parts` is how many
+    segments an entry was merged of.
+    """
 
     uri: str
     samples: int
     room_start_ms: float
     discontinuity: bool = False
     byte_range: ByteRange | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,12 @@ def _joined(before: MediaSegment, segment: MediaSegment) -> MediaSegment:
     first, second = before.byte_range, segment.byte_range
     assert first is not None and second is not None  # noqa: S101, PT018 - they continue
     span = ByteRange(first.start, first.length + second.length)
-    return replace(before, samples=before.samples + segment.samples, byte_range=span)
+    return replace(
+        before,
+        samples=before.samples + segment.samples,
+        byte_range=span,
+        parts=before.parts + segment.parts,
+    )
 
 
 class MediaPlaylist:
@@ -251,6 +262,4 @@ class MediaPlaylist:
 
 
 def _segment_lines(segment: MediaSegment, seconds: float) -> str:
-    span = segment.byte_range
-    byte_range = f"#EXT-X-BYTERANGE:{span.length}@{span.start}\n" if span else ""
-    return f"#EXTINF:{seconds:.6f},\n{byte_range}{segment.uri}\n"
+    return f"#EXTINF:{seconds:.6f},\n{segment.uri}\n"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from core.errors import Problem
-from replay.recorded import Document, Place
+from replay.recorded import LONGEST_PART, Document, Place
 
 _CORS: Final = (
     b"access-control-allow-origin: *\r\n"
@@ -28,7 +28,6 @@ _SEGMENT: Final = _CORS + _FOREVER + b"accept-ranges: bytes\r\ncontent-type: aud
 _STATUS: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
-LONGEST_PART: Final = 4 << 20
 _QVALUE = re.compile(rb"[01](\.\d{0,3})?")
 _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 

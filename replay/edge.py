@@ -35,7 +35,7 @@ from replay import answers, capability, playlists
 from replay.answers import Answer, Request
 from replay.http1 import Server
 from replay.library import Library, SpoolGoneError, has_begun
-from replay.recorded import WHOLE, Place, Recorded
+from replay.recorded import WHOLE, Place, Recorded, only_compacted
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ class _Wanted:
     @property
     def is_compacted(self) -> bool:
         """Whether it exists only after compaction."""
-        return playlists.is_replay(self.names[0]) if self.is_playlist else self.names[2] == WHOLE
+        if self.is_playlist:
+            return playlists.is_replay(self.names[0])
+        return only_compacted(self.names[2])
 
 
 class Edge:
@@ -236,7 +238,7 @@ def _place(recorded: Recorded, wanted: _Wanted, request: Request) -> Place:
     place = recorded.place(*wanted.names)
     if place is None:
         raise playlists.NoSuchFile
-    return answers.part_of(place, request) if wanted.is_compacted else place
+    return answers.part_of(place, request) if wanted.names[2] == WHOLE else place
 
 
 def _media(data: bytes, place: Place, request: Request) -> Answer:

@@ -7,16 +7,17 @@ track-<id>.m3u8   one speaker from their first word
 After compaction, for those who come then; the lists above stay as they are for those who hold
 them (an EVENT list never changes, bis 6.2.1):
 
-replay.m3u8       the mix, byte ranges of one object        replay-track-<id>.m3u8  one speaker
+replay.m3u8       the mix, some 10 s to an entry       replay-track-<id>.m3u8  one speaker
 """
 
 import gzip
 import hashlib
+from dataclasses import replace
 from typing import Final
 
 from core.errors import NotFound
 from ingest.hls import ByteRange, MediaPlaylist, MediaSegment, master_playlist, merged
-from replay.recorded import MIX, WHOLE, Document, Place, Recorded, Rendition
+from replay.recorded import MIX, WHOLE, Document, Place, Recorded, Rendition, part_name
 
 LIVE: Final = "live.m3u8"
 INDEX: Final = "index.m3u8"
@@ -97,7 +98,8 @@ def _replay(recorded: Recorded, name: str) -> str:
     rendition = _started(recorded, MIX if name == REPLAY else of)
     if rendition.whole is None:
         raise NotCompacted
-    uri = f"r{recorded.revision}/{rendition.name}/{WHOLE}"
+    folder = f"r{recorded.revision}/{rendition.name}"
+    uri = f"{folder}/{WHOLE}"
     playlist = MediaPlaylist(
         init_uri=uri,
         init_range=_range(rendition.init),
@@ -109,8 +111,10 @@ def _replay(recorded: Recorded, name: str) -> str:
         MediaSegment(uri, s.samples, s.room_start_ms, s.discontinuity, _range(place))
         for s, place in pairs
     )
-    for segment in merged(parts):
-        playlist.append(segment)
+    number = 0
+    for entry in merged(parts):
+        playlist.append(replace(entry, uri=f"{folder}/{part_name(number, entry.parts)}"))
+        number += entry.parts
     return playlist.render_vod()
 
 

@@ -5,14 +5,16 @@ room and a replay of last year are served by the same code under the same names:
 
     r<revision>/<rendition>/init.mp4    r<revision>/<rendition>/<sequence>.m4s
     r<revision>/<rendition>/all.mp4     after compaction: init and all segments
+    r<revision>/<rendition>/<first>-<last>.m4s     and neighbors, as an entry of the replay's list
 
 The names carry the revision because their bytes never change. Nothing in a name is joined
 into a path or key: names are looked up here.
 """
 
 import logging
+import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,12 @@ log = logging.getLogger(__name__)
 
 MIX: Final = "mix"
 WHOLE: Final = "all.mp4"
+LONGEST_PART: Final = 4 << 20
+"""Bytes of a compacted object in one answer."""
+
 MIX_TARGET_S: Final = 2
 TRACK_TARGET_S: Final = 30
+_NUMBERS = re.compile(r"(0|[1-9]\d{0,8})(?:-([1-9]\d{0,8}))?\.m4s", re.ASCII)
 _NOMINAL_BPS: Final = 80_000
 """Announced until a segment needs more: the mix is 64 kbit/s of AAC in 2 s boxes."""
 
@@ -164,12 +170,37 @@ class Recorded:
             return found.init
         if file == WHOLE:
             return found.whole
-        number, dot, suffix = file.partition(".")
-        if suffix != "m4s" or not dot or not number.isascii() or not number.isdecimal():
+        match = _NUMBERS.fullmatch(file)
+        if match is None:
             return None
-        if len(number) > 9 or number != str(int(number)) or int(number) >= len(found.places):
+        first = int(match[1])
+        last = int(match[2] or first)
+        if last >= len(found.places) or (match[2] and last <= first):
             return None
-        return found.places[int(number)]
+        return _joined(found.places[first : last + 1])
+
+
+def part_name(first: int, count: int) -> str:
+    """The file of `count` segments from `first` on; what they are alone has its old name."""
+    return f"{first}.m4s" if count == 1 else f"{first}-{first + count - 1}.m4s"
+
+
+def only_compacted(file: str) -> bool:
+    """Whether such a file exists only after compaction."""
+    return file == WHOLE or "-" in file
+
+
+def _joined(places: list[Place]) -> Place | None:
+    """Neighbors as one range of their object; None if they are none, or too much at once."""
+    if len(places) == 1:
+        return places[0]
+    size = 0
+    for place in places:
+        expected = replace(places[0], start=places[0].start + size, size=place.size)
+        if place.path is not None or replace(place, digest=expected.digest) != expected:
+            return None
+        size += place.size
+    return replace(places[0], size=size, digest="") if 0 < size <= LONGEST_PART else None
 
 
 def _place(line: RenditionOpened | SegmentWritten, folder: Path, digest: str = "") -> Place:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from ingest.hls import (
     DATED_EVERY,
     WINDOW_SEGMENTS,
-    ByteRange,
     MediaPlaylist,
     MediaSegment,
     Variant,
@@ -153,13 +152,6 @@ def test_a_recording_that_begins_late_has_no_discontinuity_before_its_first_segm
     playlist = playlist_of([MediaSegment("r1/mix/0.m4s", FULL, 90_000.0, discontinuity=True)])
     assert "DISCONTINUITY\n" not in playlist.render(ended=False)
     assert check_media(playlist.render_window(ended=False)).discontinuity_numbers == [0]
-
-
-def test_a_part_of_an_object_is_listed_with_its_byte_range() -> None:
-    playlist = playlist_of(
-        [MediaSegment("r1/mix.mp4", FULL, 0.0, byte_range=ByteRange(start=700, length=16_000))]
-    )
-    assert check_media(playlist.render(ended=True)).ranges == ["16000@700"]
 
 
 def test_a_segment_that_is_too_long_raises_the_target_rather_than_break_it() -> None:
