@@ -1,10 +1,13 @@
 """Aligned stems: every track and the mix as files that begin together and are equally long."""
 
 import asyncio
+import contextlib
 import json
 import re
+import shutil
+import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +48,11 @@ class StemDamaged(Problem):
 class FilesInTheWay(Conflict):
     code = "files_in_the_way"
     title = "The folder holds an export already"
+
+
+class FolderUnusable(Problem):
+    code = "folder_unusable"
+    title = "The files cannot be written there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +119,55 @@ async def export(
     format_: Format,
     progress: Progress = lambda name, samples: None,
 ) -> list[Path]:
-    """Writes a file per rendition and the index; the paths, the index last.
+    """Writes a file per rendition and the index; the paths, the index last. All or nothing.
 
-    Raises NotStored, StemDamaged, FilesInTheWay, StoreUnavailable.
+    Raises NotStored, StemDamaged, FilesInTheWay, FolderUnusable, StoreUnavailable.
     """
     if holding.recording.status is not RecordingStatus.STORED:
         raise NotStored("The recording is not stored yet: export it after the room's end.")
     names = file_names(holding.renditions, format_)
-    paths = [folder / name for name in names]
-    index = folder / INDEX
-    if any(path.exists() for path in [*paths, index]):
-        raise FilesInTheWay(f"{folder} holds files of an export already; name another with --out.")
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    for rendition, path in zip(holding.renditions, paths, strict=True):
-        await _write_stem(store, holding, rendition, path, format_, progress)
-    text = json.dumps(index_of(holding, names), indent=2, ensure_ascii=False) + "\n"
-    await asyncio.to_thread(index.write_text, text, "utf-8")
-    return [*paths, index]
+    with _drafts(folder, [*names, INDEX]) as drafts:
+        for rendition, name in zip(holding.renditions, names, strict=True):
+            await _write_stem(store, holding, rendition, drafts / name, format_, progress)
+        text = json.dumps(index_of(holding, names), indent=2, ensure_ascii=False) + "\n"
+        await asyncio.to_thread((drafts / INDEX).write_text, text, "utf-8")
+    return [folder / name for name in [*names, INDEX]]
+
+
+@contextlib.contextmanager
+def _drafts(folder: Path, names: list[str]) -> Iterator[Path]:
+    """A hidden folder inside, whose files are moved out once all are whole; what fails leaves
+    nothing, and what is killed nothing that a second try would trip over."""
+    try:
+        if any((folder / name).exists() for name in names):
+            text = f"{folder} holds files of an export already; name another with --out."
+            raise FilesInTheWay(text)
+        with _made(folder):
+            drafts = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
+            try:
+                yield drafts
+                for name in names:
+                    (drafts / name).rename(folder / name)
+            finally:
+                shutil.rmtree(drafts, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        text = f"Cannot write to {folder} ({reason}); name another folder with --out."
+        raise FolderUnusable(text) from error
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder and those above it; on failure those that are new go again."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 async def _write_stem(
@@ -138,9 +178,7 @@ async def _write_stem(
     format_: Format,
     progress: Progress,
 ) -> None:
-    """Under another name until it is whole: what is there after a kill is no stem."""
-    draft = path.with_name(f".{path.name}.part")
-    file = await asyncio.to_thread(StemFile, draft, format_)
+    file = await asyncio.to_thread(StemFile, path, format_)
     stem = Stem(rendition.row.codec)
     length = holding.recording.media_samples or 0
 
@@ -153,21 +191,17 @@ async def _write_stem(
 
     pieces = (_piece(rendition.name, s) for s in rendition.segments)
     segments = iter(rendition.segments)
-    try:
-        async for piece, data in read_pieces(store, pieces):
-            segment = next(segments)
-            if data is None or not is_whole(piece, data):
-                raise StemDamaged(f"{piece.label} is missing or damaged.")
-            parts = stem.segment(data, discontinuity=segment.discontinuity)
-            try:
-                await asyncio.to_thread(write, parts)
-            except BrokenFragment as broken:
-                raise StemDamaged(f"{piece.label} cannot be read: {broken}") from None
-        await asyncio.to_thread(write, stem.finish(length))
-        await asyncio.to_thread(file.close)
-        await asyncio.to_thread(draft.rename, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    async for piece, data in read_pieces(store, pieces):
+        segment = next(segments)
+        if data is None or not is_whole(piece, data):
+            raise StemDamaged(f"{piece.label} is missing or damaged.")
+        parts = stem.segment(data, discontinuity=segment.discontinuity)
+        try:
+            await asyncio.to_thread(write, parts)
+        except BrokenFragment as broken:
+            raise StemDamaged(f"{piece.label} cannot be read: {broken}") from None
+    await asyncio.to_thread(write, stem.finish(length))
+    await asyncio.to_thread(file.close)
 
 
 def _piece(name: str, s: HeldSegment) -> Piece:

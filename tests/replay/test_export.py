@@ -1,5 +1,6 @@
 """Stems begin together, are equally long to the sample, and hold what was said where it was."""
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,15 @@ import sqlalchemy as sa
 
 from core.db import Database
 from ingest.models import Recording, RecordingStatus
-from replay.export import INDEX, FilesInTheWay, NotStored, StemDamaged, export, file_names
+from replay.export import (
+    INDEX,
+    FilesInTheWay,
+    FolderUnusable,
+    NotStored,
+    StemDamaged,
+    export,
+    file_names,
+)
 from replay.formats import Format
 from replay.holdings import HeldRendition
 from tests.ingest.journals import JournalMaker, Pcm, Voice, clicks
@@ -124,14 +133,41 @@ async def test_rooms_in_which_little_happened(
         assert sound_of(paths[0]).size == 5 * RATE
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def test_what_is_damaged_is_not_exported_half(database: Database, tmp_path: Path) -> None:
     over = await store_room(database, tmp_path, two_with_a_pause)
-    await over.store.delete((await over.holding()).renditions[1].segments[0].object_key)
+    key = (await over.holding()).renditions[1].segments[0].object_key
+    kept = await over.store.get(key)
+    await over.store.delete(key)
+    before, out = names_in(tmp_path), tmp_path / "new" / "out"
     with pytest.raises(StemDamaged, match=r"track-.* segment 0"):
-        await export(over.store, await over.holding(), tmp_path / "out", Format.WAV)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mix.wav"]
+        await export(over.store, await over.holding(), out, Format.WAV)
+    assert names_in(tmp_path) == before, "what was made is gone again"
+
+    mine = tmp_path / "mine"
+    await asyncio.to_thread(mine.mkdir)
+    (mine / "other.txt").touch()
+    with pytest.raises(StemDamaged):
+        await export(over.store, await over.holding(), mine, Format.WAV)
+    assert names_in(mine) == ["other.txt"]
+    await over.store.put(key, kept, content_type="audio/mp4")
+    await export(over.store, await over.holding(), mine, Format.WAV)
+    assert names_in(mine) == ["Ada.wav", "Bob.wav", "mix.wav", "other.txt", INDEX]
     with pytest.raises(FilesInTheWay):
-        await export(over.store, await over.holding(), tmp_path / "out", Format.WAV)
+        await export(over.store, await over.holding(), mine, Format.WAV)
+
+
+async def test_a_place_that_cannot_be_written_is_told(database: Database, tmp_path: Path) -> None:
+    over = await store_room(database, tmp_path, nobody_speaks)
+    file = tmp_path / "file"
+    file.touch()
+    for out in (file, file / "out"):
+        with pytest.raises(FolderUnusable, match="--out"):
+            await export(over.store, await over.holding(), out, Format.FLAC)
+    assert file.read_bytes() == b""
 
 
 async def test_a_live_recording_is_not_exported(database: Database, tmp_path: Path) -> None:
