@@ -135,7 +135,8 @@ class Settings(BaseSettings):
     )
 
     storage_url: str | None = Field(
-        None, description="file:///folder or s3://bucket/prefix; data_dir/objects when absent"
+        None,
+        description="file:///folder (which exists) or s3://bucket/prefix; else data_dir/objects",
     )
     s3_endpoint_url: str | None = Field(None, description="of a service that is not Amazon's")
     s3_region: str = Field("us-east-1", description="of the bucket")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from core.db import Database
 from core.settings import Settings
-from core.storage import ObjectStore, open_store
+from core.storage import ObjectStore, StoreUnavailable, open_store
 from replay.formats import Format
 from replay.holdings import Holding, UnknownRecording, load_holding
 from replay.listing import Listed, list_recordings
@@ -152,6 +152,8 @@ def _run(work: Work[Result]) -> Result:
             database = Database(settings.database_url.get_secret_value())
             try:
                 return await work(database, open_store(settings))
+            except StoreUnavailable as away:
+                raise StoreUnavailable(f"{settings.object_store_url}: {away.detail}") from away
             finally:
                 await database.close()
 

@@ -26,7 +26,8 @@ from core.keys import load_secret
 from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
-from core.storage import open_store
+from core.storage import StoreUnavailable, open_store
+from core.storage.folder import FolderStore
 from web.processes import GO
 
 log = logging.getLogger(__name__)
@@ -392,6 +393,15 @@ async def _keep_database(server: EmbeddedPostgres) -> None:
                 log.error("it did not start: %s", error)
 
 
+def _check_store(settings: Settings) -> None:
+    """A folder that somebody named is theirs to make: a disk that is away must not be replaced."""
+    store = open_store(settings)
+    if isinstance(store, FolderStore) and not store.root.is_dir():
+        raise StoreUnavailable(
+            f"{store.root} is not there: mount the disk of the object store, or make the folder"
+        )
+
+
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, names: tuple[str, ...], *, embed_database: bool
@@ -400,7 +410,7 @@ async def running(
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
     with data_folder(settings, names):
         check_ports(settings, names)
-        open_store(settings)
+        _check_store(settings)
         load_secret(settings)
         async with with_database(settings, embed=embed_database, owned=True) as settings:
             await same_installation(settings)

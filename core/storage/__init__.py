@@ -106,7 +106,8 @@ def open_store(settings: Settings) -> ObjectStore:
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from core.storage.folder import FolderStore
 
-        return FolderStore(Path(unquote(parts.path)))
+        default = settings.storage_url is None
+        return FolderStore(Path(unquote(parts.path)), makes_root=default)
     if parts.scheme == "s3" and parts.netloc:
         # boto3 takes a third of a second to import: only those who use it pay.
         from core.storage.s3 import S3Store

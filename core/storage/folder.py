@@ -32,15 +32,24 @@ T = TypeVar("T")
 
 
 class FolderStore:
-    """An ObjectStore over a local file system that knows hard links."""
+    """An ObjectStore over a local file system that knows hard links.
 
-    def __init__(self, root: Path) -> None:
+    The first put makes the folder, unless not `makes_root`: then somebody else is to bring it,
+    and a disk that is not mounted is an outage, not an empty store. For readers it always is.
+    """
+
+    def __init__(self, root: Path, *, makes_root: bool = True) -> None:
         self.root = root
+        self._makes_root = makes_root
         self._drafts = root / DRAFTS
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="folder-store")
         with _refusals():
-            self._drafts.mkdir(parents=True, exist_ok=True)
             self._sweep_drafts()
+
+    def check(self) -> None:
+        """Raises StoreUnavailable if the folder is not there."""
+        if not self.root.is_dir():
+            raise StoreUnavailable("The folder of the object store is not there")
 
     async def put(self, key: str, data: bytes, *, content_type: str) -> None:
         del content_type  # a file has none; the reader knows it from the key
@@ -83,13 +92,24 @@ class FolderStore:
 
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _refusing(work))
+        return await loop.run_in_executor(self._threads, partial(self._refusing, work))
+
+    def _refusing(self, work: Callable[[], T]) -> T:
+        try:
+            with _refusals():
+                return work()
+        except ObjectMissing:
+            self.check()
+            raise
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
     def _create(self, key: str, write: Callable[[Path], object]) -> None:
         target = self._path(key)
+        if not self._makes_root:
+            self.check()
+        self._drafts.mkdir(parents=self._makes_root, exist_ok=True)
         draft = self._drafts / uuid4().hex
         try:
             write(draft)
@@ -137,6 +157,7 @@ class FolderStore:
                 for entry in entries
                 if not entry.name.startswith(".")
             )
+        self.check()
         return []
 
     def _remove(self, key: str) -> None:
@@ -144,13 +165,14 @@ class FolderStore:
         try:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self.check()
             return
         _sync(path.parent)
 
     def _sweep_drafts(self) -> None:
         """Drafts of writers that were killed; a living writer's is younger."""
         oldest = time.time() - DRAFT_LIFE_SECONDS
-        for draft in self._drafts.iterdir():
+        for draft in self._drafts.glob("*"):
             with contextlib.suppress(FileNotFoundError):
                 if draft.stat().st_mtime < oldest:
                     draft.unlink()
@@ -180,11 +202,3 @@ def _refusals() -> Iterator[None]:
             raise StoreUnavailable("The disk of the object store is full") from error
         name = errno.errorcode.get(error.errno or 0, "unknown")
         raise StoreUnavailable(f"The folder of the object store fails: {name}") from error
-
-
-def _refusing(work: Callable[[], T]) -> Callable[[], T]:
-    def guarded() -> T:
-        with _refusals():
-            return work()
-
-    return guarded

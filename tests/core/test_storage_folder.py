@@ -22,7 +22,7 @@ FULL = Path("/dev/full")
 class TestFolder(StoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> ObjectStore:
-        return FolderStore(tmp_path / "objects")
+        return FolderStore(tmp_path)
 
 
 def opened(url: str | None, data_dir: Path) -> ObjectStore:
@@ -65,6 +65,7 @@ async def test_an_object_cannot_become_a_folder(tmp_path: Path) -> None:
 def test_drafts_of_killed_writers_are_swept_and_living_ones_are_not(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     old, young = tmp_path / DRAFTS / "old", tmp_path / DRAFTS / "young"
+    old.parent.mkdir()
     for draft in (old, young):
         draft.write_bytes(b"half")
     long_ago = time.time() - DRAFT_LIFE_SECONDS - 1
@@ -76,9 +77,39 @@ def test_drafts_of_killed_writers_are_swept_and_living_ones_are_not(tmp_path: Pa
 
 async def test_drafts_are_never_listed(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    (tmp_path / DRAFTS / "draft").write_bytes(b"half")
     await store.put("a", b"1", content_type="text/plain")
+    (tmp_path / DRAFTS / "draft").write_bytes(b"half")
     assert [info.key async for info in store.list("")] == ["a"]
+
+
+def entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_reading_makes_nothing_and_a_folder_that_is_away_is_an_outage(tmp_path: Path) -> None:
+    store = opened(None, tmp_path)
+    with pytest.raises(StoreUnavailable, match="not there"):
+        await store.get("a")
+    with pytest.raises(StoreUnavailable, match="not there"):
+        await store.head("a")
+    with pytest.raises(StoreUnavailable, match="not there"):
+        await store.delete("a")
+    with pytest.raises(StoreUnavailable, match="not there"):
+        [info async for info in store.list("")]
+    assert entries(tmp_path) == []
+    await store.put("a", b"1", content_type="text/plain")
+    assert await store.get("a") == b"1"
+
+
+async def test_a_folder_that_somebody_named_is_theirs_to_make(tmp_path: Path) -> None:
+    """Nothing is recorded beside a disk that is not mounted."""
+    store = opened(f"file://{tmp_path}/disk", tmp_path)
+    with pytest.raises(StoreUnavailable, match="not there"):
+        await store.put("a", b"1", content_type="text/plain")
+    assert entries(tmp_path) == []
+    Path.mkdir(tmp_path / "disk")
+    await store.put("a", b"1", content_type="text/plain")
+    assert await store.get("a") == b"1"
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def running_fleet(folder: Path, database: Database, url: str) -> Iterator[Fleet]
     """Over a database with today's schema."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
     web_port, edge_port, *ports = map(str, free_ports([tcp, tcp, tcp, tcp, udp, udp]))
+    (folder / "objects").mkdir(exist_ok=True)
     unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
     common = {
         **unset,

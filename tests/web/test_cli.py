@@ -64,6 +64,11 @@ SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none
     [
         (["up"], {"ENCORE_WEB_PORT": "ninety"}, "ENCORE_WEB_PORT"),
         (["up"], {"ENCORE_STORAGE_URL": "ftp://x"}, "storage"),
+        (
+            ["up"],
+            {"ENCORE_STORAGE_URL": "file:///nowhere/objects"},
+            "/nowhere/objects is not there",
+        ),
         (["up"], {"ENCORE_DATA_DIR": "/dev/null/data"}, "ENCORE_DATA_DIR"),
         (["up"], {"ENCORE_DATA_DIR": "/dev/null"}, "ENCORE_DATA_DIR"),
         (["up"], {"ENCORE_OIDC": "{bad"}, "oidc"),
