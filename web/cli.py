@@ -5,7 +5,7 @@ import contextlib
 import re
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import asyncpg
 import typer
@@ -47,6 +47,12 @@ app.add_typer(workers_cli.workers, name="workers")
 
 MASK = "********"
 URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+PHRASES = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"\b(Input|String|Value|Tuple) should\b"), "must"),
+    (re.compile(r"(?s)(a valid \w+), .*"), r"\1"),
+)
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True)
@@ -124,14 +130,21 @@ def show_settings() -> None:
     table.add_column(overflow="fold")
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        shown = MASK if isinstance(value, SecretStr) else "" if value is None else str(value)
-        shown = escape(URL_CREDENTIALS.sub(f"{MASK}@", shown))
+        shown = escape(URL_CREDENTIALS.sub(f"{MASK}@", _shown(value)))
         meaning = escape(field.description or "")
         table.add_row(f"ENCORE_{name.upper()}", f"{shown}\n[dim]{meaning}[/dim]")
     console.print(table)
     console.print(
         "\nDATABASE_URL is read too. A .env file in this folder holds what is not exported."
     )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 @app.command("doctor")
@@ -192,22 +205,35 @@ def _say_where(supervisor: Supervisor) -> None:
 def main() -> None:
     """Every refusal is one line and exit code 2; a bug alone shows a trace."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except Problem as problem:
-        errors.print(f"encore: {problem.detail}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(problem.detail)
+    except typer.TyperException as error:
+        _refuse(_plainly(error.format_message()))
     except SettingsError as error:
-        errors.print(f"encore: bad settings: {error}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(f"bad settings: {error}")
     except ValidationError as error:
-        wrong = "; ".join(
-            f"ENCORE_{'.'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
+        wrong = (
+            f"ENCORE_{'.'.join(str(p) for p in e['loc']).upper()}: {_plainly(e['msg'])}"
             for e in error.errors()
         )
-        errors.print(f"encore: bad settings: {wrong}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _refuse(f"bad settings: {'; '.join(wrong)}")
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+
+
+def _refuse(reason: str) -> NoReturn:
+    """A command that was given nothing has printed its help and has no reason."""
+    if reason.strip():
+        errors.print(f"encore: {reason}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(2)
+
+
+def _plainly(message: str) -> str:
+    """Without the phrases of the library that checked it."""
+    for pattern, instead in PHRASES:
+        message = pattern.sub(instead, message)
+    return message
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`encore platform` and `encore admin`: what an operator does at the machine itself."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -13,6 +14,7 @@ from core.auth.api_keys import create_api_key
 from core.auth.platforms import create_platform
 from core.auth.principal import Kind, Principal, Scope
 from core.db import Database
+from core.errors import Invalid
 from core.settings import Settings
 from web.supervise import with_database
 
@@ -21,6 +23,11 @@ admin = typer.Typer(no_args_is_help=True, help="Operators of this site.")
 console = Console(highlight=False, soft_wrap=True)
 
 Result = TypeVar("Result")
+
+
+class PasswordMissing(Invalid):
+    code = "password_missing"
+    title = "A password is needed"
 
 
 @platform.command("create")
@@ -42,15 +49,25 @@ def create(
 @admin.command("create")
 def create_operator(
     email: Annotated[str, typer.Argument()],
-    password: Annotated[str, typer.Option(prompt=True, confirmation_prompt=True, hide_input=True)],
+    password: Annotated[
+        str | None, typer.Option(help="Asked for when absent, which keeps it out of the history.")
+    ] = None,
 ) -> None:
     """Make somebody an operator; an account that exists gets this password."""
+    chosen = password if password is not None else _ask_for_password()
 
     async def work(session: AsyncSession) -> None:
-        await create_admin(session, email, password)
+        await create_admin(session, email, chosen)
 
     in_transaction(work)
     console.print(f"{email} may sign in as an operator.")
+
+
+def _ask_for_password() -> str:
+    if not sys.stdin.isatty():
+        raise PasswordMissing("There is no terminal to ask for a password: give --password.")
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
 
 
 def in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:

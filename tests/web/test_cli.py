@@ -25,6 +25,7 @@ def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
     return subprocess.run(
         [sys.executable, "-m", "web.cli", *arguments],
         env={**unset, **own, **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -54,6 +55,7 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
     assert "correct horse" not in done.stdout
     assert "8123" in done.stdout
     assert "ENCORE_DATABASE_URL" in done.stdout
+    assert "()" not in done.stdout
 
 
 SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none"}
@@ -85,6 +87,11 @@ SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none
         ),
         (["db", "upgrade"], {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, "DATABASE_URL"),
         (["admin", "create", "nobody", "--password", "x" * 20], {}, "email"),
+        (["admin", "create", "you@example.org"], {}, "--password"),
+        (["nonsense"], {}, "nonsense"),
+        (["up", "--bad"], {}, "--bad"),
+        (["workers", "drain", "nope"], {}, "'ID': must be a valid UUID\n"),
+        (["up"], {"ENCORE_EDGE_PORT": "x"}, "ENCORE_EDGE_PORT: must be a valid integer\n"),
     ],
 )
 def test_a_refusal_is_one_line(
