@@ -70,7 +70,8 @@ def verify_(
 ) -> None:
     """Prove a recording complete, or name every gap and its cause.
 
-    Exit code 0: complete. 1: something is missing; each gap or damage is named.
+    Exit code 0: complete (what was off the record is no gap). 1: gaps, each with its cause.
+    2: not finished, or it could not be checked. 3: damaged; what is wrong is named.
     """
 
     async def work(database: Database, store: ObjectStore) -> tuple[Holding, Verification]:
@@ -82,7 +83,15 @@ def verify_(
         console.print_json(data=report.as_json(), ensure_ascii=False)
     else:
         draw(console, holding, report)
-    raise typer.Exit(0 if report.complete else 1)
+    raise typer.Exit(_exit_code(report))
+
+
+def _exit_code(report: Verification) -> int:
+    if not report.intact:
+        return 3
+    if report.live:
+        return 2
+    return 0 if report.complete else 1
 
 
 @recording.command("export")

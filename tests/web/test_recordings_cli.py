@@ -10,12 +10,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from core.db import Database, dsn
 from core.ids import uuid7
 from core.migrate import upgrade
+from ingest.models import Recording, RecordingStatus
 from replay.chain import Fault
 from replay.export import FilesInTheWay
 from replay.holdings import UnknownRecording
@@ -79,7 +81,7 @@ async def test_list_verify_and_export(operated: Operated, tmp_path: Path) -> Non
     proved = await operated.encore("recording", "verify", wanted)
     assert proved.exit_code == 0, proved.output
     assert "COMPLETE" in proved.stdout
-    assert "off_the_record  everybody" in proved.stdout
+    assert "off the record  everybody" in proved.stdout
     rows = {x[:9].strip(): x for x in proved.stdout.splitlines() if "━" in x}
     assert {"mix", "Ada [red]", "Bob"} <= rows.keys()
     assert rows["Ada [red]"].count("·") == pytest.approx(rows["Ada [red]"].count("━") / 4, abs=3)
@@ -107,14 +109,61 @@ async def test_damage_is_named_and_ids_are_asked_for(operated: Operated) -> None
     segment = (await operated.over.holding()).renditions[0].segments[1]
     await operated.over.store.delete(segment.object_key)
     found = await operated.encore("recording", "verify", wanted)
-    assert found.exit_code == 1
+    assert found.exit_code == 3
     assert "object_missing at 0:00:02: mix segment 1 is missing in the store" in found.stdout
     assert "DAMAGED" in found.stdout
+    assert " 1 finding, 0 gaps." in found.stdout
     unknown = await operated.encore("recording", "verify", str(uuid7()))
     assert isinstance(unknown.exception, UnknownRecording)
     refused = await asyncio.to_thread(operated.run, "recording", "verify", "../etc")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "encore: '../etc' is not the ID of a recording.\n"
+
+
+async def test_what_repeats_is_one_line_with_the_speakers_name(operated: Operated) -> None:
+    await operated.over.compact()
+    await operated.over.sweep()
+    track = (await operated.over.holding()).renditions[1]
+    assert track.row.object_key is not None
+    await operated.over.store.delete(track.row.object_key)
+    found = await operated.encore("recording", "verify", str(operated.over.recording_id))
+    assert found.exit_code == 3
+    named = [line for line in found.stdout.splitlines() if "object_missing" in line]
+    assert len(named) == 1
+    assert "Ada [red] init segment is missing in the store (and" in named[0]
+    assert "track-" not in found.stdout
+
+
+async def test_a_live_recording_is_not_called_damaged(operated: Operated) -> None:
+    async with operated.over.database.transaction() as session:
+        row = sa.update(Recording).where(Recording.id == operated.over.recording_id)
+        await session.execute(row.values(status=RecordingStatus.LIVE, media_samples=None))
+    found = await operated.encore("recording", "verify", str(operated.over.recording_id))
+    assert found.exit_code == 2
+    assert "LIVE: not finished. So far 3 renditions" in found.stdout
+    assert "DAMAGED" not in found.stdout
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_a_store_or_a_place_that_is_not_there_is_one_line(
+    operated: Operated, tmp_path: Path
+) -> None:
+    wanted = str(operated.over.recording_id)
+    out = str(tmp_path / "file" / "stems")
+    (tmp_path / "file").touch()
+    refused = await asyncio.to_thread(operated.run, "recording", "export", wanted, "--out", out)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
+    objects = tmp_path / "objects"
+    objects.rename(tmp_path / "away")
+    for command in ("verify", "export"):
+        away = await asyncio.to_thread(operated.run, "recording", command, wanted)
+        assert (away.returncode, away.stdout) == (2, "")
+        line = f"encore: file://{objects}: The folder of the object store is not there\n"
+        assert away.stderr == line
+    assert not names_in(tmp_path) & {"objects", f"recording-{wanted}"}
 
 
 async def test_the_drawing_fits_and_shows_damage(operated: Operated) -> None:
