@@ -28,7 +28,10 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 """Beyond net.core.rmem_max (socket(7)); Python does not name it."""
 
-DRAIN_SECONDS: Final = 0.008
+DRAIN_SECONDS: Final = 0.023
+"""A packet's cost falls with the number that is read at once. Not a part or multiple of 20 ms:
+so every stream has packets that are read as they come, which its clock is told by."""
+
 MAX_PER_DRAIN: Final = 16 * AT_ONCE
 """Then the loop gets its turn: a flood delays others, it does not stop them."""
 HANDSHAKE_TICK_SECONDS: Final = 0.1

@@ -65,7 +65,7 @@ class Patience:
     by which the spool outlives the journal so that the edge can switch to the store.
     """
 
-    poll: float = 0.1
+    poll: float = 0.2
     first_backoff: float = 0.25
     longest_backoff: float = 10.0
     spool_grace: float = 60.0
