@@ -22,6 +22,7 @@ async def fresh(empty_url: str) -> AsyncIterator[Database]:
 
 
 def machine(folder: Path, *, secret: str = "s" * 32, store: str = "store") -> Settings:
+    (folder / store).mkdir(exist_ok=True)
     return Settings.model_validate(
         {
             "data_dir": folder / "data",

@@ -15,6 +15,8 @@ from tests.web.test_cli import encore
 async def test_a_machine_with_another_secret_or_store_is_refused(
     tmp_path: Path, empty_url: str
 ) -> None:
+    for store in ("store", "own"):
+        (tmp_path / store).mkdir()
     await upgrade(empty_url)
     shared = {
         "DATABASE_URL": empty_url,
