@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from bench.report import bench_lines, table
 from ingest.cut import Cut
+from ingest.endpoint import DRAIN_SECONDS
 from ingest.journal import NO_LEVEL, Packet
 from ingest.opus import LOOKAHEAD, RATE
 from ingest.timeline import Counts, TrackTimeline
@@ -23,7 +24,6 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 HOURS: Final = 2.0
-DRAIN_S: Final = 0.008
 DRAIN_EXTRA_S: Final = 0.0003
 """What a drain takes itself, on average: its beat never keeps time with the clients'."""
 
@@ -167,7 +167,8 @@ def simulate(
         for arrived in _packets(number, speaker, sent)
     ]
     arrivals.sort(key=lambda arrived: arrived[0])
-    drains = np.cumsum(DRAIN_S + rng.exponential(DRAIN_EXTRA_S, int(hours * 3600 / DRAIN_S)))
+    count = int(hours * 3600 / DRAIN_SECONDS)
+    drains = np.cumsum(DRAIN_SECONDS + rng.exponential(DRAIN_EXTRA_S, count))
     drained = np.searchsorted(drains, [arrived[0] for arrived in arrivals])
     for number, timeline in enumerate(timelines):
         timeline.open(number)

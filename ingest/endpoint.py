@@ -28,7 +28,7 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 """Beyond net.core.rmem_max (socket(7)); Python does not name it."""
 
-DRAIN_SECONDS: Final = 0.023
+DRAIN_SECONDS: Final = 0.017
 """A packet's cost falls with the number that is read at once. Not a part or multiple of 20 ms:
 so every stream has packets that are read as they come, which its clock is told by."""
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from ingest.endpoint import DRAIN_SECONDS
 from ingest.folders import Folders
 from tests.ingest.journals import JournalMaker, Voice, clicks, participant
 from tests.ingest.listening import decode, onset
 from tests.ingest.test_packager import package
 
 DELAY = 0.02
-DRAIN_US = 9700
+DRAIN_US = round(DRAIN_SECONDS * 1_000_000)
 """Real drains are in step with no sender: each meets another part of a packet."""
 
 CLICKS = (2.4, 4.9)
