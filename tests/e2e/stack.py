@@ -102,7 +102,8 @@ class Stack:
 
     def postgres_pid(self) -> int | None:
         for pid_file in (self.data_dir / "postgres").rglob("postmaster.pid"):
-            return int(pid_file.read_text().splitlines()[0])
+            if lines := pid_file.read_text().splitlines():  # it is empty for a moment
+                return int(lines[0])
         return None
 
     def log(self) -> str:

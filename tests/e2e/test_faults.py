@@ -117,9 +117,9 @@ async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
         finally:
             await asyncio.to_thread(stack.stop)
             await asyncio.to_thread(server.stop)
-    (gap,) = recording["gaps"]
-    assert gap["cause"] == "disk_full"
-    assert 2000 < gap["room_end_ms"] - gap["room_start_ms"] < 6000
+    full = [gap for gap in recording["gaps"] if gap["cause"] == "disk_full"]
+    lengths_ms = [gap["room_end_ms"] - gap["room_start_ms"] for gap in full]
+    assert 2000 < sum(lengths_ms) < 6000, recording["gaps"]
     assert_heard_but_for(replay, ADA_HZ, recording["gaps"])
     assert replay.seconds_with(ADA_HZ) > 6.0
 

@@ -104,7 +104,8 @@ async def test_no_more_run_at_once_than_the_kind_allows(
         await add(tools, "test.steps", n=number)
     async with working(tools, kinds), working(tools, kinds):
         await eventually(lambda: _picked(queue, 2))
-        assert len(steps.begun) == 2
+        await eventually(steps.has_begun)
+        assert len(steps.begun) <= 2
         steps.may_end.set()
         await eventually(lambda: is_empty(queue))
     assert sorted(p["n"] for p in steps.begun) == list(range(5))
