@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from core.durable import replace_file, sync_folder
+from core.durable import replace_file, sync
 from core.postgres_account import Account, PostgresFailed, binaries, choose_account
 
 __all__ = ["EmbeddedPostgres", "PostgresFailed", "binaries", "free_port"]
@@ -170,7 +170,7 @@ class EmbeddedPostgres:
             *(f"--pwfile={self._password_file}", "--encoding=utf8", *LOCALE),
         )
         draft.rename(self.cluster)
-        sync_folder(self.cluster.parent)
+        sync(self.cluster.parent)
 
     def _bring_up(self) -> int:
         """The port of a server that takes connections: one that runs already, or a new one."""

@@ -10,7 +10,7 @@ import hmac
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -30,6 +30,7 @@ from core.settings import Settings
 REMEMBERED_KEYS = 10_000
 IDLE = timedelta(days=1)
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
@@ -91,14 +92,38 @@ _LEFT = sa.text(
 ).bindparams(sa.bindparam("rate", type_=sa.Double()))
 
 
+class LocalBuckets:
+    """Buckets of one process alone, in memory; `clock` gives seconds.
+
+    Of too many subjects the one is forgotten that was idle longest, whose bucket is full most
+    likely.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counted: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        """Tokens by limit and subject, and when they were counted."""
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def take(self, limit: Limit, subject: str) -> None:
+        """One token. Raises RateLimited with the time after which there is another."""
+        now, key = self._clock(), (limit.name, subject)
+        tokens, at = self._counted.pop(key, (float(limit.burst), now))
+        tokens = min(limit.burst, tokens + (now - at) * limit.tokens_per_second)
+        _put(self._counted, key, (tokens - 1 if tokens >= 1 else tokens, now))
+        if tokens < 1:
+            raise RateLimited((1 - tokens) / limit.tokens_per_second)
+
+
 class Buckets:
     """What one process remembers: buckets that are empty, and tokens it holds in advance."""
 
     def __init__(self) -> None:
         self._empty_until: OrderedDict[str, float] = OrderedDict()
         self._held: OrderedDict[str, int] = OrderedDict()
-        self._local: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Tokens of local limits, and when they were counted."""
+        self._local = LocalBuckets()
 
     async def take(self, database: Database, limit: Limit, key: str) -> None:
         """Takes one token in a transaction of its own, which a failing request doesn't undo.
@@ -107,7 +132,7 @@ class Buckets:
         connection must not wait for a second.
         """
         if limit.local:
-            self._take_local(limit, key, time.monotonic())
+            self._local.take(limit, key)
             return
         if self._spend_held(key):
             return
@@ -118,13 +143,6 @@ class Buckets:
             self._note(limit, key, wait)
         if wait > 0:
             raise RateLimited(wait)
-
-    def _take_local(self, limit: Limit, key: str, now: float) -> None:
-        tokens, at = self._local.pop(key, (float(limit.burst), now))
-        tokens = min(limit.burst, tokens + (now - at) * limit.tokens_per_second)
-        _put(self._local, key, (tokens - 1 if tokens >= 1 else tokens, now))
-        if tokens < 1:
-            raise RateLimited((1 - tokens) / limit.tokens_per_second)
 
     def _spend_held(self, key: str) -> bool:
         held = self._held.pop(key, 0)
@@ -218,7 +236,7 @@ async def _try_take(session: AsyncSession, limit: Limit, key: str) -> float:
     return max(0.001, (limit.lease - float(left or 0)) / rate)
 
 
-def _put(memory: OrderedDict[str, Value], key: str, value: Value) -> None:
+def _put(memory: OrderedDict[Key, Value], key: Key, value: Value) -> None:
     memory[key] = value
     if len(memory) > REMEMBERED_KEYS:
         memory.popitem(last=False)

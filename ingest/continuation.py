@@ -4,7 +4,6 @@ A manifest that begins with the stored rows is all that the packager and the edg
 the move looks like a restart, only that the first segments lie in the object store.
 """
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.durable import make_folder, replace_file, sync
 from ingest import manifest
 from ingest.manifest import Continued, GapFound, Line, Opened, RenditionOpened, SegmentWritten
 from ingest.models import Gap, Recording, RecordingEpoch, Rendition, Segment
@@ -157,9 +157,7 @@ def write_manifest(spool: Path, lines: Iterable[Line]) -> None:
     """The folder with its manifest, durable and at once: whoever looks finds all or nothing."""
     draft = spool.with_name(f".{spool.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    with (draft / MANIFEST).open("wb") as file:
-        file.write(b"".join(map(manifest.dump, lines)))
-        file.flush()
-        os.fsync(file.fileno())
+    make_folder(draft)
+    replace_file(draft / MANIFEST, b"".join(map(manifest.dump, lines)))
     draft.rename(spool)
+    sync(spool.parent)

@@ -8,6 +8,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from core.durable import make_folder, sync
 from ingest.folders import Folders
 from ingest.journal import Event, JournalReader, journal_files, next_journal_file
 from ingest.manifest import ManifestReader, Opened
@@ -40,9 +41,10 @@ def set_aside(folders: Folders, recording_id: str, epoch: int) -> None:
     """May be done again: a receiving process that learned of it later may have begun a file."""
     journal = folders.journal(recording_id)
     kept = folders.fenced(epoch).journal(recording_id)
-    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(kept, mode=0o700)
     for path in journal_files(journal):
         path.rename(next_journal_file(kept))
+    sync(kept)
     with contextlib.suppress(OSError):
         journal.rmdir()
     spool = folders.spool(recording_id)

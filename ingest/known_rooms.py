@@ -5,7 +5,6 @@ clock, which a process's successor shares until the machine boots again.
 """
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from core.durable import replace_file
 from ingest.placement import Placement
 from rooms.stage import Stage
 
@@ -52,13 +52,8 @@ class KnownRooms:
     def save(self, stage: Stage, placement: Placement, zero_us: int) -> None:
         """A full disk costs the memory, never the room."""
         known = KnownRoom(stage, placement, zero_us, self._boot_id)
-        draft = self._folder / f".{stage.room_id}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(file, "wb") as out:
-                out.write(_ROOM.dump_json(known))
-            draft.rename(self._path(stage.room_id))
+            replace_file(self._path(stage.room_id), _ROOM.dump_json(known), durable=False)
         except OSError as error:
             log.warning("a room's stage could not be saved: %s", error.strerror)
 

@@ -15,9 +15,11 @@ whole, and the chain of hashes runs through all workers.
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+
+from ingest.kinds import Kinds, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +171,8 @@ Line = (
     | Compacted
     | Erased
 )
-_KINDS: dict[str, type[Line]] = {
-    line.kind: line
-    for line in (
+_KINDS: Kinds[Line] = Kinds(
+    (
         Opened,
         Continued,
         RenditionOpened,
@@ -183,23 +184,18 @@ _KINDS: dict[str, type[Line]] = {
         Compacted,
         Erased,
     )
-}
+)
 
 
 def dump(line: Line) -> bytes:
-    # What `asdict` would copy is only read: the members are plain values and dictionaries of them.
-    members = {member.name: getattr(line, member.name) for member in fields(line)}
-    return json.dumps({"kind": line.kind, **members}, separators=(",", ":")).encode() + b"\n"
+    named = {"kind": line.kind, **members(line)}
+    return json.dumps(named, separators=(",", ":")).encode() + b"\n"
 
 
 def load(raw: bytes) -> Line | None:
     """The line, or None for a kind that a newer version wrote."""
     data: dict[str, Any] = json.loads(raw)
-    cls = _KINDS.get(data.pop("kind", ""))
-    if cls is None:
-        return None
-    names = {f.name for f in fields(cls)}
-    return cls(**{k: v for k, v in data.items() if k in names})
+    return _KINDS.load(data.pop("kind", ""), data)
 
 
 def parse(data: bytes) -> list[Line]:

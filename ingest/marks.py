@@ -5,11 +5,12 @@ took effect, which may be some milliseconds before its batch. Streams are number
 through all files of a recording.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ingest.journal import Event
+from ingest.kinds import Kinds, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,8 @@ Mark = (
     | RoomEnded
     | RoomLeft
 )
-_KINDS: dict[str, type[Mark]] = {
-    m.kind: m
-    for m in (
+_KINDS: Kinds[Mark] = Kinds(
+    (
         RecordingOpened,
         StreamOpened,
         StreamClosed,
@@ -139,18 +139,13 @@ _KINDS: dict[str, type[Mark]] = {
         RoomEnded,
         RoomLeft,
     )
-}
+)
 
 
 def to_event(mark: Mark) -> Event:
-    data: dict[str, Any] = asdict(mark)
-    return Event(mark.kind, data)
+    return Event(mark.kind, members(mark))
 
 
 def from_event(event: Event) -> Mark | None:
     """The mark, or None for a kind that a newer version wrote."""
-    cls = _KINDS.get(event.kind)
-    if cls is None:
-        return None
-    names = {f.name for f in fields(cls)}
-    return cls(**{k: v for k, v in event.data.items() if k in names})
+    return _KINDS.load(event.kind, event.data)

@@ -7,11 +7,11 @@ SAVE_EVERY packets, which SRTP's estimate of the rollover counter bridges (RFC 3
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from core.durable import replace_file
 from ingest.peer import Credentials, Peer
 from ingest.room_clock import monotonic_us
 from ingest.sdp import Media, Offer
@@ -43,13 +43,9 @@ class Sessions:
             return
         self._saved[peer.session_id] = peer.positions()
         self._found_at[peer.session_id] = (peer.address, peer.credentials)
-        draft = self._path(f".{peer.session_id}")
+        data = json.dumps(_to_json(peer, peer.keys)).encode()
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(file, "w") as out:
-                json.dump(_to_json(peer, peer.keys), out)
-            draft.rename(self._path(peer.session_id))
+            replace_file(self._path(peer.session_id), data, durable=False)
         except OSError as error:
             log.warning("a session could not be saved: %s", error.strerror)
 

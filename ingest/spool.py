@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from core.durable import make_folder, sync_folder
+from core.durable import make_folder, sync
 from ingest import manifest
 from ingest.manifest import (
     Continued,
@@ -115,14 +115,14 @@ class Spool:
             return
         if self._files:
             self._write_files()
-            sync_folder(self.folder)
+            sync(self.folder)
             sync_journal()
         with (self.folder / MANIFEST).open("ab") as lines:
             is_new = lines.tell() == 0
             lines.write(b"".join(map(manifest.dump, self._lines)))
             _sync(lines)
         if is_new:
-            sync_folder(self.folder)
+            sync(self.folder)
         self._files.clear()
         self._lines.clear()
 

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from core.durable import sync_folder
+from core.durable import sync
 from ingest.journal import JournalReader, RawBatch, following_file, journal_files
 
 READ_BYTES: Final = 1 << 20
@@ -73,7 +73,7 @@ class JournalTail:
         self._reader.fsync()
         if self._reader.path != self._named:
             for folder in (self._folder, *islice(self._folder.parents, 2)):
-                sync_folder(folder)
+                sync(folder)
             self._named = self._reader.path
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
+from core.durable import make_folder, sync
 from core.storage import (
     CHUNK_BYTES,
     ObjectExists,
@@ -113,26 +114,15 @@ class FolderStore:
         draft = self._drafts / uuid4().hex
         try:
             write(draft)
-            _sync(draft)
-            self._make_folders(target.parent)
+            sync(draft)
             try:
+                make_folder(target.parent)
                 os.link(draft, target)
-            except FileExistsError:
+            except FileExistsError:  # also a folder's name that an object has
                 raise ObjectExists from None
         finally:
             draft.unlink(missing_ok=True)
-        _sync(target.parent)
-
-    def _make_folders(self, folder: Path) -> None:
-        """Creates what is missing, and makes each new name durable in its parent."""
-        if folder.is_dir():
-            return
-        self._make_folders(folder.parent)
-        try:
-            folder.mkdir(exist_ok=True)
-        except FileExistsError:  # an object has this name
-            raise ObjectExists from None
-        _sync(folder.parent)
+        sync(target.parent)
 
     def _open(self, key: str, start: int) -> BinaryIO:
         file = self._path(key).open("rb")
@@ -167,7 +157,7 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             self.check()
             return
-        _sync(path.parent)
+        sync(path.parent)
 
     def _sweep_drafts(self) -> None:
         """Drafts of writers that were killed; a living writer's is younger."""
@@ -181,14 +171,6 @@ class FolderStore:
 def _length(start: int, end: int | None) -> int:
     """Bytes still to read; without an end, more than any file has."""
     return sys.maxsize if end is None else max(0, end - start)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

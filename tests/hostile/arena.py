@@ -20,6 +20,7 @@ import httpx
 import uvicorn
 
 from core.auth.room_tokens import RoomClaims, issue_room_token
+from core.ratelimit import LocalBuckets
 from core.settings import Settings
 from ingest.admission import Admission
 from ingest.endpoint import Dropped, Endpoint
@@ -164,7 +165,7 @@ class Arena:
         self.settings = Settings(_env_file=None, trusted_proxies=(ip_network("127.0.0.0/8"),))
         self._limits_at = time.monotonic()
         self._limits_step: float | None = None
-        admission = Admission(self.settings, clock=self._limits_clock)
+        admission = Admission(self.settings, LocalBuckets(self._limits_clock))
         self.whip = Whip(self.receiver, self._refresh, SECRET.encode(), "", admission)
         self.port = 0
 

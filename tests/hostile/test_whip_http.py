@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.admission import ADDRESS, CHANGES, REMEMBERED, SESSIONS
+from core.ratelimit import REMEMBERED_KEYS
+from ingest.admission import ADDRESS, CHANGES, SESSIONS
 from ingest.receive import WhipHttp
 from ingest.sdp import MAX_SDP_BYTES
 from ingest.whip import FRAGMENT, SDP
@@ -193,7 +194,7 @@ async def test_sessions_are_asked_for_so_often_and_then_later(arena: Arena) -> N
     """Per participant: the others in the room go on as before."""
     arena.stop_the_clock_of_limits()
     for _ in range(SESSIONS.burst - 1):
-        arena.whip.admission._take(SESSIONS, str(EVE))
+        arena.whip.admission.buckets.take(SESSIONS, str(EVE))
     assert (await arena.post(bearer=token(EVE))).status_code == 201
     refused = await arena.post(bearer=token(EVE))
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
@@ -205,7 +206,7 @@ async def test_sessions_are_asked_for_so_often_and_then_later(arena: Arena) -> N
 async def test_changes_of_a_session_are_bounded_too(arena: Arena, eve: Voice) -> None:
     arena.stop_the_clock_of_limits()
     for _ in range(CHANGES.burst - 1):
-        arena.whip.admission._take(CHANGES, str(EVE))
+        arena.whip.admission.buckets.take(CHANGES, str(EVE))
     headers = {"Authorization": f"Bearer {token(EVE)}", "Content-Type": FRAGMENT}
     assert (await arena.http.patch(eve.url, content="", headers=headers)).status_code == 428
     assert (await arena.http.patch(eve.url, content="", headers=headers)).status_code == 429
@@ -216,7 +217,7 @@ async def test_many_people_of_one_address_are_bounded(arena: Arena) -> None:
     here = {"X-Forwarded-For": "203.0.113.9"}
     arena.stop_the_clock_of_limits()
     for _ in range(ADDRESS.burst):
-        arena.whip.admission._take(ADDRESS, "203.0.113.9")
+        arena.whip.admission.buckets.take(ADDRESS, "203.0.113.9")
     refused = await arena.post(bearer=token(EVE), **here)
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     elsewhere = await arena.post(bearer=token(EVE), **{"X-Forwarded-For": "203.0.113.10"})
@@ -226,9 +227,9 @@ async def test_many_people_of_one_address_are_bounded(arena: Arena) -> None:
 
 async def test_what_is_remembered_of_participants_is_bounded(arena: Arena) -> None:
     admission = arena.whip.admission
-    for _ in range(REMEMBERED + 100):
-        admission._take(SESSIONS, str(uuid4()))
-    assert len(admission._buckets) == REMEMBERED
+    for _ in range(REMEMBERED_KEYS + 100):
+        admission.buckets.take(SESSIONS, str(uuid4()))
+    assert len(admission.buckets) == REMEMBERED_KEYS
 
 
 async def test_session_ids_cannot_be_guessed_or_told_apart(arena: Arena, eve: Voice) -> None:
