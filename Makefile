@@ -6,7 +6,9 @@ VENV := .venv/bin
 APP := .venv/.app-ready
 DEV := .venv/.dev-ready
 ASSETS := web/static/vendor/swagger-ui.css
-PYTEST := $(VENV)/pytest -n auto --dist loadgroup
+# Tests of processes wait more than they compute, hence two to a core.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+PYTEST = $(VENV)/pytest -n $(WORKERS) --dist loadgroup
 
 help: ## List the targets
 	@grep -E '^[a-z%-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
