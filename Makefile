@@ -51,8 +51,8 @@ browser:
 
 lock: $(DEV) ## Resolve the locks again (needs uv on the PATH)
 	uv lock --upgrade
-	uv export -q --frozen --no-emit-project --no-dev --format requirements-txt --no-header --no-annotate > requirements.lock
-	uv export -q --frozen --no-emit-project --format requirements-txt --no-header --no-annotate > requirements-dev.lock
+	uv export -q --frozen --no-emit-project --extra bundled --no-dev --format requirements-txt --no-header --no-annotate > requirements.lock
+	uv export -q --frozen --no-emit-project --extra bundled --format requirements-txt --no-header --no-annotate > requirements-dev.lock
 
 clean: ## Remove what was set up (data in .encore stays)
 	rm -rf .venv node_modules web/static/vendor

@@ -13,6 +13,7 @@ import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import rooms.models  # noqa: F401
+import transcripts.models  # noqa: F401
 from core.db import Base, asyncpg_url
 from core.migrate import CONNECTION, is_ours
 from core.settings import get_settings
