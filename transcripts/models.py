@@ -92,11 +92,13 @@ class Window(Base):
 
 
 class TrackLanguage(Base):
-    """What a speaker speaks, as they or the host said; without a row it is detected."""
+    """What a speaker speaks, as they or the host said, before the room, in it or after.
+
+    Without a row it is detected. A participant is of one room, and that has one recording.
+    """
 
     __tablename__ = "transcript_track_language"
 
-    recording_id: Mapped[UUID] = mapped_column(sa.ForeignKey("recording.id"), primary_key=True)
     participant_id: Mapped[UUID] = mapped_column(sa.ForeignKey("participant.id"), primary_key=True)
     language: Mapped[str] = mapped_column(sa.Text)
     set_by: Mapped[UUID]
