@@ -77,6 +77,14 @@ def standing_on_stage() -> sa.ColumnElement[bool]:
     )
 
 
+def spoken_with_consent() -> sa.ColumnElement[bool]:
+    """Whose words may be shown, for queries that join Participant: captions, transcript, search.
+
+    Asked whenever something is read, so that a withdrawal acts everywhere with its commit.
+    """
+    return Participant.consented_at.is_not(None)
+
+
 async def database_now(session: AsyncSession) -> datetime:
     """The database's clock, not the transaction's start: ordered for those who hold a lock."""
     now: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()

@@ -16,6 +16,7 @@ import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import rooms.models  # noqa: F401
+import transcripts.models  # noqa: F401
 from core.db import Base, Database, dsn
 from core.ids import uuid7
 from core.postgres import EmbeddedPostgres

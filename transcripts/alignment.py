@@ -1,0 +1,139 @@
+"""Gives corrected text its times from the words that it replaces; pure.
+
+Times are milliseconds on the room's clock. Words of one track start one after the other, and
+none reaches into the next: `ordered` makes that true of what an engine heard, `align` keeps it.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Final
+
+from transcripts.words import Word
+
+EASY_WORD_MS: Final = 60
+"""Where new words would get less than this each, their neighbors give of their time."""
+
+
+class NoRoomError(ValueError):
+    """Less than a millisecond for each word."""
+
+
+def ordered(words: Sequence[Word]) -> list[Word]:
+    """The same words, each at least 1 ms long, none starting before the one before it ends."""
+    placed: list[Word] = []
+    for word in sorted(words, key=lambda word: word.start_ms):
+        start = max(word.start_ms, placed[-1].start_ms + 1) if placed else word.start_ms
+        placed.append(Word(start, max(word.end_ms, start + 1), word.text, word.confidence))
+    ends = [min(a.end_ms, b.start_ms) for a, b in pairwise(placed)]
+    return [
+        Word(w.start_ms, end, w.text, w.confidence)
+        for w, end in zip(placed, [*ends, *(w.end_ms for w in placed[-1:])], strict=True)
+    ]
+
+
+def normal(text: str) -> str:
+    """Letters and digits alone: two runs agree where these do, however they punctuate."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in folded if char.isalnum())
+
+
+def align(words: Sequence[Word], text: str, start_ms: int, end_ms: int) -> list[Word]:
+    """The words of `text` in place of `words`, all within [start_ms, end_ms).
+
+    Kept words keep their times (one beside an insertion may give some of its own), changed
+    ones share those of the words they replace, added ones the room between. Raises NoRoomError.
+    """
+    tokens = text.split()
+    if end_ms - start_ms < len(tokens):
+        raise NoRoomError("more words than milliseconds")
+    blocks = _blocks(words, tokens)
+    for n in range(len(blocks)):
+        _make_room(blocks, n, words, (start_ms, end_ms))
+    placed: list[Word] = []
+    for block in blocks:
+        floor = placed[-1].end_ms if placed else start_ms
+        span = block.span(words, floor, end_ms)
+        if not block.kept and span[1] - span[0] < block.count:
+            return _spread(tokens, start_ms, end_ms)
+        placed += block.words(words, tokens, span)
+    return placed
+
+
+@dataclass(slots=True)
+class _Block:
+    """`words[i1:i2]` become `tokens[j1:j2]`; `kept` says that they are the same, one by one."""
+
+    kept: bool
+    i1: int
+    i2: int
+    j1: int
+    j2: int
+
+    @property
+    def count(self) -> int:
+        return self.j2 - self.j1
+
+    def span(self, words: Sequence[Word], floor_ms: int, end_ms: int) -> tuple[int, int]:
+        """The words' own time where that is enough, else all from `floor_ms` to the next one."""
+        high = words[self.i2].start_ms if self.i2 < len(words) else end_ms
+        if self.i1 == self.i2:
+            return floor_ms, high
+        own = words[self.i1].start_ms, words[self.i2 - 1].end_ms
+        enough = self.count * EASY_WORD_MS
+        if own[1] - own[0] >= enough:
+            return own
+        return (own[0], high) if high - own[0] >= enough else (floor_ms, high)
+
+    def words(self, words: Sequence[Word], tokens: list[str], span: tuple[int, int]) -> list[Word]:
+        old, new = words[self.i1 : self.i2], tokens[self.j1 : self.j2]
+        if len(old) == len(new):
+            return [_renamed(w, t) for w, t in zip(old, new, strict=True)]
+        return _spread(new, *span)
+
+
+def _blocks(words: Sequence[Word], tokens: list[str]) -> list[_Block]:
+    heard = [_key(word.text) for word in words]
+    matcher = SequenceMatcher(None, heard, [_key(t) for t in tokens], autojunk=False)
+    return [_Block(tag == "equal", *at) for tag, *at in matcher.get_opcodes()]
+
+
+def _key(token: str) -> str:
+    return normal(token) or token
+
+
+def _make_room(
+    blocks: list[_Block], n: int, words: Sequence[Word], limits: tuple[int, int]
+) -> None:
+    """Takes a kept neighbor into a block that has too little time: the one before, else after."""
+    block = blocks[n]
+    if block.count in (0, block.i2 - block.i1):
+        return
+    low, high = block.span(words, words[block.i1 - 1].end_ms if block.i1 else limits[0], limits[1])
+    if high - low >= block.count * EASY_WORD_MS:
+        return
+    if n > 0 and blocks[n - 1].count:
+        before = blocks[n - 1]
+        before.i2, before.j2 = before.i2 - 1, before.j2 - 1
+        block.i1, block.j1 = block.i1 - 1, block.j1 - 1
+    elif n + 1 < len(blocks) and blocks[n + 1].count:
+        after = blocks[n + 1]
+        after.i1, after.j1 = after.i1 + 1, after.j1 + 1
+        block.i2, block.j2 = block.i2 + 1, block.j2 + 1
+
+
+def _renamed(word: Word, text: str) -> Word:
+    """As it was where nothing changed; what a person wrote is certain."""
+    return word if word.text == text else Word(word.start_ms, word.end_ms, text, 1.0)
+
+
+def _spread(tokens: Sequence[str], start_ms: int, end_ms: int) -> list[Word]:
+    """One after the other without a pause, each as long as its text is, at least 1 ms."""
+    weights = [len(token) + 1 for token in tokens]
+    free, total = end_ms - start_ms - len(tokens), sum(weights)
+    edges = [
+        start_ms + n + free * sum(weights[:n]) // max(total, 1) for n in range(len(tokens) + 1)
+    ]
+    return [Word(a, b, t, 1.0) for (a, b), t in zip(pairwise(edges), tokens, strict=True)]

@@ -1,0 +1,143 @@
+"""What people made of a run's words: edits over stretches of one track, applied in order; pure.
+
+The result depends on the run's words and the edits alone. So an undone edit leaves no trace,
+and the same edits on another run apply wherever that run heard what they replaced, or what
+they put; elsewhere they are conflicts, for a person to decide.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from transcripts.alignment import NoRoomError, align, normal
+from transcripts.words import Word
+
+NEAR_MS: Final = 1000
+"""How far from an edit's place another run may have heard the same words."""
+
+
+class OtherWordsError(ValueError):
+    """Neither what an edit replaced nor what it put stands at its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A word, and where people want cues to begin: at it, not at it, or where it reads well."""
+
+    word: Word
+    begins: bool | None = None
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In place of the words that start in [start_ms, end_ms): `text`, or with None the same.
+
+    `breaks`: where cues begin within it, at its first word always and nowhere else; empty
+    leaves that to the reading.
+    """
+
+    id: UUID
+    start_ms: int
+    end_ms: int
+    text: str | None
+    breaks: tuple[int, ...]
+    replaced: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """One track after all its edits; `conflicts` are those that found other words."""
+
+    said: list[Said]
+    conflicts: frozenset[UUID]
+
+
+def apply_all(words: Sequence[Word], edits: Iterable[Edit]) -> Edited:
+    """`words` ordered (alignment.ordered), `edits` in the order in which they were made."""
+    said = [Said(word) for word in words]
+    conflicts = set()
+    for edit in edits:
+        try:
+            said = put(said, edit, locate(said, edit))
+        except (OtherWordsError, NoRoomError):
+            conflicts.add(edit.id)
+    return Edited(said, frozenset(conflicts))
+
+
+def within(said: Sequence[Said], start_ms: int, end_ms: int) -> slice:
+    """The words that start in [start_ms, end_ms)."""
+    first = bisect_left(said, start_ms, key=_start)
+    return slice(first, bisect_left(said, end_ms, lo=first, key=_start))
+
+
+def text_of(said: Iterable[Said]) -> str:
+    return " ".join(s.word.text for s in said)
+
+
+def locate(said: Sequence[Said], edit: Edit) -> slice:
+    """Where the edit applies: at its own place, or near it where the same words are.
+
+    Raises OtherWordsError.
+    """
+    there = within(said, edit.start_ms, edit.end_ms)
+    if edit.text is None:
+        return there
+    wanted = (normal(edit.replaced), normal(edit.text))
+    if normal(text_of(said[there])) in wanted:
+        return there
+    found = [place for text in wanted if text for place in _near(said, edit.start_ms, text)]
+    if not found:
+        raise OtherWordsError
+    return min(found, key=lambda at: abs(_start(said[at.start]) - edit.start_ms))
+
+
+def put(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
+    """Raises NoRoomError."""
+    old = said[place]
+    new = list(old) if edit.text is None else _replaced(said, edit, place)
+    if edit.breaks and new:
+        new = _broken(new, edit.breaks)
+    return [*said[: place.start], *new, *said[place.stop :]]
+
+
+def bounds(said: Sequence[Said], edit: Edit, place: slice) -> tuple[int, int]:
+    """Where its words may lie: its range and the words' own, up to the neighbors."""
+    start, end = edit.start_ms, edit.end_ms
+    if old := said[place]:
+        start, end = min(start, _start(old[0])), max(end, old[-1].word.end_ms)
+    if place.start > 0:
+        start = max(start, said[place.start - 1].word.end_ms)
+    if place.stop < len(said):
+        end = min(end, _start(said[place.stop]))
+    return start, max(start, end)
+
+
+def _replaced(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
+    old = {s.word: s for s in said[place]}
+    new = align(list(old), edit.text or "", *bounds(said, edit, place))
+    return [old.get(word, Said(word, edited=True)) for word in new]
+
+
+def _broken(said: list[Said], breaks: tuple[int, ...]) -> list[Said]:
+    firsts = {0} | {min(range(len(said)), key=lambda n: abs(_start(said[n]) - b)) for b in breaks}
+    return [replace(s, begins=n in firsts) for n, s in enumerate(said)]
+
+
+def _near(said: Sequence[Said], start_ms: int, text: str) -> Iterable[slice]:
+    """Runs of words close to `start_ms` whose letters are `text`."""
+    nearby = within(said, start_ms - NEAR_MS, start_ms + NEAR_MS)
+    for first in range(nearby.start, nearby.stop):
+        heard = ""
+        for last in range(first, len(said)):
+            heard += normal(said[last].word.text)
+            if heard == text:
+                yield slice(first, last + 1)
+            if not text.startswith(heard) or len(heard) >= len(text):
+                break
+
+
+def _start(said: Said) -> int:
+    return said.word.start_ms

@@ -1,0 +1,230 @@
+"""Publishes what was heard and corrected: one run's words with the edits, cut into cues.
+
+Cues that stay as they are keep their rows and ids, so that an edit costs what it touches.
+Everything is in the caller's transaction: cues, subtitles, search and version change together.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.webhooks.service import emit
+from rooms.events import record_event
+from rooms.models import Room
+from rooms.queries import lock_room
+from transcripts.alignment import ordered
+from transcripts.models import (
+    Cue,
+    Missing,
+    Patch,
+    PatchState,
+    RunTrack,
+    Transcript,
+    Window,
+)
+from transcripts.patches import Edit, Edited, Said, apply_all, within
+from transcripts.words import Word
+
+PUBLISHED: Final = "transcript.published"
+"""Room event and webhook: the transcript has another version."""
+
+
+async def publish(session: AsyncSession, *, recording_id: UUID, run_id: UUID) -> Transcript:
+    """Makes `run_id` what is read. Edits that don't fit it become conflicts.
+
+    The run must be done. Takes the room's lock.
+    """
+    room = await _locked_room(session, recording_id)
+    head = await session.get(Transcript, recording_id, populate_existing=True)
+    if head is None:
+        head = Transcript(recording_id=recording_id, run_id=run_id, version=0)
+        session.add(head)
+    head.run_id = run_id
+    tracks = await _tracks(session, run_id)
+    await _forget_others(session, recording_id, [t.participant_id for t in tracks])
+    for track in tracks:
+        await _publish_track(session, room, head, track)
+    await _announce(session, room, head)
+    return head
+
+
+async def republish(session: AsyncSession, room: Room, head: Transcript, who: UUID) -> None:
+    """After an edit of one participant's track. Needs the room's lock."""
+    track = await session.get_one(RunTrack, (head.run_id, who))
+    await _publish_track(session, room, head, track)
+    await _announce(session, room, head)
+
+
+async def edited_track(
+    session: AsyncSession, head: Transcript, who: UUID
+) -> tuple[Edited, list[Patch]]:
+    """A participant's words after all edits that were not withdrawn, and these."""
+    words = await _words(session, head.run_id, who)
+    query = (
+        sa.select(Patch)
+        .where(Patch.recording_id == head.recording_id, Patch.participant_id == who)
+        .where(Patch.state != PatchState.WITHDRAWN)
+        .order_by(Patch.number)
+    )
+    patches = list(await session.scalars(query))
+    return apply_all(words, map(_edit, patches)), patches
+
+
+async def _locked_room(session: AsyncSession, recording_id: UUID) -> Room:
+    query = sa.select(Room.id).where(Room.recording_id == recording_id)
+    room_id = (await session.execute(query)).scalar_one()
+    await lock_room(session, room_id)
+    return await session.get_one(Room, room_id, populate_existing=True)
+
+
+async def _tracks(session: AsyncSession, run_id: UUID) -> list[RunTrack]:
+    return list(await session.scalars(sa.select(RunTrack).where(RunTrack.run_id == run_id)))
+
+
+async def _forget_others(session: AsyncSession, recording_id: UUID, tracks: list[UUID]) -> None:
+    """Of speakers whom the run before knew."""
+    for table in (Cue, Missing):
+        others = table.participant_id.not_in(tracks)
+        await session.execute(
+            sa.delete(table)
+            .where(table.recording_id == recording_id, others)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _publish_track(
+    session: AsyncSession, room: Room, head: Transcript, track: RunTrack
+) -> None:
+    edited, patches = await edited_track(session, head, track.participant_id)
+    for patch in patches:
+        found = patch.id not in edited.conflicts
+        patch.state = PatchState.APPLIED if found else PatchState.CONFLICT
+    language = track.language or room.language
+    values = [_cue(piece, language) for piece in pieces(edited.said)]
+    await _replace_cues(session, room, head.recording_id, track.participant_id, values)
+    await _replace_missing(session, head, track.participant_id, edited.said)
+
+
+async def _words(session: AsyncSession, run_id: UUID, who: UUID) -> list[Word]:
+    query = (
+        sa.select(Window.words)
+        .where(Window.run_id == run_id, Window.participant_id == who)
+        .order_by(Window.number)
+    )
+    windows = await session.scalars(query)
+    return ordered([Word(*word) for words in windows for word in words or ()])
+
+
+def _edit(patch: Patch) -> Edit:
+    return Edit(
+        patch.id,
+        patch.start_ms,
+        patch.end_ms,
+        patch.text,
+        tuple(patch.breaks),
+        patch.replaced,
+    )
+
+
+def pieces(said: Sequence[Said]) -> list[list[Said]]:
+    """The words of each cue."""
+    cut: list[list[Said]] = []
+    for one in said:
+        last = cut[-1] if cut else None
+        if last is None or one.begins or (one.begins is None and _full(last, one)):
+            cut.append([one])
+        else:
+            last.append(one)
+    return cut
+
+
+def _full(piece: list[Said], following: Said) -> bool:
+    long = following.word.end_ms - piece[0].word.start_ms > 7000
+    paused = following.word.start_ms - piece[-1].word.end_ms > 700
+    return long or paused or len(" ".join(s.word.text for s in piece)) > 60
+
+
+def _cue(piece: list[Said], language: str) -> dict[str, Any]:
+    words = [s.word for s in piece]
+    return {
+        "start_ms": words[0].start_ms,
+        "end_ms": words[-1].end_ms,
+        "language": language,
+        "text": " ".join(w.text for w in words),
+        "words": [[w.start_ms, w.end_ms, w.text, w.confidence] for w in words],
+        "confidence": sum(w.confidence for w in words) / len(words),
+        "edited": any(s.edited for s in piece),
+    }
+
+
+async def _replace_cues(
+    session: AsyncSession,
+    room: Room,
+    recording_id: UUID,
+    who: UUID,
+    values: Iterable[dict[str, Any]],
+) -> None:
+    """A cue is another one when it begins elsewhere; rows that stay are not written."""
+    query = sa.select(Cue).where(Cue.recording_id == recording_id, Cue.participant_id == who)
+    old = {cue.start_ms: cue for cue in await session.scalars(query)}
+    for wanted in values:
+        cue = old.pop(wanted["start_ms"], None)
+        if cue is None:
+            cue = Cue(
+                recording_id=recording_id,
+                room_id=room.id,
+                platform_id=room.platform_id,
+                participant_id=who,
+            )
+            session.add(cue)
+        for name, value in wanted.items():
+            if getattr(cue, name) != value:
+                setattr(cue, name, value)
+    for cue in old.values():
+        await session.delete(cue)
+    await session.flush()
+
+
+async def _replace_missing(
+    session: AsyncSession, head: Transcript, who: UUID, said: Sequence[Said]
+) -> None:
+    """What a person has filled in is missing no more."""
+    query = sa.select(Window.missing).where(
+        Window.run_id == head.run_id, Window.participant_id == who
+    )
+    spans = {start: end for missing in await session.scalars(query) for start, end in missing}
+    mine = sa.and_(Missing.recording_id == head.recording_id, Missing.participant_id == who)
+    await session.execute(
+        sa.delete(Missing).where(mine).execution_options(synchronize_session=False)
+    )
+    for start, end in spans.items():
+        if not any(s.edited for s in said[within(said, start, end)]):
+            session.add(
+                Missing(
+                    recording_id=head.recording_id,
+                    participant_id=who,
+                    start_ms=start,
+                    end_ms=end,
+                )
+            )
+    await session.flush()
+
+
+async def _announce(session: AsyncSession, room: Room, head: Transcript) -> None:
+    head.version += 1
+    head.published_at = sa.func.now()
+    data = {
+        "recording_id": str(head.recording_id),
+        "version": head.version,
+        "run_id": str(head.run_id),
+    }
+    await emit(
+        session,
+        platform_id=room.platform_id,
+        kind=PUBLISHED,
+        data={"room_id": str(room.id), **data},
+    )
+    await record_event(session, room, PUBLISHED, data=data)
