@@ -15,6 +15,7 @@ import core.installation
 import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
+import replay.subtitles  # noqa: F401
 import rooms.models  # noqa: F401
 import transcripts.models  # noqa: F401
 from core.db import Base, Database, dsn
