@@ -1,7 +1,7 @@
 """subtitles
 
 Revision ID: a0025a58eec2
-Revises: 860a7499ee41
+Revises: 5d0c2f9a7b31
 Created: 2026-11-22 03:36:55.087018+00:00
 """
 
@@ -12,7 +12,7 @@ from alembic import op
 
 
 revision: str = 'a0025a58eec2'
-down_revision: str | Sequence[str] | None = '860a7499ee41'
+down_revision: str | Sequence[str] | None = '5d0c2f9a7b31'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
