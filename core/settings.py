@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -143,6 +144,27 @@ class Settings(BaseSettings):
     s3_access_key_id: SecretStr | None = Field(None, description="boto3's own ways when absent")
     s3_secret_access_key: SecretStr | None = Field(None, description="the same")
 
+    transcribe_model: str = Field(
+        "bundled",
+        min_length=1,
+        description="bundled (Whisper base), a name on the hub (large-v3-turbo), or a folder",
+    )
+    caption_model: str | None = Field(
+        None, description="for captions while a room is live; transcribe_model when absent"
+    )
+    transcribe_device: str = Field(
+        "auto", pattern="^(auto|cpu|cuda)$", description="auto: a GPU where there is one"
+    )
+    transcribe_compute_type: str = Field(
+        "auto", description="auto: int8 on a CPU, float16 on a GPU; else as CTranslate2 names it"
+    )
+    transcribe_threads: int = Field(
+        1, ge=1, description="of the engine on a CPU; more finish a room sooner at a higher cost"
+    )
+    models_dir: Path | None = Field(
+        None, description="where models lie; the user's cache folder when absent"
+    )
+
     mail_url: SecretStr | None = Field(
         None, description="smtp://user:password@host:port; a folder of .eml files when absent"
     )
@@ -223,6 +245,14 @@ class Settings(BaseSettings):
     @property
     def public_ingest_url(self) -> str:
         return (self.ingest_url or http_url(self.ingest_host, self.ingest_port)).rstrip("/")
+
+    @property
+    def models_folder(self) -> Path:
+        """Outside data_dir: one copy of a model does for every installation and test of a user."""
+        if self.models_dir is not None:
+            return self.models_dir
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(cache).expanduser() / "encore" / "models"
 
     @property
     def object_store_url(self) -> str:

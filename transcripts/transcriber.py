@@ -9,11 +9,39 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from core.errors import Invalid, Problem
+
 RATE: Final = 16_000
 WINDOW_SECONDS: Final = 30.0
 """What Whisper looks at in one go; longer sound is cut by whoever asks."""
 
 Pcm = npt.NDArray[np.float32]
+
+
+class TranscriberUnavailable(Problem):
+    """Its process could not be had, died or hung: asked again later, it may well answer."""
+
+    status = 503
+    code = "transcriber_unavailable"
+    title = "Nothing can be transcribed right now"
+
+
+class ModelUnfit(Problem):
+    """The files are there, and this machine or this version cannot run them."""
+
+    status = 503
+    code = "model_unfit"
+    title = "The model cannot be run here"
+
+
+class LanguageUnknown(Invalid):
+    code = "language_unknown"
+    title = "The model does not know this language"
+
+
+class TooMuchSound(Invalid):
+    code = "too_much_sound"
+    title = "More sound than the model hears in one go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +71,8 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class HeardWord:
+    """`text` as the model gives it: with its punctuation, a space before it where a word begins."""
+
     start_s: float
     end_s: float
     text: str
@@ -70,10 +100,17 @@ class Heard:
 
 
 class Transcriber(Protocol):
-    """Blocks no event loop. Raises TranscriberUnavailable while its process cannot be had."""
+    """Blocks no event loop. Everything raises TranscriberUnavailable while its process cannot be
+    had, TooMuchSound beyond WINDOW_SECONDS, LanguageUnknown for what the model does not speak,
+    and what is wrong with the model: ModelMissing, ModelDamaged, ModelUnfit.
+    """
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """Known once it was `ready` or has answered; until then, TranscriberUnavailable."""
+        ...
+
+    async def ready(self) -> Model: ...
 
     async def hear(self, pcm: Pcm, decoding: Decoding) -> Heard:
         """At most WINDOW_SECONDS of sound, with a time for every word."""

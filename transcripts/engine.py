@@ -1,0 +1,111 @@
+"""The engine's process: `python -m transcripts.engine --model bundled ...`.
+
+Says what it loaded, then answers frames on stdin with frames on stdout, one at a time, until
+stdin ends: whoever asks holds the pipe, and however that dies, this ends. Started and spoken to
+by `transcripts.engine_process` only.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from core.errors import Problem
+from transcripts.frames import HEAD, Message, lengths, pack, parse, sound_of
+from transcripts.installed_models import locate
+from transcripts.transcriber import Decoding, Heard, Model, Pcm
+
+Answer = Callable[[Message, Pcm], Message]
+
+
+class Engine(Protocol):
+    """What a Transcriber does, blocking."""
+
+    def hear(self, pcm: Pcm, decoding: Decoding) -> Heard: ...
+
+    def languages(self, pcm: Pcm) -> list[tuple[str, float]]: ...
+
+    def caption(self, pcm: Pcm, language: str | None) -> Heard: ...
+
+
+def main() -> None:
+    given = _arguments()
+    answers = _private_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
+    os.nice(given.niceness)
+    try:
+        model, engine = _load(given)
+    except Problem as problem:
+        _send(answers, _refusal(problem))
+        sys.exit(1)
+    _send(answers, {"model": asdict(model)})
+    serve(sys.stdin.buffer, answers, engine)
+
+
+def serve(questions: BinaryIO, answers: BinaryIO, engine: Engine) -> None:
+    """Answers until the questions end. A refusal is an answer; a bug ends the process."""
+    kinds: dict[str, Answer] = {
+        "hear": lambda asked, pcm: asdict(engine.hear(pcm, Decoding(**asked["decoding"]))),
+        "languages": lambda _, pcm: {"languages": engine.languages(pcm)},
+        "caption": lambda asked, pcm: asdict(engine.caption(pcm, asked["language"])),
+    }
+    while len(head := questions.read(HEAD.size)) == HEAD.size:
+        of_json, of_sound = lengths(head)
+        asked, pcm = parse(questions.read(of_json)), sound_of(questions.read(of_sound))
+        try:
+            answer = kinds[asked["ask"]](asked, pcm)
+        except Problem as problem:
+            answer = _refusal(problem)
+        _send(answers, answer)
+
+
+def _load(given: argparse.Namespace) -> tuple[Model, Engine]:
+    installed = locate(given.model, given.models_dir)
+    # Read when they are imported: nothing is ever asked of the hub from here.
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": str(given.threads),
+    }
+    from transcripts.whisper import Whisper, pick_device
+
+    device, compute_type = pick_device(given.device, given.compute_type)
+    engine = Whisper(
+        installed.folder, device=device, compute_type=compute_type, threads=given.threads
+    )
+    return Model(given.model, installed.digest, device, compute_type), engine
+
+
+def _private_stdout() -> BinaryIO:
+    """The pipe for answers; what a library prints goes to stderr instead."""
+    ours = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return ours
+
+
+def _send(answers: BinaryIO, message: Message) -> None:
+    answers.write(pack(message))
+    answers.flush()
+
+
+def _refusal(problem: Problem) -> Message:
+    return {"error": {"code": problem.code, "detail": problem.detail}}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="transcripts.engine")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--models-dir", type=Path, required=True)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--compute-type", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--niceness", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
