@@ -7,9 +7,12 @@ import pytest
 
 from core.settings import Settings
 from tests.transcripts.fakes import ScriptedTranscriber
-from tests.transcripts.speech import ADA, CHIARA, silence, spoken
+from tests.transcripts.sounds import SPEECH, silence, spoken
 from transcripts.engine_process import EngineProcess
 from transcripts.transcriber import Decoding, LanguageUnknown, TooMuchSound, Transcriber
+
+ADA, CHIARA = SPEECH / "01-ada.opus", SPEECH / "05-chiara.opus"
+"""English and Italian."""
 
 
 @pytest.fixture(scope="module")
