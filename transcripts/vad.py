@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 from transcripts.transcriber import RATE, Pcm
+from transcripts.words import Span as Span
 
 FRAME: Final = 512
 FRAME_MS: Final = FRAME * 1000 // RATE
@@ -26,17 +27,6 @@ _BATCH: Final = 1024
 """Frames at once: more is hardly faster, and takes memory."""
 
 Probabilities = npt.NDArray[np.float32]
-
-
-class Span(NamedTuple):
-    """A stretch of one track, the end not included."""
-
-    start_ms: int
-    end_ms: int
-
-    @property
-    def duration_ms(self) -> int:
-        return self.end_ms - self.start_ms
 
 
 @dataclass(frozen=True, slots=True)
