@@ -31,28 +31,34 @@ def places_of(vector: str) -> Places:
     }
 
 
-def found_positions(query: Query, language: str, lexemes: Lexemes, places: Places) -> set[int]:
-    """Of the words that are wanted; of a phrase only where they stand side by side."""
-    return {
-        position
-        for unit in query.units
-        if not unit.negated
-        for position in _positions(unit, language, lexemes, places)
-    }
+def found_positions(
+    query: Query, language: str, lexemes: Lexemes, places: Places, *, own: int
+) -> set[int]:
+    """Of the words that are wanted; of a phrase only where they stand side by side.
+
+    Beyond the first `own` words only of what begins nowhere in these.
+    """
+    positions: set[int] = set()
+    for unit in query.units:
+        found = [] if unit.negated else list(_places_of(unit, language, lexemes, places))
+        here = [at for at in found if at[0] <= own]
+        positions.update(*(here or found))
+    return positions
 
 
-def _positions(unit: Unit, language: str, lexemes: Lexemes, places: Places) -> Iterator[int]:
+def _places_of(
+    unit: Unit, language: str, lexemes: Lexemes, places: Places
+) -> Iterator[tuple[int, ...]]:
+    """The positions of the unit's words, once for each place where it stands."""
     wanted = [
         (at, frozenset(_places_of_word(unit, at, language, lexemes, places)))
         for at, word in enumerate(unit.words)
         if lexemes[language, word] is not None or (unit.open and at == len(unit.words) - 1)
     ]
-    if not wanted:
-        return
-    first, starts = wanted[0]
+    first, starts = wanted[0] if wanted else (0, frozenset[int]())
     for start in starts:
         if all(start - first + at in there for at, there in wanted):
-            yield from (start - first + at for at, _ in wanted)
+            yield tuple(start - first + at for at, _ in wanted)
 
 
 def _places_of_word(

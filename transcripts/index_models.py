@@ -80,4 +80,7 @@ class Stem(Base):
     stem: Mapped[str] = mapped_column(sa.Text, primary_key=True)
 
 
-sa.event.listen(Base.metadata, "before_create", sa.DDL("create extension if not exists pg_trgm"))
+@sa.event.listens_for(Base.metadata, "before_create")
+def _allow_trigrams(_: object, connection: sa.Connection, **__: object) -> None:
+    """Where tables are made without migrations."""
+    connection.execute(sa.text("create extension if not exists pg_trgm"))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from rooms.models import Participant
 from transcripts.folding import fold
-from transcripts.highlights import Piece, found_positions, marked, places_of, spans_of
+from transcripts.highlights import Piece, Places, found_positions, marked, places_of, spans_of
 from transcripts.index_models import SearchedCue
 from transcripts.indexing import SEAM_MS
 from transcripts.languages import searched_language
@@ -67,21 +67,21 @@ async def load_moments(
         .where(Cue.id.in_(cue_ids))
     )
     return {
-        cue.id: _moment(cue, speaker, following_text or "", _found(cue, vector, query, lexemes))
-        for cue, speaker, vector, following_text in rows
+        cue.id: _moment(cue, speaker, places_of(vector), later or "", query, lexemes)
+        for cue, speaker, vector, later in rows
     }
 
 
-def _found(cue: Cue, vector: str, query: Query, lexemes: Lexemes) -> set[int]:
-    return found_positions(query, searched_language(cue.language), lexemes, places_of(vector))
-
-
-def _moment(cue: Cue, speaker: str, following: str, found: set[int]) -> Moment:
+def _moment(
+    cue: Cue, speaker: str, places: Places, later: str, query: Query, lexemes: Lexemes
+) -> Moment:
+    language, own_words = searched_language(cue.language), len(fold(cue.text))
+    found = found_positions(query, language, lexemes, places, own=own_words)
     own = spans_of(cue.text, found)
-    later = spans_of(following, found, before=len(fold(cue.text)))
+    further = spans_of(later, found, before=own_words)
     pieces = marked(cue.text, own)
-    if later:
-        pieces += [Piece(" ", match=False), *marked(following, later)]
+    if further:
+        pieces += [Piece(" ", match=False), *marked(later, further)]
     return Moment(
         start_ms=_time_at(cue, own[0].start) if own else cue.start_ms,
         end_ms=cue.end_ms,
