@@ -59,7 +59,7 @@ class Action(StrEnum):
     DECLINE = "decline"
     """One's own invitation; there may be another."""
     CONSENT = "consent"
-    """To be recorded: given and withdrawn by the person alone."""
+    """To be recorded and read: given by the person alone. It can always be withdrawn."""
     SPEAK = "speak"
     """Publish sound."""
     INVITE = "invite"
@@ -72,6 +72,10 @@ class Action(StrEnum):
     """Edit, schedule, go live, appoint co-hosts."""
     END = "end"
     """The room, or its recording for good."""
+    EDIT_OWN = "edit_own"
+    """What the transcript says that one said oneself, and how one is called in it."""
+    EDIT = "edit"
+    """The same of everybody."""
 
 
 class Standing(StrEnum):
@@ -96,6 +100,8 @@ class Standing(StrEnum):
 _S = Standing
 _ALL = frozenset(Standing)
 _MODERATORS = frozenset({_S.HOST, _S.COHOST, _S.ADMIN, _S.PLATFORM_WRITE})
+_EDITORS = frozenset({_S.HOST, _S.COHOST, _S.ADMIN})
+"""People only: an edit is kept with who made it."""
 _SCHEDULED, _LIVE, _ENDED = RoomState.SCHEDULED, RoomState.LIVE, RoomState.ENDED
 
 RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
@@ -108,13 +114,15 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.RAISE_HAND: (frozenset({_S.PRESENT}), frozenset({_LIVE})),
     Action.ACCEPT: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
     Action.DECLINE: (frozenset({_S.INVITED}), frozenset({_SCHEDULED, _LIVE})),
-    Action.CONSENT: (frozenset({_S.PARTICIPANT}), frozenset({_SCHEDULED, _LIVE})),
+    Action.CONSENT: (frozenset({_S.PARTICIPANT}), frozenset(RoomState)),
     Action.SPEAK: (frozenset({_S.ON_STAGE}), frozenset({_LIVE})),
     Action.INVITE: (_MODERATORS, frozenset({_SCHEDULED, _LIVE})),
     Action.MODERATE: (_MODERATORS, frozenset({_LIVE})),
     Action.RECORD: (_MODERATORS, frozenset({_LIVE})),
     Action.MANAGE: (frozenset({_S.HOST, _S.PLATFORM_WRITE}), frozenset(RoomState)),
     Action.END: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset({_LIVE, _ENDED})),
+    Action.EDIT_OWN: (_EDITORS | {_S.PARTICIPANT}, frozenset({_LIVE, _ENDED})),
+    Action.EDIT: (_EDITORS, frozenset({_LIVE, _ENDED})),
 }
 _CLOSED_TO_REMOVED = frozenset(
     {
@@ -125,6 +133,7 @@ _CLOSED_TO_REMOVED = frozenset(
         Action.DECLINE,
         Action.CONSENT,
         Action.SPEAK,
+        Action.EDIT_OWN,
     }
 )
 _WHO = {
@@ -138,6 +147,8 @@ _WHO = {
     Action.RECORD: "Only the host and co-hosts may do this.",
     Action.MANAGE: "Only the host may do this.",
     Action.END: "Only the host may do this.",
+    Action.EDIT_OWN: "Only those who spoke, the host and co-hosts may do this.",
+    Action.EDIT: "You may only do this with what you said yourself.",
 }
 
 

@@ -8,10 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.errors import Conflict, Unauthenticated
-from rooms.access import Action
+from rooms.access import Action, seen_from
 from rooms.events import EventKind, record_event
 from rooms.models import Participant, Role, Room, RoomState
-from rooms.queries import database_now, room_for, standing_on_stage
+from rooms.queries import (
+    database_now,
+    lock_room,
+    participant_of,
+    room_for,
+    standing_on_stage,
+)
 
 MAX_ON_STAGE = 50
 """With the host, whose place is kept free for him."""
@@ -118,10 +124,14 @@ async def set_consent(
 ) -> Participant:
     """To be recorded in this room. Only the person decides; the stage doesn't depend on it.
 
-    Withdrawing stops keeping from then on. Refused once the room has ended (RoomEnded):
-    taking a voice out of a finished recording is an erasure, which this isn't.
+    Withdrawing stops keeping from then on, and hides at once what was kept: captions, words of
+    the transcript, search. After the end it hides only: taking a voice out of a finished
+    recording is an erasure, which this isn't. Giving it again shows what is still there.
     """
-    room, own = await room_for(session, principal, room_id, Action.CONSENT, lock=True)
+    if consent:
+        room, own = await room_for(session, principal, room_id, Action.CONSENT, lock=True)
+    else:
+        room, own = await _any_place(session, principal, room_id)
     own = own_row(own)
     if consent == (own.consented_at is not None):
         return own
@@ -130,6 +140,20 @@ async def set_consent(
     kind = EventKind.CONSENT_GIVEN if consent else EventKind.CONSENT_WITHDRAWN
     await _record(session, room, kind, own)
     return own
+
+
+async def _any_place(
+    session: AsyncSession, principal: Principal, room_id: UUID
+) -> tuple[Room, Participant | None]:
+    """The caller's place also in a room that no longer admits them: their voice is still in it."""
+    await lock_room(session, room_id)
+    room = await session.get(Room, room_id, populate_existing=True)
+    caller = seen_from(principal, room_id)
+    if room is not None and caller.user_id is not None:
+        own = await participant_of(session, room, caller.user_id)
+        if own is not None:
+            return room, own
+    return await room_for(session, principal, room_id, Action.CONSENT)
 
 
 def own_row(own: Participant | None) -> Participant:

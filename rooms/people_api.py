@@ -113,7 +113,10 @@ async def leave(room_id: UUID, session: SessionDep, principal: CallerDep) -> Non
 async def consent(
     room_id: UUID, wanted: Consent, session: SessionDep, principal: CallerDep
 ) -> ParticipantOut:
-    """Nothing a speaker says is kept without it; withdrawing stops keeping from then on."""
+    """Nothing a speaker says is kept without it. Withdrawing stops keeping from then on, and at
+    once hides what they said from captions, subtitles, transcript and search; also after the
+    room has ended, and for whoever was removed since. Words that stay hidden are erased later;
+    the sound of a recording that has ended is not erased by it."""
     own = await participation.set_consent(
         session, principal=principal, room_id=room_id, consent=wanted.consent
     )

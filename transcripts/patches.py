@@ -116,9 +116,17 @@ def bounds(said: Sequence[Said], edit: Edit, place: slice) -> tuple[int, int]:
 
 
 def _replaced(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
+    """New words begin cues where the old ones did; where people cut, they cut nowhere else."""
     old = {s.word: s for s in said[place]}
+    begins = {_start(s): s.begins for s in said[place]}
+    other = False if any(b is not None for b in begins.values()) else None
     new = align(list(old), edit.text or "", *bounds(said, edit, place))
-    return [old.get(word, Said(word, edited=True)) for word in new]
+    result = [
+        old.get(word, Said(word, begins.get(word.start_ms, other), edited=True)) for word in new
+    ]
+    if result and next(iter(begins.values()), None):
+        result[0] = replace(result[0], begins=True)
+    return result
 
 
 def _broken(said: list[Said], breaks: tuple[int, ...]) -> list[Said]:

@@ -137,3 +137,17 @@ def test_nothing_after_a_withdrawal_is_in_track_or_mix(
     assert rms(mix[round(3.03 * RATE) :]) < 0.001
     assert isinstance(lines[-1], Ended)
     assert lines[-1].packets_lost == 0
+
+
+def test_a_withdrawal_after_the_end_keeps_what_was_said_before_it(
+    studio: Studio, tmp_path: Path
+) -> None:
+    """Heard of with the end, it has no place on the room's clock: the recording is finished."""
+    studio.speak_until(5.0)
+    gone = stage(speaker(ADA, consented=False))
+    studio.room.apply(replace(gone, state=RoomState.ENDED, ended_room_ms=5000), {})
+    studio.room.recorder.close()
+    folders = Folders(tmp_path)
+    package(folders, RECORDING)
+    track = decode(folders, RECORDING, f"track-{ADA}")
+    assert 4.95 * RATE < track.end <= 5.05 * RATE

@@ -60,8 +60,9 @@ class Caller:
     """Somebody, and by their initials what they may do while the room is live.
 
     f find, s see, l listen, j join, x leave, h hand, a accept, d decline, c consent,
-    p speak (publish), i invite, m moderate, r record, g manage, e end. `group` says whether a
-    group room knows them; `listed` is what they find of an unlisted room.
+    p speak (publish), i invite, m moderate, r record, g manage, e end, t edit the transcript,
+    w the own words in it. `group` says whether a group room knows them; `listed` is what they
+    find of an unlisted room.
     """
 
     principal: Principal
@@ -74,7 +75,7 @@ class Caller:
 
 LETTERS = dict(
     zip(
-        "fsljxhadcpimrge",
+        "fsljxhadcpimrgetw",
         [
             Action.FIND,
             Action.SEE,
@@ -91,6 +92,8 @@ LETTERS = dict(
             Action.RECORD,
             Action.MANAGE,
             Action.END,
+            Action.EDIT,
+            Action.EDIT_OWN,
         ],
         strict=True,
     )
@@ -103,26 +106,28 @@ CALLERS = {
     "stranger elsewhere": Caller(Principal(platform_id=THEIRS), ""),
     "user": Caller(user(), "fsljx"),
     "member": Caller(user(), "fsljx", member=True, group=True),
-    "listener": Caller(user(), "fsljxhc", person(), member=True, group=True),
-    "who left": Caller(user(), "fsljxc", person(left_at=NOW), member=True, group=True),
+    "listener": Caller(user(), "fsljxhcw", person(), member=True, group=True),
+    "who left": Caller(user(), "fsljxcw", person(left_at=NOW), member=True, group=True),
     "invited": Caller(
-        user(), "fsljxadc", person(joined_at=None, invited_role=Role.SPEAKER), True, True
+        user(), "fsljxadcw", person(joined_at=None, invited_role=Role.SPEAKER), True, True
     ),
-    "speaker": Caller(user(), "fsljxhcp", STAGE_ROLE, member=True, group=True),
-    "speaker put off the group": Caller(user(), "fsljxhcp", STAGE_ROLE),
+    "speaker": Caller(user(), "fsljxhcpw", STAGE_ROLE, member=True, group=True),
+    "speaker put off the group": Caller(user(), "fsljxhcpw", STAGE_ROLE),
     "speaker not there yet": Caller(
-        user(), "fsljxc", person(role=Role.SPEAKER, joined_at=None), True, True
+        user(), "fsljxcw", person(role=Role.SPEAKER, joined_at=None), True, True
     ),
-    "cohost": Caller(user(), "fsljxhcpimr", person(role=Role.COHOST), True, True),
+    "cohost": Caller(user(), "fsljxhcpimrtw", person(role=Role.COHOST), True, True),
     "cohost who left": Caller(
-        user(), "fsljxcimr", person(role=Role.COHOST, left_at=NOW), True, True
+        user(), "fsljxcimrtw", person(role=Role.COHOST, left_at=NOW), True, True
     ),
     "removed": Caller(user(), "fsl", person(removed_at=NOW), member=True, group=True),
-    "host": Caller(user(HOST), "fsljxhcpimrge", person(role=Role.HOST), group=True, unlisted=True),
-    "host not there": Caller(user(HOST), "fsljximrge", group=True, unlisted=True),
+    "host": Caller(
+        user(HOST), "fsljxhcpimrgetw", person(role=Role.HOST), group=True, unlisted=True
+    ),
+    "host not there": Caller(user(HOST), "fsljximrgetw", group=True, unlisted=True),
     "host's token": Caller(
         Principal(Kind.ROOM_TOKEN, OURS, HOST, room_id=ROOM),
-        "fsljxhcpimrge",
+        "fsljxhcpimrgetw",
         person(role=Role.HOST),
         group=True,
         unlisted=True,
@@ -135,7 +140,7 @@ CALLERS = {
     ),
     "token": Caller(token(ROOM), "fsljx", member=True, group=True),
     "token of another room": Caller(token(OTHER_ROOM), "fsl", STAGE_ROLE, member=True),
-    "admin": Caller(user(admin=True), "fsljximre", group=True, unlisted=True),
+    "admin": Caller(user(admin=True), "fsljximretw", group=True, unlisted=True),
     "admin elsewhere": Caller(user(admin=True, platform_id=THEIRS), "", member=True),
     "host's id elsewhere": Caller(user(HOST, platform_id=THEIRS), "", member=True),
     "key that writes": Caller(key(Scope.ROOMS_WRITE), "fslimrge", group=True, unlisted=True),
@@ -146,7 +151,7 @@ CALLERS = {
 IN_STATE = {
     RoomState.SCHEDULED: "fsadcig",
     RoomState.LIVE: "".join(LETTERS),
-    RoomState.ENDED: "fslxge",
+    RoomState.ENDED: "fslxcgetw",
 }
 
 
