@@ -124,7 +124,7 @@ def _replaced(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
     result = [
         old.get(word, Said(word, begins.get(word.start_ms, other), edited=True)) for word in new
     ]
-    if result and next(iter(begins.values()), None):
+    if result and any(s.begins for s in said[place][:1]):
         result[0] = replace(result[0], begins=True)
     return result
 
