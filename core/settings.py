@@ -152,6 +152,7 @@ class Settings(BaseSettings):
     caption_model: str | None = Field(
         None, description="for captions while a room is live; transcribe_model when absent"
     )
+    captions: bool = Field(True, description="on or off: captions of live rooms on this worker")
     transcribe_device: str = Field(
         "auto", pattern="^(auto|cpu|cuda)$", description="auto: a GPU where there is one"
     )
@@ -181,9 +182,12 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None, description="bearer that /metrics asks for; loopback callers only when absent"
     )
-    metrics_host: str = Field("127.0.0.1", description="where work and package serve /metrics")
+    metrics_host: str = Field(
+        "127.0.0.1", description="where processes without HTTP serve /metrics"
+    )
     work_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
     package_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
+    captions_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
 
     log_format: str = Field("text", pattern="^(text|json)$", description="json: with access lines")
     log_level: str = Field(

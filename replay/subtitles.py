@@ -79,6 +79,21 @@ class NewCue:
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ShownCue:
+    """A cue of somebody who consents; `name` is what its speaker is called."""
+
+    number: int
+    participant_id: UUID
+    name: str
+    kind: CueKind
+    start_ms: int
+    end_ms: int
+    stored_ms: int | None
+    language: str
+    text: str
+
+
 async def register(session: AsyncSession, opened: Opened, language: str) -> None:
     """Subtitles are listed from now on; what is registered stays as it is.
 
@@ -95,10 +110,10 @@ async def register(session: AsyncSession, opened: Opened, language: str) -> None
 
 async def add_live_cues(
     session: AsyncSession, opened: Opened, cues: Sequence[NewCue]
-) -> list[SubtitleCue]:
+) -> list[ShownCue]:
     """Stores what was just heard, of those who still consent, unless the final cues are there.
 
-    The recording must be registered. Raises Fenced, RecordingUnknown.
+    Returns what was stored. The recording must be registered. Raises Fenced, RecordingUnknown.
     """
     await hold_epoch(session, opened)
     recording_id = UUID(opened.recording_id)
@@ -108,11 +123,22 @@ async def add_live_cues(
     if track is None or track.kind is CueKind.FINAL or not kept:
         return []
     now_ms = await session.scalar(sa.select(clock_ms()).where(Room.id == UUID(opened.room_id)))
-    rows = _rows(recording_id, CueKind.LIVE, kept, first=track.last_number + 1, stored_ms=now_ms)
+    before = track.last_number
+    rows = _rows(recording_id, CueKind.LIVE, kept, first=before + 1, stored_ms=now_ms)
     track.last_number += len(rows)
     session.add_all(rows)
     await session.flush()
-    return rows
+    return await shown_cues(session, recording_id, after=before)
+
+
+async def last_heard(session: AsyncSession, recording_id: UUID) -> dict[UUID, int]:
+    """Where the last live cue of each speaker ends: a restarted process goes on there."""
+    rows = await session.execute(
+        sa.select(SubtitleCue.participant_id, sa.func.max(SubtitleCue.end_ms).label("end_ms"))
+        .where(SubtitleCue.recording_id == recording_id, SubtitleCue.kind == CueKind.LIVE)
+        .group_by(SubtitleCue.participant_id)
+    )
+    return {row.participant_id: row.end_ms for row in rows}
 
 
 async def replace_cues(session: AsyncSession, recording_id: UUID, cues: Sequence[NewCue]) -> None:
@@ -171,21 +197,6 @@ async def _consented(session: AsyncSession, participants: set[UUID]) -> set[UUID
         )
     )
     return set(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCue:
-    """A cue of somebody who consents; `name` is what its speaker is called."""
-
-    number: int
-    participant_id: UUID
-    name: str
-    kind: CueKind
-    start_ms: int
-    end_ms: int
-    stored_ms: int | None
-    language: str
-    text: str
 
 
 async def shown_cues(

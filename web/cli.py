@@ -81,8 +81,9 @@ def serve() -> None:
 
 @app.command()
 def ingest() -> None:
-    """Run the media plane: receive and package, with an edge for live. Needs what all share."""
-    _supervise(("receive", "package", "edge"), embed_database=False)
+    """Run the media plane: receive, package and captions, with an edge for live. Needs what all
+    share."""
+    _supervise(("receive", "package", "captions", "edge"), embed_database=False)
 
 
 @app.command()

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 PROCESSES: Final = {
     "receive": "ingest.receive",
     "package": "ingest.package",
+    "captions": "transcripts.captions",
     "edge": "replay.edge",
     "work": "workers.run",
     "web": "web.processes",

@@ -32,7 +32,7 @@ from web.processes import GO
 
 log = logging.getLogger(__name__)
 
-STOP_ORDER = (("receive",), ("package",), ("work", "web", "edge"))
+STOP_ORDER = (("receive",), ("package",), ("captions", "work", "web", "edge"))
 """First nothing new comes in, then what came is brought away, then the rest ends at once."""
 
 STANDBY = ("receive",)
@@ -408,6 +408,8 @@ async def running(
 ) -> AsyncIterator[Supervisor]:
     """The processes, ready; ended in order when the block is left."""
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    if not settings.captions:
+        names = tuple(name for name in names if name != "captions")
     with data_folder(settings, names):
         check_ports(settings, names)
         _check_store(settings)

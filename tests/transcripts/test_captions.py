@@ -1,0 +1,187 @@
+"""The captions process over a live journal: what it stores and tells, and when it does not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from core.db import Database
+from core.listen import Listener
+from ingest.folders import Folders
+from ingest.models import Recording
+from replay.subtitles import SubtitleTrack
+from rooms.events import LIVE_CHANNEL
+from rooms.models import Participant
+from tests.ingest.speech import SPEECH, read
+from tests.polling import eventually, until
+from tests.transcripts.captioning import LiveRoom, cues_of, live_room
+from tests.transcripts.fakes import ScriptedTranscriber
+from transcripts.captions import Captions
+from transcripts.transcriber import Heard, Pcm, TranscriberUnavailable
+
+pytestmark = pytest.mark.slow
+
+HELLO = SPEECH / "01-ada.opus"
+
+
+class FakeEngine(ScriptedTranscriber):
+    """Its process may be away for some questions, and is ended like the real one's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = 0
+        self.closed = 0
+        self.heard_s: list[float] = []
+
+    async def caption(self, pcm: Pcm, language: str | None) -> Heard:
+        if self.away:
+            self.away -= 1
+            raise TranscriberUnavailable("The engine died.")
+        self.heard_s.append(len(pcm) / 16_000)
+        return await super().caption(pcm, language)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+@contextlib.asynccontextmanager
+async def captioning(
+    folders: Folders, database: Database, engine: FakeEngine
+) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(Captions(folders, database, engine).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def is_registered(database: Database, room: LiveRoom) -> bool:
+    async with database.transaction() as session:
+        return await session.get(SubtitleTrack, room.recording_id) is not None
+
+
+@pytest.fixture
+async def room(database: Database, tmp_path: Path) -> LiveRoom:
+    return await live_room(database, Folders(tmp_path / "data"), "Ada", "Ben")
+
+
+async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoom) -> None:
+    room.says("Ada", read(HELLO), 1.0)
+    listener = Listener(database.url, (LIVE_CHANNEL,))
+    listener.start()
+    await listener.connected.wait()
+    async with (
+        listener.subscribe(LIVE_CHANNEL) as told,
+        captioning(room.folders, database, FakeEngine()),
+    ):
+        path = room.open_journal()
+        await eventually(lambda: is_registered(database, room))
+        room.write_until(path, 12)
+        cues = await eventually(lambda: cues_of(database, room))
+        event = await told.get()
+        while event.get("room_id") != str(room.room_id):
+            event = await told.get()
+    await listener.stop()
+    first = cues[0]
+    assert (first.name, first.number, first.language) == ("Ada", 1, "en")
+    assert first.start_ms == pytest.approx(1150, abs=250)
+    assert event["kind"] == "caption"
+    assert event["data"] == {
+        "id": 1,
+        "participant_id": str(first.participant_id),
+        "display_name": "Ada",
+        "start_ms": first.start_ms,
+        "end_ms": first.end_ms,
+        "language": "en",
+        "text": first.text,
+    }
+
+
+async def test_a_restarted_process_says_nothing_twice(database: Database, room: LiveRoom) -> None:
+    room.says("Ada", read(HELLO), 1.0)
+    path = room.open_journal()
+    async with captioning(room.folders, database, FakeEngine()):
+        await eventually(lambda: is_registered(database, room))
+        room.write_until(path, 6)
+        first = await eventually(lambda: cues_of(database, room))
+    async with captioning(room.folders, database, FakeEngine()):
+        room.write_until(path, 12)
+
+        async def more() -> bool:
+            return max(c.end_ms for c in await cues_of(database, room)) > 7000
+
+        await eventually(more)
+    cues = await cues_of(database, room)
+    assert cues[: len(first)] == first
+    ends = [c.end_ms for c in cues]
+    assert ends == sorted(ends)
+    assert all(b.start_ms >= a.end_ms - 300 for a, b in pairwise(cues))
+
+
+async def test_nothing_is_stored_of_who_took_consent_back(
+    database: Database, room: LiveRoom
+) -> None:
+    room.says("Ada", read(HELLO), 1.0)
+    room.says("Ben", read(HELLO), 12.0)
+    async with database.transaction() as session:
+        await session.execute(
+            sa.update(Participant)
+            .where(Participant.id == room.speakers["Ada"])
+            .values(consented_at=None)
+        )
+    async with captioning(room.folders, database, FakeEngine()):
+        path = room.open_journal()
+        await eventually(lambda: is_registered(database, room))
+        room.write_until(path, 25)
+        cues = await eventually(lambda: cues_of(database, room))
+    assert {c.participant_id for c in cues} == {room.speakers["Ben"]}
+
+
+async def test_a_worker_that_lost_the_room_lets_it_go(database: Database, room: LiveRoom) -> None:
+    engine = FakeEngine()
+    room.says("Ada", read(HELLO), 1.0)
+    async with captioning(room.folders, database, engine):
+        path = room.open_journal()
+        await eventually(lambda: is_registered(database, room))
+        async with database.transaction() as session:
+            await session.execute(
+                sa.update(Recording).where(Recording.id == room.recording_id).values(epoch=2)
+            )
+        closed = engine.closed
+        room.write_until(path, 12)
+        await until(lambda: engine.closed > closed)
+    assert await cues_of(database, room) == []
+
+
+async def test_captions_come_back_after_the_engine_died(database: Database, room: LiveRoom) -> None:
+    engine = FakeEngine()
+    engine.away = 1
+    room.says("Ada", read(HELLO), 1.0)
+    async with captioning(room.folders, database, engine):
+        path = room.open_journal()
+        await eventually(lambda: is_registered(database, room))
+        room.write_until(path, 4)
+        await until(lambda: not engine.away)
+        room.write_until(path, 12)
+        assert await eventually(lambda: cues_of(database, room))
+
+
+async def test_the_engine_ends_with_the_last_room(database: Database, room: LiveRoom) -> None:
+    engine = FakeEngine()
+    room.says("Ada", read(HELLO), 1.0)
+    room.maker.end(9)
+    async with captioning(room.folders, database, engine):
+        path = room.open_journal()
+        await eventually(lambda: is_registered(database, room))
+        closed = engine.closed
+        room.write_until(path, 10)
+        await until(lambda: engine.closed > closed)
+    assert UUID(int=0) not in {c.participant_id for c in await cues_of(database, room)}
+    assert (await cues_of(database, room))[-1].end_ms <= 9000
