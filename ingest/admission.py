@@ -28,7 +28,7 @@ class Admission:
 
     def __init__(self, settings: Settings, buckets: LocalBuckets | None = None) -> None:
         self._settings = settings
-        self.buckets = buckets or LocalBuckets()
+        self.buckets = LocalBuckets() if buckets is None else buckets
 
     def admit(self, request: Request, limit: Limit, participant_id: UUID) -> None:
         """One attempt. Raises RateLimited with the time after which there is another."""

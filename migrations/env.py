@@ -14,6 +14,7 @@ import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import replay.subtitles  # noqa: F401
 import rooms.models  # noqa: F401
+import transcripts.index_models
 import transcripts.models  # noqa: F401
 from core.db import Base, asyncpg_url
 from core.migrate import CONNECTION, is_ours

@@ -269,6 +269,19 @@ def visible_rooms(principal: Principal) -> sa.ColumnElement[bool]:
     return ours & (public | _found_by_person(principal))
 
 
+def audible_rooms(principal: Principal) -> sa.ColumnElement[bool]:
+    """Those of them for which `decide(principal, Action.LISTEN, ...)` returns too, once live."""
+    visible = visible_rooms(principal)
+    if principal.user_id is None or _S.ADMIN in _offices(principal):
+        return visible
+    removed = sa.exists().where(
+        Participant.room_id == Room.id,
+        Participant.user_id == principal.user_id,
+        Participant.removed_at.is_not(None),
+    )
+    return visible & ((Room.visibility != Visibility.GROUP) | ~removed)
+
+
 def _found_by_person(principal: Principal) -> sa.ColumnElement[bool]:
     if principal.user_id is None:
         return sa.false()

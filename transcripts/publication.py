@@ -16,6 +16,7 @@ from rooms.events import record_event
 from rooms.models import Room
 from rooms.queries import lock_room
 from transcripts.alignment import ordered
+from transcripts.indexing import index
 from transcripts.models import (
     Cue,
     Missing,
@@ -47,6 +48,7 @@ async def publish(session: AsyncSession, *, recording_id: UUID, run_id: UUID) ->
     await _forget_others(session, recording_id, [t.participant_id for t in tracks])
     for track in tracks:
         await _publish_track(session, room, head, track)
+    await index(session, recording_id)
     await _announce(session, room, head)
     return head
 
@@ -55,6 +57,7 @@ async def republish(session: AsyncSession, room: Room, head: Transcript, who: UU
     """After an edit of one participant's track. Needs the room's lock."""
     track = await session.get_one(RunTrack, (head.run_id, who))
     await _publish_track(session, room, head, track)
+    await index(session, head.recording_id)
     await _announce(session, room, head)
 
 

@@ -129,6 +129,8 @@ async def test_members_come_and_go(new_person: NewPerson) -> None:
     await member.get_by_role("link", name="Choir").click()
     await member.get_by_role("button", name="Leave the group").click()
     await expect(member.get_by_text("You belong to no group yet.")).to_be_visible()
+    await owner.reload()
+    await expect(owner.locator("#members")).not_to_contain_text("Ben Okafor")
     await add(user_id)
     await owner.get_by_role("button", name="Remove Ben Okafor").click()
     await expect(owner.locator("#members")).not_to_contain_text("Ben Okafor")

@@ -26,6 +26,8 @@ const GAPS = {
   disk_full: "the disk was full",
   off_the_record: "off the record",
 };
+const SETTLE_MS = 1000;
+const SETTLE_AT_MOST_MS = 30_000;
 const $ = (selector) => document.querySelector(selector);
 
 const { room } = JSON.parse($("#room-data").textContent);
@@ -202,7 +204,7 @@ function hearButton(label, track = "") {
   button.className = "tiny";
   button.dataset.track = track;
   button.textContent = label;
-  button.setAttribute("aria-pressed", String(track === ""));
+  button.setAttribute("aria-pressed", String(track === (solo ?? "")));
   button.addEventListener("click", () => hear(button));
   return button;
 }
@@ -220,7 +222,7 @@ function trackLink(track) {
 
 function showTracks(tracks) {
   const alone = tracks.map((track) => hearButton(track.display_name, track.participant_id));
-  $("#hear").append(hearButton("Everybody"), ...alone);
+  $("#hear").replaceChildren($("#hear-label"), hearButton("Everybody"), ...alone);
   $("#hear").hidden = tracks.length === 0;
   $("#tracks").replaceChildren(...tracks.map(trackLink));
 }
@@ -274,16 +276,25 @@ async function recorded() {
   return call("GET", `/v1/recordings/${room.recording_id}`);
 }
 
-async function load() {
-  events = await history();
-  const lanes = lanesOf(events, room.duration_ms);
-  stageEvents = eventsOfStage(lanes);
-  showLog();
+/** Of a room that has just ended the last tracks and gaps come when all of it is stored. */
+async function showRecording(lanes, againMs = SETTLE_MS) {
   const [recording, urls] = await Promise.all([recorded(), listen()]).catch(() => [null, null]);
   const gaps = allGaps(recording?.gaps ?? []);
   timeline.show(lanes, marksOf(gaps, lanes));
   showLedger(gaps, lanes, recording);
   showTracks(urls?.tracks ?? []);
+  if (recording && recording.status !== "stored") {
+    setTimeout(() => showRecording(lanes, Math.min(2 * againMs, SETTLE_AT_MOST_MS)), againMs);
+  }
+  return urls;
+}
+
+async function load() {
+  events = await history();
+  const lanes = lanesOf(events, room.duration_ms);
+  stageEvents = eventsOfStage(lanes);
+  showLog();
+  const urls = await showRecording(lanes);
   say(urls ? "" : "Nothing was recorded in this room.");
   const wish = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
   if (urls) open(wish === null ? null : wish * 1000);

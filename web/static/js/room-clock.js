@@ -5,6 +5,8 @@
  * map is EXT-X-PROGRAM-DATE-TIME: every fragment knows the moment at which it was spoken.
  */
 
+const ROUNDED_MS = 5;
+
 /** @typedef {{start: number, duration: number, programDateTime: number|null}} Fragment seconds, seconds, Unix ms */
 
 /** Room milliseconds at a media position (seconds), or null before any fragment is known. */
@@ -28,9 +30,9 @@ export function mediaTimeAt(fragments, liveAtMs, roomMs) {
   return last ? last.start + last.duration : null;
 }
 
-/** `1:02:03` or `2:03`. */
+/** `1:02:03` or `2:03`; playlists and players round, so what is a few ms short of a second is there. */
 export function clockText(ms) {
-  const total = Math.max(0, Math.floor(ms / 1000));
+  const total = Math.max(0, Math.floor((ms + ROUNDED_MS) / 1000));
   const two = (n) => String(n).padStart(2, "0");
   const [h, m, s] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;

@@ -1,0 +1,103 @@
+"""Which words find which: stems, accents, phrases, operators, and what is marked."""
+
+import pytest
+
+from tests.transcripts.archive import Archive
+from transcripts.moments import Moment
+
+
+async def only(archive: Archive, text: str) -> Moment:
+    found = await archive.find(text)
+    ((moment,),) = [one.moments for one in found.recordings]
+    return moment
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "asked"),
+    [
+        ("en", "Nobody [boats] here anymore", "boat"),
+        ("it", "Le [città parlano] da sole", "citta parlare"),
+        ("fr", "Les [marées] nous [portaient] toujours", "maree porter"),
+        ("de", "Die alten [Häuser] stehen noch", "haus"),
+        ("es", "Las [canciones] de siempre", "cancion"),
+        ("pt", "As [corridas] de ontem", "corrida"),
+        ("nl", "Alle [boeken] liggen daar", "boek"),
+        ("sv", "Gamla [båtarna] ligger kvar", "båten"),
+        ("da", "De gamle [bøger] ligger her", "bøgerne"),
+        ("no", "Gamle [husene] ligger her", "huset"),
+        ("ru", "Старые [книги] лежат там", "книга"),
+        ("pl", "Stare [łodzie] leżą tam", "lodzie"),
+        ("ja", "[海]の話です", "海"),
+        ("pt-BR", "As [corridas] de ontem", "corrida"),
+    ],
+)
+async def test_words_match_in_their_forms(
+    archive: Archive, language: str, said: str, asked: str
+) -> None:
+    plain = said.replace("[", "").replace("]", "")
+    await archive.recording(plain, language=language)
+    assert await archive.lines(asked) == {said}
+    assert await archive.lines(asked.upper()) == {said}
+    assert await archive.lines(asked, language=language) == {said}
+    assert await archive.lines(asked, language="tr") == set()
+
+
+async def test_operators(archive: Archive) -> None:
+    for line in ("The red boat left", "A red house stood there", "Some boat is a house"):
+        await archive.recording(line)
+    assert await archive.lines("red boat") == {"The [red boat] left"}
+    assert await archive.lines("red -boat") == {"A [red] house stood there"}
+    assert await archive.lines('"boat left" or "house stood"') == {
+        "The red [boat left]",
+        "A red [house stood] there",
+    }
+    assert await archive.lines('"red left"') == set()
+    assert await archive.lines('house -"red house"') == {"Some boat is a [house]"}
+
+
+async def test_words_in_two_cues_that_follow_each_other(archive: Archive) -> None:
+    await archive.recording("The red one left", "before any boat", "and a red flag")
+    assert await archive.lines("red boat") == {
+        "The [red] one left before any [boat]",
+        "before any [boat] and a [red] flag",
+    }
+    assert await archive.lines("red -boat") == {"The [red] one left", "and a [red] flag"}
+
+
+async def test_a_phrase_over_two_cues_of_one_speaker(archive: Archive) -> None:
+    room = await archive.room()
+    ada, grace = await archive.speaker(room), await archive.speaker(room, "Grace")
+    await archive.say(room, ada, ["we sailed the open", "sea at night"])
+    await archive.say(room, grace, ["lovely weather"], start_ms=1_600)
+    moment = await only(archive, '"open sea"')
+    assert [(piece.text, piece.match) for piece in moment.pieces] == [
+        ("we sailed the ", False),
+        ("open", True),
+        (" ", False),
+        ("sea", True),
+        (" at night", False),
+    ]
+    assert moment.start_ms == 3 * 400
+    found = await archive.find("sea")
+    assert found.total is not None
+    assert (found.total.recordings, found.total.matches) == (1, 1)
+    assert await archive.lines('"open weather"') == set()
+
+
+async def test_the_last_word_may_be_only_begun(archive: Archive) -> None:
+    await archive.recording("Marine biology", "A market", "Running marathons")
+    assert await archive.lines("mar") == set()
+    assert await archive.lines("mar", prefix=True) == {
+        "[Marine] biology",
+        "A [market]",
+        "Running [marathons]",
+    }
+    assert await archive.lines("running mara", prefix=True) == {"[Running marathons]"}
+
+
+async def test_stop_words_are_ignored_and_named(archive: Archive) -> None:
+    await archive.recording("The sea was calm")
+    found = await archive.find("the sea was")
+    assert len(found.recordings) == 1
+    assert found.ignored == []
+    assert (await archive.find("été")).recordings == []

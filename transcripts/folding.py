@@ -1,0 +1,50 @@
+"""Text to the words that searching compares: without case, accents and punctuation.
+
+What is said and what is asked for go through the same function, so a hyphen, an apostrophe or
+a missing accent never keeps two words apart. Scripts without spaces give a word a character.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+LONGEST_WORD: Final = 64
+
+_MARKS: Final = "".join(
+    re.escape(char)
+    for char in map(chr, range(0x300, 0x20000))
+    if unicodedata.category(char)[0] == "M"
+)
+_SPACELESS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD: Final = re.compile(
+    f"[^\\W_{_SPACELESS}](?:[^\\W_{_SPACELESS}]|[{_MARKS}])*|(?!_)[{_SPACELESS}][{_MARKS}]*"
+)
+_ACCENTS: Final = re.compile("(?<!и)[\u0300-\u036f]|(?<=и)[\u0300-\u0305\u0307-\u036f]")
+"""Short i (и and a breve) is a letter of its own to the Russian stemmer."""
+
+_LIGATURES: Final = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`word` as it is compared; it stands at `text[start:end]`."""
+
+    word: str
+    start: int
+    end: int
+
+
+def fold(text: str) -> list[Token]:
+    """The words of a text, in order."""
+    return [Token(_plain(m.group()), m.start(), m.end()) for m in _WORD.finditer(text)]
+
+
+@lru_cache(maxsize=65_536)
+def _plain(word: str) -> str:
+    decomposed = unicodedata.normalize("NFD", word.casefold())
+    bare = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
+    return bare.translate(_LIGATURES)[:LONGEST_WORD]

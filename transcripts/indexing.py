@@ -1,0 +1,137 @@
+"""Makes a recording's published cues findable, in the transaction that publishes them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rooms.models import Room
+from transcripts.folding import fold
+from transcripts.index_models import SearchedCue, SearchedRecording, Stem
+from transcripts.languages import base_language, searched_language
+from transcripts.models import Cue
+from transcripts.stemming import Lexemes, lexemes_of
+
+SEAM_WORDS: Final = 8
+"""Of a speaker's next cue: a phrase of one more is found wherever it was cut in two."""
+
+SEAM_MS: Final = 10_000
+"""A longer pause than this ends what somebody says."""
+
+MOST_WORDS: Final = 2_000
+"""Of one cue; PostgreSQL counts positions up to 16,383."""
+
+
+_NEW = insert(SearchedCue)
+_PUT: Final = _NEW.on_conflict_do_update(
+    index_elements=[SearchedCue.cue_id],
+    set_={"language": _NEW.excluded.language, "vector": _NEW.excluded.vector},
+    where=(SearchedCue.vector != _NEW.excluded.vector)
+    | (SearchedCue.language != _NEW.excluded.language),
+)
+"""A cue's speaker and beginning stay while it has its id; unchanged rows are not written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A cue's words, then the first ones of the next."""
+
+    cue: Cue
+    language: str
+    own: tuple[str, ...]
+    seam: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.own + self.seam
+
+
+async def index(session: AsyncSession, recording_id: UUID) -> None:
+    """Makes what can be found of the recording its cues as they are now.
+
+    Cues that were deleted have taken their rows along; those that are as they were stay.
+    """
+    cues = await _cues(session, recording_id)
+    if not cues:
+        await remove(session, recording_id)
+        return
+    said = list(_said(cues))
+    lexemes = await lexemes_of(session, {(s.language, word) for s in said for word in s.words})
+    await _put_head(session, recording_id, len(cues))
+    await session.execute(_PUT, [_row(s, lexemes) for s in said])
+    await _remember_stems(session, lexemes)
+
+
+async def remove(session: AsyncSession, recording_id: UUID) -> None:
+    """Nothing of the recording is found from here on."""
+    for table in (SearchedCue, SearchedRecording):
+        await session.execute(
+            sa.delete(table)
+            .where(table.recording_id == recording_id)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _cues(session: AsyncSession, recording_id: UUID) -> Sequence[Cue]:
+    query = (
+        sa.select(Cue)
+        .where(Cue.recording_id == recording_id)
+        .order_by(Cue.participant_id, Cue.start_ms, Cue.id)
+    )
+    return (await session.scalars(query)).all()
+
+
+def _said(cues: Iterable[Cue]) -> Iterator[_Said]:
+    for _, of_one in groupby(cues, key=lambda cue: cue.participant_id):
+        folded = [(cue, tuple(token.word for token in fold(cue.text))) for cue in of_one]
+        for (cue, own), following in zip(folded, [*folded[1:], None], strict=True):
+            seam: tuple[str, ...] = ()
+            if following is not None and following[0].start_ms - cue.end_ms <= SEAM_MS:
+                seam = following[1][:SEAM_WORDS]
+            yield _Said(cue, searched_language(cue.language), own[:MOST_WORDS], seam)
+
+
+def _row(said: _Said, lexemes: Lexemes) -> dict[str, object]:
+    return {
+        "cue_id": said.cue.id,
+        "recording_id": said.cue.recording_id,
+        "participant_id": said.cue.participant_id,
+        "start_ms": said.cue.start_ms,
+        "language": base_language(said.cue.language),
+        "vector": _vector(said, lexemes),
+    }
+
+
+def _vector(said: _Said, lexemes: Lexemes) -> str:
+    """As PostgreSQL writes a tsvector: `'en.boat':3A,15`."""
+    places: dict[str, list[str]] = {}
+    for position, word in enumerate(said.words, start=1):
+        lexeme = lexemes[said.language, word]
+        if lexeme is not None:
+            weight = "A" if position <= len(said.own) else ""
+            places.setdefault(lexeme, []).append(f"{position}{weight}")
+    return " ".join(f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
+
+
+async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> None:
+    room = sa.select(
+        sa.literal(recording_id), Room.id, Room.platform_id, Room.live_at, sa.literal(cues)
+    ).where(Room.recording_id == recording_id)
+    columns = ["recording_id", "room_id", "platform_id", "live_at", "cues"]
+    put = insert(SearchedRecording).from_select(columns, room)
+    await session.execute(
+        put.on_conflict_do_update(index_elements=["recording_id"], set_={"cues": cues})
+    )
+
+
+async def _remember_stems(session: AsyncSession, lexemes: Lexemes) -> None:
+    """In one order, so that two recordings never wait for each other in a circle."""
+    stems = sorted(lexeme.partition(".") for lexeme in set(lexemes.values()) if lexeme)
+    rows = [{"language": language, "stem": stem} for language, _, stem in stems]
+    if rows:
+        await session.execute(insert(Stem).on_conflict_do_nothing(), rows)
