@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import ctranslate2
 import numpy as np
-import numpy.typing as npt
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import (
@@ -21,6 +20,7 @@ from faster_whisper.transcribe import (
 
 from transcripts.transcriber import (
     RATE,
+    WINDOW_SECONDS,
     Decoding,
     Heard,
     HeardSegment,
@@ -43,9 +43,7 @@ TOKENS_PER_SECOND: Final = 12
 """Nobody speaks faster; a loop does."""
 
 LOOP_RATIO: Final = 2.4
-"""Text that compresses better than this repeats itself."""
-
-Features = npt.NDArray[np.float32]
+"""Text that compresses better than this repeats itself; with all of its context Whisper may not."""
 
 
 def pick_device(device: str, compute_type: str) -> tuple[str, str]:
@@ -147,7 +145,7 @@ class Whisper:
         self._check(language)
         if not len(pcm):
             return Heard(language or "", 0.0, ())
-        encoded = self._model.encode(self._caption_features(pcm))
+        encoded = self._encode(pcm, CAPTION_CONTEXT_SECONDS)
         probability = 1.0
         if not self._model.model.is_multilingual:
             language = "en"
@@ -155,15 +153,18 @@ class Whisper:
             token, probability = self._model.model.detect_language(encoded)[0][0]
             language = token[2:-2]
         segment = self._short(encoded, language, len(pcm) / RATE)
+        if segment.compression_ratio > LOOP_RATIO:
+            whole = self._encode(pcm, WINDOW_SECONDS)
+            segment = self._short(whole, language, len(pcm) / RATE)
         return Heard(language, float(probability), (segment,) if segment.text else ())
 
-    def _caption_features(self, pcm: Pcm) -> Features:
-        features: Features = self._model.feature_extractor(pcm)
-        seconds = len(pcm) / RATE + CAPTION_SILENCE_SECONDS
-        context = min(max(seconds, CAPTION_CONTEXT_SECONDS), 30.0)
-        frames = 2 * round(context * FRAMES_PER_SECOND / 2)  # the encoder halves them
+    def _encode(self, pcm: Pcm, context_seconds: float) -> Any:
+        """What the encoder makes of it in a context that short, or a little longer than it."""
+        features = self._model.feature_extractor(pcm)
+        seconds = max(context_seconds, len(pcm) / RATE + CAPTION_SILENCE_SECONDS)
+        frames = 2 * round(min(seconds, WINDOW_SECONDS) * FRAMES_PER_SECOND / 2)  # it halves them
         features = features[:, :frames]
-        return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
+        return self._model.encode(np.pad(features, ((0, 0), (0, frames - features.shape[1]))))
 
     def _short(self, encoded: Any, language: str, seconds: float) -> HeardSegment:
         """One greedy decoding without times, which cannot go on for longer than speech can."""
