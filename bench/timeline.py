@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bench.report import bench_lines, table
 from ingest.cut import Cut
 from ingest.endpoint import DRAIN_SECONDS
-from ingest.journal import NO_LEVEL, Packet
+from ingest.journal import AGE_US, LONGEST_AGE, NO_LEVEL, Packet
 from ingest.opus import LOOKAHEAD, RATE
 from ingest.timeline import Counts, TrackTimeline
 
@@ -178,8 +178,9 @@ def simulate(
         zip(drained.tolist(), arrivals, strict=True), key=lambda each: each[0]
     ):
         room_us = round(float(drains[drain]) * 1_000_000)
-        for _, (_, number, packet) in group:
-            timelines[number].push(packet, room_us)
+        for _, (arrival, number, packet) in group:
+            waited = round((float(drains[drain]) - arrival) * 1_000_000) // AGE_US
+            timelines[number].push(packet._replace(age=min(waited, LONGEST_AGE)), room_us)
         for horizon in cut.move(room_us, timelines):
             _place(timelines, starts, horizon)
     _place(timelines, starts, None)

@@ -5,9 +5,11 @@
     mmsghdr = msg_name:* msg_namelen:u32 msg_iov:* msg_iovlen:size msg_control:*
               msg_controllen:size msg_flags:i32, then msg_len:u32 (what was received)
     iovec   = iov_base:* iov_len:size
+    control = cmsg_len:size cmsg_level:i32 cmsg_type:i32 seconds:i64 nanoseconds:i64
 
-All of that is prepared once; the kernel fills in names and lengths. Linux has it, and the layout
-is that of 64-bit Linux (glibc and musl); elsewhere each datagram is a recvfrom(2) of its own.
+All of that is prepared once; the kernel fills in names, lengths and, as control data, when each
+datagram arrived. Linux has it, and the layout is that of 64-bit Linux (glibc and musl);
+elsewhere each datagram is a recvfrom(2) of its own.
 """
 
 import ctypes
@@ -16,12 +18,16 @@ import os
 import socket
 import struct
 import sys
+import time
+from array import array
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
+from ingest.journal import AGE_US, LONGEST_AGE
 from ingest.webrtc import MAX_DATAGRAM, Address, PacketBuffer
 
-AT_ONCE: Final = 256
+AT_ONCE: Final = 1024
+"""As many as recvmmsg takes."""
 
 MESSAGE: Final = struct.Struct("@PI4xPNPNi4xI4x")
 """mmsghdr."""
@@ -35,11 +41,34 @@ _IPV6 = struct.Struct("!2xHI16s")
 _LENGTH_AT: Final = 14
 """msg_len in a mmsghdr, counted in its 16 words of four bytes."""
 
+CONTROL_BYTES: Final = 32
+_CONTROL_LENGTH_AT: Final = 5
+"""msg_controllen in a mmsghdr, counted in its 8 words of eight bytes."""
+
+_NANOSECONDS_AT: Final = 3
+"""Counted in the control data's 4 words of eight bytes."""
+
+_SO_TIMESTAMPNS: Final = 35
+"""socket(7); Python does not name it."""
+
+_SECOND: Final = 1_000_000_000
+_AGE_NS: Final = AGE_US * 1000
+_AGES: Final = tuple(min(n, LONGEST_AGE) for n in range(_SECOND // _AGE_NS))
+_STEP_NS: Final = 1_000_000
+"""A wall clock that moved by more than this between two drains was set: no age is known then."""
+
+
+_NO_AGES: Final = (0,) * AT_ONCE
+
 
 class Batch(Protocol):
-    """`receive` fills slots of `buffer` from the first on."""
+    """`receive` fills slots of `buffer` from the first on.
+
+    `tells_ages`: whether the kernel says when they arrived; else it was when they are read.
+    """
 
     buffer: PacketBuffer
+    tells_ages: bool
 
     def receive(self) -> int:
         """How many datagrams there were, at most `buffer.slots`. Raises OSError."""
@@ -77,16 +106,26 @@ class ManyAtOnce:
         self._names = bytearray(AT_ONCE * NAME_BYTES)
         self._vectors = bytearray(AT_ONCE * VECTOR.size)
         self._messages = bytearray(AT_ONCE * MESSAGE.size)
+        self._controls = bytearray(AT_ONCE * CONTROL_BYTES)
         memory, names = _place(self.buffer.data), _place(self._names)
         vectors, self._at = _place(self._vectors), _place(self._messages)
+        controls = _place(self._controls)
         for n in range(AT_ONCE):
             VECTOR.pack_into(
                 self._vectors, n * VECTOR.size, memory + n * MAX_DATAGRAM, MAX_DATAGRAM
             )
             name, vector = names + n * NAME_BYTES, vectors + n * VECTOR.size
-            message = (name, NAME_BYTES, vector, 1, 0, 0, 0, 0)
+            control = controls + n * CONTROL_BYTES
+            message = (name, NAME_BYTES, vector, 1, control, CONTROL_BYTES, 0, 0)
             MESSAGE.pack_into(self._messages, n * MESSAGE.size, *message)
         self._lengths = memoryview(self._messages).cast("i")[_LENGTH_AT :: MESSAGE.size // 4]
+        words = memoryview(self._messages).cast("Q")
+        self._control_lengths = words[_CONTROL_LENGTH_AT :: MESSAGE.size // 8]
+        self._whole = memoryview(array("Q", [CONTROL_BYTES] * AT_ONCE))
+        moments = memoryview(self._controls).cast("q")
+        self._moments = moments[_NANOSECONDS_AT :: CONTROL_BYTES // 8]
+        self._wall_ahead = time.time_ns() - time.monotonic_ns()
+        self.tells_ages = _asks_for_moments(sock)
         self._recvmmsg = _recvmmsg()
 
     @staticmethod
@@ -103,7 +142,18 @@ class ManyAtOnce:
                 return 0
             raise OSError(reason, os.strerror(reason))
         self.buffer.sizes[:count] = self._lengths[:count]
+        self.buffer.ages = self._ages(count)
         return count
+
+    def _ages(self, count: int) -> Sequence[int]:
+        """By the nanoseconds of the second alone: beyond one, all are of LONGEST_AGE anyway."""
+        now = time.time_ns()
+        ahead, self._wall_ahead = self._wall_ahead, now - time.monotonic_ns()
+        known = self.tells_ages and abs(ahead - self._wall_ahead) < _STEP_NS
+        if not known or min(self._control_lengths[:count], default=0) < CONTROL_BYTES:
+            self._control_lengths[:] = self._whole
+            return _NO_AGES
+        return [_AGES[(now - at) % _SECOND // _AGE_NS] for at in self._moments[:count]]
 
     def arrived(self, count: int) -> Iterator[tuple[Hashable, int, int, int]]:
         names = bytes(memoryview(self._names)[: count * NAME_BYTES])
@@ -122,6 +172,8 @@ class ManyAtOnce:
 
 class OneByOne:
     """By recvfrom, where there is no recvmmsg; an origin is the address itself."""
+
+    tells_ages = False
 
     def __init__(self, sock: socket.socket) -> None:
         self.buffer = PacketBuffer(AT_ONCE)
@@ -154,6 +206,14 @@ class OneByOne:
 def _place(memory: bytearray) -> int:
     """Where it lies; a bytearray of a fixed size stays there."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def _asks_for_moments(sock: socket.socket) -> bool:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
 
 
 def _libc() -> ctypes.CDLL:

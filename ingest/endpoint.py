@@ -11,15 +11,15 @@ import logging
 import secrets
 import socket
 import sys
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
 from core.addresses import bound_socket
 from ingest.batch import AT_ONCE, batch_of
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
-from ingest.rtp import MIN_HEADER_BYTES, is_rtcp
+from ingest.rtp import MIN_HEADER_BYTES, RTCP
 from ingest.webrtc import Address, BindingRequest, Dtls, DtlsError
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,14 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 """Beyond net.core.rmem_max (socket(7)); Python does not name it."""
 
-DRAIN_SECONDS: Final = 0.017
-"""A packet's cost falls with the number that is read at once. Not a part or multiple of 20 ms:
-so every stream has packets that are read as they come, which its clock is told by."""
+DRAIN_SECONDS: Final = 0.05
+"""A packet's cost falls with the number that is read at once, above all of one peer."""
 
-MAX_PER_DRAIN: Final = 16 * AT_ONCE
+SHORT_DRAIN_SECONDS: Final = 0.017
+"""While somebody connects, who waits for answers; and where the kernel does not say when packets
+arrived: no part or multiple of 20 ms, so that every stream has some that are read as they come."""
+
+MAX_PER_DRAIN: Final = 4 * AT_ONCE
 """Then the loop gets its turn: a flood delays others, it does not stop them."""
 HANDSHAKE_TICK_SECONDS: Final = 0.1
 SWEEP_SECONDS: Final = 1.0
@@ -95,8 +98,8 @@ class Endpoint:
     """Brings datagrams to peers.
 
     `on_established` is called when a peer's handshake is done and again when its address or
-    credentials have changed, `on_gone` when one is dropped, `on_drained` with the monotonic
-    microsecond of arrival after each drain.
+    credentials have changed, `on_gone` when one is dropped, `on_drained` after each batch of
+    datagrams with the monotonic microsecond at which it was read.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Endpoint:
         """The same, as the batch names addresses, where something came from them since."""
 
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pace = SHORT_DRAIN_SECONDS
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         # New in every run: SRTCP may not use an index twice under one key and SSRC, and a
         # resumed session begins its indexes again (RFC 3711, 9.1).
@@ -172,6 +176,7 @@ class Endpoint:
         self._socket.close()
 
     def add(self, peer: Peer) -> None:
+        self._pace = SHORT_DRAIN_SECONDS
         self._peers[peer.session_id] = peer
         self.register(peer)
         for address in peer.addresses:
@@ -204,48 +209,70 @@ class Endpoint:
             return
         self._loop.remove_reader(self._socket.fileno())
         self._drain()
-        self._again(DRAIN_SECONDS, self._listen_again)
+        self._again(self._pace, self._listen_again)
 
     def _listen_again(self) -> None:
         if self._loop is not None:
             self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
+    def drain(self) -> None:
+        """Takes what has arrived, before something changes that it is judged by."""
+        if self._loop is not None:
+            self._drain()
+
     def _drain(self) -> None:
-        now_us = monotonic_us()
-        now = now_us / 1_000_000
         for _ in range(MAX_PER_DRAIN // AT_ONCE):
             try:
                 count = self._batch.receive()
             except OSError as error:
                 log.warning("UDP socket: %s", error.strerror)
-                break
-            self._take(count, now)
+                count = 0
+            now_us = monotonic_us()
+            self._take(count, now_us / 1_000_000)
+            self._on_drained(now_us)
             if count < AT_ONCE:
                 break
-        self._on_drained(now_us)
 
     def _take(self, count: int, now: float) -> None:
-        """RTP of addresses that are known goes to its peer at once."""
+        """All RTP of a peer goes to it at once; what else it sends comes in its place."""
         self.datagrams += count
-        buffer, peers = self._batch.buffer, self._by_origin
+        peers, rtp = self._by_origin, defaultdict[Peer, list[int]](list)
         for slot, (origin, size, first, second) in enumerate(self._batch.arrived(count)):
+            peer = peers.get(origin) or self._peer_at(origin)
+            if peer and size >= MIN_HEADER_BYTES and first >> 6 == 2 and second not in RTCP:
+                rtp[peer].append(slot)
+                continue
             try:
-                peer = peers.get(origin)
-                if peer is None or size < MIN_HEADER_BYTES or first >> 6 != 2 or is_rtcp(second):
-                    self._dispatch(slot, origin, now)
-                elif not peer.on_rtp(buffer, slot, now):
-                    self.dropped[Dropped.REFUSED_RTP] += 1
+                if peer and peer in rtp:
+                    self._take_rtp(peer, rtp.pop(peer), now)
+                self._dispatch(slot, origin, peer, now)
             except Exception:
                 # One datagram's fault must not silence the others.
                 log.exception("a datagram could not be handled")
+        for peer, slots in rtp.items():
+            self._take_rtp(peer, slots, now)
 
-    def _dispatch(self, slot: int, origin: Hashable, now: float) -> None:
+    def _take_rtp(self, peer: Peer, slots: Sequence[int], now: float) -> None:
+        try:
+            self.dropped[Dropped.REFUSED_RTP] += peer.on_rtp(self._batch.buffer, slots, now)
+        except Exception:
+            # One peer's fault must not silence the others.
+            log.exception("packets of participant %s could not be handled", peer.participant_id)
+
+    def _peer_at(self, origin: Hashable) -> Peer | None:
+        """Of an origin that nothing has come from since addresses were learned."""
+        peer = self._by_address.get(self._batch.address(origin))
+        if peer is not None:
+            self._by_origin[origin] = peer
+        return peer
+
+    def _dispatch(self, slot: int, origin: Hashable, peer: Peer | None, now: float) -> None:
         """By the first byte (RFC 7983, 7)."""
         address = self._batch.address(origin)
         datagram = bytes(self._batch.buffer.datagram(slot))
         first = datagram[0] if datagram else 255
         if 128 <= first <= 191:
-            self._on_media(slot, origin, datagram, now)
+            self._on_rtcp(peer, datagram, now)
         elif first <= 3:
             self._on_stun(datagram, address, now)
         elif 20 <= first <= 63:
@@ -253,18 +280,12 @@ class Endpoint:
         else:
             self.dropped[Dropped.UNREADABLE] += 1
 
-    def _on_media(self, slot: int, origin: Hashable, datagram: bytes, now: float) -> None:
-        """RTCP, and RTP from where nothing has come since addresses were learned."""
-        peer = self._by_address.get(self._batch.address(origin))
+    def _on_rtcp(self, peer: Peer | None, datagram: bytes, now: float) -> None:
+        """And what is too short for it, or from a stranger."""
         if peer is None or len(datagram) < MIN_HEADER_BYTES:
             self.dropped[Dropped.STRANGE_MEDIA] += 1
-            return
-        self._by_origin[origin] = peer
-        if is_rtcp(datagram[1]):
-            if not peer.on_rtcp(datagram, now):
-                self.dropped[Dropped.REFUSED_RTCP] += 1
-        elif not peer.on_rtp(self._batch.buffer, slot, now):
-            self.dropped[Dropped.REFUSED_RTP] += 1
+        elif not peer.on_rtcp(datagram, now):
+            self.dropped[Dropped.REFUSED_RTCP] += 1
 
     def _on_stun(self, datagram: bytes, address: Address, now: float) -> None:
         request = BindingRequest.read(datagram)
@@ -337,6 +358,9 @@ class Endpoint:
     # Timers
 
     def _handshake_tick(self) -> None:
+        waits = not all(peer.established for peer in self._peers.values())
+        short = waits or not self._batch.tells_ages
+        self._pace = SHORT_DRAIN_SECONDS if short else DRAIN_SECONDS
         for peer in [p for p in self._peers.values() if p.handshaking]:
             try:
                 self._send(peer, peer.handshake_timeout())

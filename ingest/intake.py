@@ -7,12 +7,14 @@ object or a call for each; whatever else comes goes to its timeline's `push`, wh
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ingest.journal import PACKET, PACKET_TAG, Event, Packet, RawBatch, unpack_event
+from ingest.journal import AGED, AGES_US, EVENT_TAG, PACKET, Event, Packet, RawBatch, unpack_event
 from ingest.opus import LOOKAHEAD, TOC_SAMPLES
 from ingest.rtpclock import LATE
 from ingest.timeline import TrackTimeline
 
 _HEAD: Final = PACKET.size
+_AGES: Final = tuple(age_us * 48 // 1000 for age_us in AGES_US)
+"""In samples."""
 
 
 def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator[Event]:
@@ -21,14 +23,14 @@ def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator
     `timelines` may change while an event is looked at.
     """
     room_us, data, at, until = batch
-    arrival = room_us * 48 // 1000
+    drained = room_us * 48 // 1000
     unpack = PACKET.unpack_from
     while at < until:
-        if data[at] != PACKET_TAG:
+        if data[at] == EVENT_TAG:
             event, at = unpack_event(data, at)
             yield event
             continue
-        _, level, stream, seq, size, timestamp = unpack(data, at)
+        first, level, stream, seq, size, timestamp = unpack(data, at)
         begin = at + _HEAD
         at = begin + size
         if (timeline := timelines.get(stream)) is None:
@@ -37,7 +39,7 @@ def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator
         if epoch is not None and epoch.next_seq == seq and epoch.stream == stream and size:
             clock, time = epoch.clock, epoch.end
             if time & 0xFFFF_FFFF == timestamp and (samples := TOC_SAMPLES[data[begin]]):
-                end = time + samples
+                end, arrival = time + samples, drained - _AGES[first]
                 delay = arrival - end - LOOKAHEAD
                 if 0 <= delay - clock.offset <= LATE and arrival < clock.calm_until:
                     if delay < clock.lowest:
@@ -49,4 +51,5 @@ def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator
                     timeline.arrival = arrival
                     timeline.counts.received += 1
                     continue
-        timeline.push(Packet(stream, seq, timestamp, level, data[begin:at]), room_us)
+        packet = Packet(stream, seq, timestamp, level, data[begin:at], max(first - AGED, 0))
+        timeline.push(packet, room_us)

@@ -5,12 +5,14 @@ One folder per recording, one file per run of the receiving process (`00000001.j
 
     file   = b"ENCJRNL1" batch*
     batch  = length:u32 crc32:u32 room_us:i64 record*      (one write() per drain and room)
-    packet = 1:u8 level:u8 stream:u16 seq:u16 size:u16 timestamp:u32 payload
+    packet = 128+age:u8 level:u8 stream:u16 seq:u16 size:u16 timestamp:u32 payload
     event  = 2:u8 size:u32 JSON
 
-All integers are little-endian. `room_us` is the arrival on the room's clock in microseconds;
-`length` counts the records' bytes and the CRC covers `room_us` and them. A torn tail (power
-loss, disk full) ends the file's readable part: everything before it stands.
+All integers are little-endian. `room_us` is when the drain was, on the room's clock in
+microseconds, and `age` how long before it the packet arrived, in AGE_US; a packet may begin with
+1 instead, as those of earlier versions do, who knew of no age. `length` counts the records' bytes
+and the CRC covers `room_us` and them. A torn tail (power loss, disk full) ends the file's readable
+part: everything before it stands.
 """
 
 import json
@@ -34,9 +36,15 @@ LAST_STREAM: Final = 0xFFFF
 _BATCH = struct.Struct("<IIq")
 PACKET: Final = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")
-PACKET_TAG: Final = 1
-_pack_packet_into = PACKET.pack_into
-_EVENT_TAG = 2
+AGED: Final = 128
+"""A packet's first byte is this or more."""
+
+AGE_US: Final = 500
+LONGEST_AGE: Final = 127
+AGES_US: Final = tuple(max(first - AGED, 0) * AGE_US for first in range(256))
+"""By a packet's first byte."""
+
+EVENT_TAG: Final = 2
 MAX_BATCH: Final = 16 << 20
 """A length above this is no batch: the reader stops there."""
 
@@ -49,6 +57,8 @@ class Packet(NamedTuple):
     timestamp: int
     level: int
     payload: bytes
+    age: int = 0
+    """How long before its batch it arrived: up to LONGEST_AGE, in AGE_US."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Batch:
 def pack_packet(packet: Packet) -> bytes:
     return (
         PACKET.pack(
-            PACKET_TAG,
+            AGED + packet.age,
             packet.level,
             packet.stream,
             packet.seq,
@@ -79,21 +89,9 @@ def pack_packet(packet: Packet) -> bytes:
     )
 
 
-def pack_payload(
-    buffer: bytearray, begin: int, end: int, stream: int, seq: int, timestamp: int, level: int
-) -> bytearray:
-    """The record of the payload `buffer[begin:end]`, packed over the 12 bytes before it.
-
-    What is there is an RTP header (RFC 3550, 5.1), which is no shorter and has been read.
-    """
-    start = begin - PACKET.size
-    _pack_packet_into(buffer, start, PACKET_TAG, level, stream, seq, end - begin, timestamp)
-    return buffer[start:end]
-
-
 def pack_event(event: Event) -> bytes:
     body = json.dumps({"kind": event.kind, **event.data}, separators=(",", ":")).encode()
-    return _EVENT.pack(_EVENT_TAG, len(body)) + body
+    return _EVENT.pack(EVENT_TAG, len(body)) + body
 
 
 def pack_batch(room_us: int, records: Sequence[bytes | bytearray]) -> bytes:
@@ -118,13 +116,14 @@ def _unpack_records(data: bytes, at: int, end: int) -> list[Packet | Event]:
     """The records in `data[at:end]`."""
     records: list[Packet | Event] = []
     while at < end:
-        if data[at] == PACKET_TAG:
-            _, level, stream, seq, size, timestamp = PACKET.unpack_from(data, at)
-            at += PACKET.size + size
-            records.append(Packet(stream, seq, timestamp, level, data[at - size : at]))
-        else:
+        if data[at] == EVENT_TAG:
             event, at = unpack_event(data, at)
             records.append(event)
+        else:
+            first, level, stream, seq, size, timestamp = PACKET.unpack_from(data, at)
+            at += PACKET.size + size
+            age = max(first - AGED, 0)
+            records.append(Packet(stream, seq, timestamp, level, data[at - size : at], age))
     return records
 
 
@@ -150,7 +149,7 @@ def batch_header(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int, int] 
 def leading_events(body: bytes) -> list[Event]:
     """The events before the first packet of a batch: the recorder writes them in front."""
     at = 0
-    while at < len(body) and body[at] == _EVENT_TAG:
+    while at < len(body) and body[at] == EVENT_TAG:
         at += _EVENT.size + _EVENT.unpack_from(body, at)[1]
     return [r for r in _unpack_records(body, 0, at) if isinstance(r, Event)]
 

@@ -11,6 +11,8 @@ from ingest.journal import NO_LEVEL
 AUDIO_LEVEL_URI: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 MIN_HEADER_BYTES: Final = 12
+RTCP: Final = frozenset(range(192, 224))
+"""Second bytes by which RTCP is told from RTP on one port (RFC 5761, 4)."""
 
 USUAL_HEADER: Final = struct.Struct("!BBHIIHHBB")
 """The fixed header, one extension's head, and its first element of one byte's value: what every
@@ -49,11 +51,6 @@ class Packet(NamedTuple):
     """Where the payload begins in the buffer."""
     end: int
     """Where it ends, padding left out."""
-
-
-def is_rtcp(second_byte: int) -> bool:
-    """Whether a packet on a multiplexed port is RTCP, by its second byte (RFC 5761, 4)."""
-    return 192 <= second_byte <= 223
 
 
 def parse(data: Buffer, size: int, level_id: int = 0) -> Packet:

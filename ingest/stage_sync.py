@@ -268,6 +268,7 @@ class StageSync:
         elif stage != room.stage:
             # First, so that a room which has ended is never known as live once its end is written.
             self._known.save(stage, placement, room.recorder.clock.zero_us)
+            self._receiver.endpoint.drain()
             room.apply(stage, withdrawn)
         self._receiver.enforce(room)
         return room

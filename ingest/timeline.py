@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ingest.epoch import FREE, MAX_MISORDER, Epoch, Waiting, is_quiet
-from ingest.journal import Packet
+from ingest.journal import AGE_US, Packet
 from ingest.opus import packet_samples
 from ingest.rtpclock import JUMP
 
@@ -118,12 +118,13 @@ class TrackTimeline:
         self._drop_finished()
 
     def push(self, packet: Packet, room_us: int) -> None:
+        """A packet of the batch of `room_us`."""
         epoch = self._current.get(packet.stream)
         samples = packet_samples(packet.payload)
         if epoch is None or not samples:
             self.counts.malformed += 1
             return
-        arrival = self.arrival = room_us * 48 // 1000
+        arrival = self.arrival = (room_us - packet.age * AGE_US) * 48 // 1000
         if epoch.broken_by(packet):
             epoch = self._restart(packet.stream)
         elif epoch.strange is not None:

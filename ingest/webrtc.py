@@ -7,6 +7,7 @@ when a pinned version moves.
 
 import contextlib
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,7 +65,8 @@ class SrtpKeys:
 class PacketBuffer:
     """Datagrams' memory, read into by the socket and decrypted in place by libsrtp.
 
-    Slot n is `sizes[n]` bytes of `data` from n * MAX_DATAGRAM on.
+    Slot n is `sizes[n]` bytes of `data` from n * MAX_DATAGRAM on. `ages[n]` says how long it had
+    waited in the socket when it was read, as the journal counts ages.
     """
 
     def __init__(self, slots: int = 1) -> None:
@@ -73,6 +75,7 @@ class PacketBuffer:
         self.view = memoryview(self.data)
         lengths = ffi.new("int[]", slots)
         self.sizes = memoryview(ffi.buffer(lengths)).cast("B").cast("i")
+        self.ages: Sequence[int] = (0,) * slots
         memory = ffi.from_buffer("char[]", self.data)
         self.pointers = [memory + slot * MAX_DATAGRAM for slot in range(slots)]
         self.lengths = [lengths + slot for slot in range(slots)]
@@ -108,10 +111,10 @@ class SrtpReceiver:
         self._session = _session(keys.profile, keys.receive, pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._handle = self._session._srtp[0]
 
-    def unprotect(self, buffer: PacketBuffer, slot: int) -> bool:
-        """Authenticates and decrypts the slot in place; False if refused. Its size is less then."""
-        refused: int = _unprotect(self._handle, buffer.pointers[slot], buffer.lengths[slot])
-        return not refused
+    def unprotect(self, buffer: PacketBuffer, slots: Iterable[int]) -> list[int]:
+        """Decrypts in place; the slots that are authentic and new, whose sizes are less now."""
+        handle, pointers, lengths = self._handle, buffer.pointers, buffer.lengths
+        return [slot for slot in slots if not _unprotect(handle, pointers[slot], lengths[slot])]
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         try:

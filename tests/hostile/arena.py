@@ -196,6 +196,7 @@ class Arena:
 
     def change(self, now: Stage) -> None:
         """What StageSync does when the database says so."""
+        self.endpoint.drain()
         self.room.apply(now)
         self.receiver.enforce(self.room)
 

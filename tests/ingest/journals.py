@@ -18,7 +18,17 @@ import numpy.typing as npt
 
 from core.ids import uuid7
 from ingest.folders import Folders
-from ingest.journal import MAGIC, Packet, next_journal_file, pack_batch, pack_event, pack_packet
+from ingest.journal import (
+    AGE_US,
+    AGED,
+    LONGEST_AGE,
+    MAGIC,
+    Packet,
+    next_journal_file,
+    pack_batch,
+    pack_event,
+    pack_packet,
+)
 from ingest.marks import (
     CloseReason,
     Mark,
@@ -196,8 +206,15 @@ class JournalMaker:
         drains: dict[int, list[bytes]] = {}
         for at, _, record in sorted(self._records, key=lambda r: r[:2]):
             if first * 1_000_000 <= at < last * 1_000_000:
-                drains.setdefault(at // self.drain_us, []).append(record)
+                drains.setdefault(at // self.drain_us, []).append(self._aged(at, record))
         return [pack_batch((tick + 1) * self.drain_us, records) for tick, records in drains.items()]
+
+    def _aged(self, at: int, record: bytes) -> bytes:
+        """A packet's record with what it waited for its drain."""
+        if record[0] < AGED:
+            return record
+        waited = (self.drain_us - at % self.drain_us) // AGE_US
+        return bytes([AGED + min(waited, LONGEST_AGE)]) + record[1:]
 
     def write(self, folders: Folders, *, outages: Iterable[tuple[float, float]] = ()) -> Path:
         """Writes the folder; nobody receives in an outage (from, until), then a new file begins."""

@@ -2,13 +2,16 @@
 
 import ctypes
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from ingest.batch import AT_ONCE, MESSAGE, NAME_BYTES, VECTOR, Batch, ManyAtOnce, OneByOne, batch_of
+from ingest.journal import AGE_US, LONGEST_AGE
 from ingest.webrtc import MAX_DATAGRAM, Address
 
+APART_NS = 5_000_000
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 FAMILIES = list(HOSTS)
 WAYS: list[type[ManyAtOnce] | type[OneByOne]] = [OneByOne]
@@ -120,6 +123,27 @@ def test_more_than_a_batch_holds_waits_for_the_next(
         found = [int.from_bytes(data, "big") for _, data in read(batch)]
         assert found == list(range(AT_ONCE))
         assert len(read(batch)) == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_datagrams_tell_how_long_they_have_waited(
+    way: type[ManyAtOnce] | type[OneByOne], here: socket.socket
+) -> None:
+    batch = way(here)
+    with open_udp(here.family) as sock:
+        first = time.monotonic_ns()
+        sock.sendto(b"older", here.getsockname())
+        while (second := time.monotonic_ns()) < first + APART_NS:
+            pass
+        sock.sendto(b"newer", here.getsockname())
+        batch.receive()
+        first, second = ((time.monotonic_ns() - at) // (AGE_US * 1000) for at in (first, second))
+    if not batch.tells_ages:
+        assert not any(batch.buffer.ages)
+        return
+    older, newer = batch.buffer.ages[:2]
+    assert 0 <= newer <= min(second + 1, LONGEST_AGE)
+    assert newer < older <= min(first + 1, LONGEST_AGE)
 
 
 @pytest.mark.parametrize("way", WAYS)

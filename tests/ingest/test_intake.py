@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.intake import take_in
-from ingest.journal import Event, Packet, RawBatch, pack_event, pack_packet
+from ingest.journal import LONGEST_AGE, Event, Packet, RawBatch, pack_event, pack_packet
 from ingest.opus import RATE
 from ingest.timeline import TrackTimeline
 from tests.ingest.streams import TOCS, payload, singly, track
@@ -16,22 +16,23 @@ STEPS = st.lists(
         st.sampled_from([960] * 12 + [0, 480, -960, 2**31]),
         st.sampled_from([960] * 6 + sorted(TOCS)),
         st.sampled_from([20_000] * 8 + [0, 21_000, 300_000, 5_000_000]),
+        st.sampled_from([0] * 6 + [1, 40, LONGEST_AGE]),
     ),
     max_size=200,
 )
 
 
-def made(steps: list[tuple[int, int, int, int, int]]) -> list[tuple[int, Packet]]:
+def made(steps: list[tuple[int, int, int, int, int, int]]) -> list[tuple[int, Packet]]:
     """Mostly steady streams, and what may come between, with the time of each arrival."""
     packets: list[tuple[int, Packet]] = []
     seq, time, room_us = [65_530, 8], [2**32 - 9600, 0], 1_000_000
-    for number, (stream, seq_step, time_step, samples, pause) in enumerate(steps):
+    for number, (stream, seq_step, time_step, samples, pause, age) in enumerate(steps):
         at = stream - 1
         seq[at] = (seq[at] + seq_step) & 0xFFFF
         time[at] = (time[at] + time_step) & 0xFFFF_FFFF
         room_us += pause
         body = payload(samples) + number.to_bytes(2, "big")
-        packets.append((room_us, Packet(stream, seq[at], time[at], number % 128, body)))
+        packets.append((room_us, Packet(stream, seq[at], time[at], number % 128, body, age)))
     return packets
 
 
@@ -43,7 +44,7 @@ def batch_of(room_us: int, *records: bytes) -> RawBatch:
 @given(STEPS, st.sets(st.integers(0, 200), max_size=4), st.integers(1, 8))
 @settings(max_examples=150, deadline=None)
 def test_bytes_are_taken_in_as_packets_are_pushed(
-    steps: list[tuple[int, int, int, int, int]], closes: set[int], every: int
+    steps: list[tuple[int, int, int, int, int, int]], closes: set[int], every: int
 ) -> None:
     pushed, taken = track(1, 2), track(1, 2)
     timelines: dict[int, TrackTimeline] = {1: taken, 2: taken}

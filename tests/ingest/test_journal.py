@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.journal import (
+    LONGEST_AGE,
     MAGIC,
     Batch,
     Event,
     JournalReader,
     Packet,
+    RawBatch,
     journal_files,
     next_journal_file,
     pack_batch,
@@ -28,6 +30,7 @@ packets = st.builds(
     timestamp=st.integers(0, 0xFFFFFFFF),
     level=st.integers(0, 255),
     payload=st.binary(max_size=300),
+    age=st.integers(0, LONGEST_AGE),
 )
 events = st.builds(
     Event,
@@ -68,6 +71,12 @@ def test_reads_back_what_was_written(
     folder = tmp_path_factory.mktemp("journal")
     with reading(folder, MAGIC + b"".join(map(pack, written))) as reader:
         assert reader.read() == written
+
+
+@given(packets)
+def test_packets_of_before_ages_were_told_arrived_with_their_batch(packet: Packet) -> None:
+    record = b"\1" + pack_packet(packet)[1:]
+    assert RawBatch(7, record, 0, len(record)).unpacked().records == [packet._replace(age=0)]
 
 
 @settings(deadline=None)

@@ -148,7 +148,7 @@ def test_a_pause_is_cut_out_exactly(folders: Folders) -> None:
     maker = JournalMaker()
     maker.record(0, on=True)
     spoken = np.concatenate([tone(4, 1000), tone(2, 440), tone(4, 2000)])
-    maker.speak(Voice(participant(1), spoken, delay=0.0))
+    maker.speak(Voice(participant(1), spoken, delay=0.01))
     maker.record(4.0, on=False)
     maker.record(6.0, on=True)
     maker.end(10)

@@ -32,8 +32,9 @@ SERVER = Dtls()
 def unpack_packet(record: bytes | bytearray) -> Packet:
     """The packet of a record as the journal's head describes it."""
     tag, level, stream, seq, size, timestamp = struct.unpack_from("<BBHHHI", record)
-    assert (tag, size) == (1, len(record) - 12)
-    return Packet(stream, seq, timestamp, level, bytes(record[12:]))
+    assert tag >= 128
+    assert size == len(record) - 12
+    return Packet(stream, seq, timestamp, level, bytes(record[12:]), tag - 128)
 
 
 class Kept:
@@ -97,7 +98,7 @@ def hear(peer: Peer, datagram: bytes, now: float = 0.0) -> bool:
     """In a slot behind others, so that nothing is right only at the buffer's beginning."""
     buffer = PacketBuffer(3)
     fill(buffer, 2, datagram)
-    return peer.on_rtp(buffer, 2, now)
+    return not peer.on_rtp(buffer, [2], now)
 
 
 def fill(buffer: PacketBuffer, slot: int, datagram: bytes) -> None:

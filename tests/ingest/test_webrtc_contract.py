@@ -115,7 +115,7 @@ def _unprotect(receiver: SrtpReceiver, buffer: PacketBuffer, packet: bytes) -> i
     """The size of what was authentic, else -1."""
     buffer.data[: len(packet)] = packet
     buffer.sizes[0] = len(packet)
-    return buffer.sizes[0] if receiver.unprotect(buffer, 0) else -1
+    return buffer.sizes[0] if receiver.unprotect(buffer, [0]) else -1
 
 
 def test_what_is_forged_is_refused_and_the_next_packet_is_not() -> None:
