@@ -144,6 +144,7 @@ class Settings(BaseSettings):
     s3_access_key_id: SecretStr | None = Field(None, description="boto3's own ways when absent")
     s3_secret_access_key: SecretStr | None = Field(None, description="the same")
 
+    transcripts: bool = Field(True, description="transcribe every recording once it has ended")
     transcribe_model: str = Field(
         "bundled",
         min_length=1,
@@ -154,7 +155,9 @@ class Settings(BaseSettings):
     )
     captions: bool = Field(True, description="on or off: captions of live rooms on this worker")
     transcribe_device: str = Field(
-        "auto", pattern="^(auto|cpu|cuda)$", description="auto: a GPU where there is one"
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto: a GPU where there is one; cuda:1 is the second",
     )
     transcribe_compute_type: str = Field(
         "auto", description="auto: int8 on a CPU, float16 on a GPU; else as CTranslate2 names it"
@@ -164,6 +167,15 @@ class Settings(BaseSettings):
     )
     models_dir: Path | None = Field(
         None, description="where models lie; the user's cache folder when absent"
+    )
+    transcribe_at_once: int = Field(
+        1, ge=1, description="final transcripts at once on this machine, or on each GPU of it"
+    )
+    transcribe_gpus: Several = Field(
+        (), description="the GPUs that transcribe, by commas: cuda:0, cuda:1; one when absent"
+    )
+    job_takeover_seconds: float = Field(
+        15, ge=1, description="another worker takes the job of one that gave no sign for so long"
     )
 
     mail_url: SecretStr | None = Field(
@@ -186,6 +198,7 @@ class Settings(BaseSettings):
         "127.0.0.1", description="where processes without HTTP serve /metrics"
     )
     work_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
+    transcribe_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
     package_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
     captions_metrics_port: Port | None = Field(None, description="no /metrics there when absent")
 
@@ -199,6 +212,14 @@ class Settings(BaseSettings):
     def _addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for address in given:
             split_address(address, 0)
+        return given
+
+    @field_validator("transcribe_gpus")
+    @classmethod
+    def _gpus(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for device in given:
+            if not re.fullmatch(r"cuda:\d+", device, re.ASCII):
+                raise ValueError(f"{device} is not of the form cuda:0")
         return given
 
     @field_validator("ingest_origins")

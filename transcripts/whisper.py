@@ -52,8 +52,14 @@ def pick_device(device: str, compute_type: str) -> tuple[str, str]:
     if device == "auto":
         device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
     if compute_type == "auto":
-        compute_type = "float16" if device == "cuda" else "int8"
+        compute_type = "float16" if device.startswith("cuda") else "int8"
     return device, compute_type
+
+
+def _place(device: str) -> dict[str, Any]:
+    """`cuda:1` as CTranslate2 names it."""
+    kind, _, index = device.partition(":")
+    return {"device": kind, "device_index": int(index or 0)}
 
 
 class _SeededModel(WhisperModel):  # type: ignore[misc]  # faster-whisper has no types
@@ -88,6 +94,7 @@ class _SeededModel(WhisperModel):  # type: ignore[misc]  # faster-whisper has no
         self.model = ctranslate2.models.Whisper(
             self._folder,
             device=how["device"],
+            device_index=how["device_index"],
             compute_type=how["compute_type"],
             intra_threads=how["cpu_threads"],
         )
@@ -108,7 +115,7 @@ class Whisper:
     def __init__(self, folder: Path, *, device: str, compute_type: str, threads: int) -> None:
         try:
             self._model = _SeededModel(
-                str(folder), device=device, compute_type=compute_type, cpu_threads=threads
+                str(folder), **_place(device), compute_type=compute_type, cpu_threads=threads
             )
         except (RuntimeError, ValueError, OSError) as error:
             reason = str(error).partition("\n")[0]

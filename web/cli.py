@@ -46,6 +46,9 @@ app.add_typer(recordings_cli.recording, name="recording")
 app.add_typer(workers_cli.workers, name="workers")
 app.add_typer(models_cli.models, name="models")
 
+QUEUES = {"default": "work", "transcribe": "transcribe"}
+"""The process that works on each."""
+
 MASK = "********"
 URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
@@ -88,9 +91,23 @@ def ingest() -> None:
 
 
 @app.command()
-def work() -> None:
-    """Run background jobs: mail, webhooks, what follows a recording. Needs what all share."""
-    _supervise(("work",), embed_database=False)
+def work(
+    queues: Annotated[
+        str,
+        typer.Option(help="default: mail, webhooks, recordings; transcribe: final transcripts."),
+    ] = "default,transcribe",
+) -> None:
+    """Run background jobs, all of them or those of some queues. Needs what all share."""
+    _supervise(_processes_of(queues), embed_database=False)
+
+
+def _processes_of(queues: str) -> tuple[str, ...]:
+    wanted = [name.strip() for name in queues.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in QUEUES]
+    if unknown or not wanted:
+        said = f"no queue {unknown[0]!r}" if unknown else "no queue"
+        raise typer.BadParameter(f"{said}; queues are {', '.join(QUEUES)}")
+    return tuple(dict.fromkeys(QUEUES[name] for name in wanted))
 
 
 @db.command("upgrade")

@@ -28,6 +28,7 @@ PROCESSES: Final = {
     "captions": "transcripts.captions",
     "edge": "replay.edge",
     "work": "workers.run",
+    "transcribe": "workers.transcribe",
     "web": "web.processes",
 }
 """Name of each process and the module whose `run(settings, stop)` is it."""

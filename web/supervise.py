@@ -32,7 +32,7 @@ from web.processes import GO
 
 log = logging.getLogger(__name__)
 
-STOP_ORDER = (("receive",), ("package",), ("captions", "work", "web", "edge"))
+STOP_ORDER = (("receive",), ("package",), ("captions", "work", "transcribe", "web", "edge"))
 """First nothing new comes in, then what came is brought away, then the rest ends at once."""
 
 STANDBY = ("receive",)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from core.errors import Problem
 from core.mail import SEND_JOB, Letter, MailRefused
 from core.queue import enqueue
 from core.webhooks.delivery import deliver
@@ -17,9 +18,12 @@ from ingest.salvaging import is_awaited
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
+from transcripts import runs
+from transcripts.making import make
 from workers.abandoned import end_abandoned_rooms
 from workers.cleanup import clean_up
-from workers.kinds import Chore, JobKind, Tools
+from workers.kinds import Chore, JobKind, Queue, Tools
+from workers.retry import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ async def deliver_webhook(tools: Tools, payload: dict[str, Any]) -> None:
 async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
     """Tells the room and the platform, once: the durable event is the guard.
 
-    Each revision is compacted.
+    Each revision is compacted and transcribed.
     """
     async with tools.database.transaction() as session:
         recording = await session.get(Recording, UUID(payload["recording_id"]))
@@ -62,6 +66,8 @@ async def recording_finished(tools: Tools, payload: dict[str, Any]) -> None:
             dedupe_key=f"{recording.id}/{recording.revision}",
             delay=SALVAGE_TIME if await is_awaited(session, recording.id) else None,
         )
+        if tools.settings.transcripts:
+            await runs.request_first_run(session, recording)
         told = sa.select(RoomEvent.seq).where(
             RoomEvent.room_id == room.id, RoomEvent.kind == RECORDING_FINISHED
         )
@@ -91,12 +97,30 @@ async def sweep_recording(tools: Tools, payload: dict[str, Any]) -> None:
     await sweep(tools.database, tools.store, UUID(payload["recording_id"]))
 
 
+async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
+    """What no further attempt can change is said where people look for the transcript."""
+    run_id = UUID(payload["run_id"])
+    scratch = tools.settings.data_dir / "scratch"
+    try:
+        await make(tools.database, tools.store, tools.engine, run_id, scratch=scratch)
+    except runs.RunSuperseded as superseded:
+        async with tools.database.transaction() as session:
+            await runs.fail(session, run_id, superseded.code)
+    except Exception as error:
+        if not is_transient(error):
+            code = error.code if isinstance(error, Problem) else Problem.code
+            async with tools.database.transaction() as session:
+                await runs.fail(session, run_id, code)
+        raise
+
+
 JOBS: Final = (
     JobKind(SEND_JOB, send_letter, at_once=4),
     JobKind(DELIVER_JOB, deliver_webhook, at_once=20),
     JobKind(RECORDING_FINISHED, recording_finished, at_once=4),
     JobKind(COMPACT_JOB, compact_recording, at_once=2),
     JobKind(SWEEP_JOB, sweep_recording, at_once=2),
+    JobKind(runs.MAKE_JOB, make_transcript, at_once=None, queue=Queue.TRANSCRIBE),
 )
 CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from core.db import Database
@@ -9,6 +10,7 @@ from core.mail import Mailer
 from core.settings import Settings
 from core.storage import ObjectStore
 from core.webhooks.sender import Sender
+from transcripts.engines import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Tools:
     store: ObjectStore
     mailer: Mailer
     sender: Sender
+    engine: Engine
 
 
 Body = Callable[[Tools, dict[str, Any]], Awaitable[None]]
@@ -30,13 +33,22 @@ It must not block the event loop: a missed heartbeat gives the job to another wo
 """
 
 
+class Queue(StrEnum):
+    """Each is worked on by a process of its own: `encore work --queues` chooses."""
+
+    DEFAULT = "default"
+    TRANSCRIBE = "transcribe"
+    """Takes a core, or a GPU, and memory for minutes: so many at once a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """`at_once` counts over all workers."""
+    """`at_once` counts over all workers; None: only what the machine itself can take counts."""
 
     entrypoint: str
     body: Body
-    at_once: int
+    at_once: int | None
+    queue: Queue = Queue.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The work process: takes jobs from the queue, any number of such processes on any machine.
+"""The processes that take jobs from the queue, any number of them on any machine: `work` takes
+those of the default queue, `transcribe` (workers/transcribe.py) the long ones.
 
 A failed job is tried again when something outside was away, and held otherwise
 (`pgqueuer failed`, `pgqueuer requeue`); a killed worker's jobs go to another one.
@@ -11,13 +12,14 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import asyncpg
 from pgqueuer import PgQueuer
+from pgqueuer.core.qm import QueueManager
 from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.models import Job, Schedule
@@ -32,8 +34,9 @@ from core.metrics import metrics_server
 from core.settings import Settings
 from core.storage import open_store
 from core.webhooks.sender import Sender
+from transcripts.engines import Engines
 from workers.jobs import CHORES, JOBS
-from workers.kinds import Chore, JobKind, Tools
+from workers.kinds import Chore, JobKind, Queue, Tools
 from workers.retry import wait_before_retry
 
 log = logging.getLogger(__name__)
@@ -68,10 +71,18 @@ class Patience:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Works until `stop`; survives the database's absence."""
+    """Works on the default queue until `stop`; survives the database's absence."""
     with metrics_server(settings.metrics_host, settings.work_metrics_port):
         async with open_tools(settings) as tools:
-            await work(tools, stop)
+            await work(tools, stop, patience=patience_of(settings))
+
+
+def patience_of(settings: Settings) -> Patience:
+    return Patience(heartbeat=timedelta(seconds=settings.job_takeover_seconds))
+
+
+def kinds_of(queue: Queue) -> list[JobKind]:
+    return [kind for kind in JOBS if kind.queue is queue]
 
 
 @contextlib.asynccontextmanager
@@ -88,6 +99,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             store=open_store(settings),
             mailer=open_mailer(settings),
             sender=Sender(allow_private=settings.allow_private_webhooks),
+            engine=Engines(settings),
         )
     finally:
         await database.close()
@@ -97,14 +109,19 @@ async def work(
     tools: Tools,
     stop: asyncio.Event,
     *,
-    kinds: Sequence[JobKind] = JOBS,
+    kinds: Sequence[JobKind] | None = None,
     chores: Sequence[Chore] = CHORES,
     patience: Patience | None = None,
+    at_once: int = AT_ONCE,
 ) -> None:
-    """Takes jobs until `stop`, reconnecting whenever the database comes back."""
+    """Takes jobs until `stop`, reconnecting whenever the database comes back.
+
+    Those of the default queue unless `kinds` says others; never more than `at_once`.
+    """
+    kinds = kinds_of(Queue.DEFAULT) if kinds is None else kinds
     while not stop.is_set():
         try:
-            await _take_jobs(tools, stop, kinds, chores, patience or Patience())
+            await _take_jobs(tools, stop, kinds, chores, patience or Patience(), at_once)
         except DATABASE_AWAY as error:
             log.warning("the queue is away: %s", type(error).__name__)
         except FailingListenerError:
@@ -119,7 +136,7 @@ async def work(
 async def drain(tools: Tools, *, kinds: Sequence[JobKind] = JOBS) -> None:
     """Runs every job that waits, and those they add, then returns. For tests and scripts."""
     async with _pool(tools) as pool:
-        queue = _queue(tools, pool, asyncio.Event(), kinds, (), Patience())
+        queue = _queue(tools, pool, asyncio.Event(), kinds, (), Patience(), AT_ONCE)
         await queue.qm.run(
             batch_size=BATCH,
             mode=QueueExecutionMode.drain,
@@ -133,14 +150,16 @@ async def _take_jobs(
     kinds: Sequence[JobKind],
     chores: Sequence[Chore],
     patience: Patience,
+    at_once: int,
 ) -> None:
     async with _pool(tools) as pool:
-        queue = _queue(tools, pool, stop, kinds, chores, patience)
+        queue = _queue(tools, pool, stop, kinds, chores, patience, at_once)
+        batch = min(BATCH, at_once)
         stopping = asyncio.create_task(_forward(stop, queue.shutdown))
         try:
             await queue.run(
-                batch_size=BATCH,
-                max_concurrent_tasks=AT_ONCE,
+                batch_size=batch,
+                max_concurrent_tasks=max(at_once, 2 * batch),
                 dequeue_timeout=patience.poll,
                 heartbeat_timeout=patience.heartbeat,
                 shutdown_on_listener_failure=True,
@@ -164,6 +183,23 @@ async def _forward(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
     shutdown.set()
 
 
+class _SoMany(QueueManager):
+    """Takes no job that it would keep waiting, which its own limit, of two at least, cannot say:
+    another machine may have nothing to do."""
+
+    at_once = AT_ONCE
+
+    async def fetch_jobs(
+        self,
+        batch_size: int,
+        global_concurrency_limit: int | None,
+        heartbeat_timeout: timedelta,
+    ) -> AsyncGenerator[Job, None]:
+        del global_concurrency_limit
+        async for job in super().fetch_jobs(batch_size, self.at_once, heartbeat_timeout):
+            yield job
+
+
 def _queue(
     tools: Tools,
     pool: asyncpg.Pool,
@@ -171,11 +207,14 @@ def _queue(
     kinds: Sequence[JobKind],
     chores: Sequence[Chore],
     patience: Patience,
+    at_once: int,
 ) -> PgQueuer:
     queue = PgQueuer(AsyncpgPoolDriver(pool))
+    queue.qm = _SoMany(queue.qm.queries, queue.channel)
+    queue.qm.shutdown, queue.qm.at_once = queue.shutdown, at_once
     for kind in kinds:
         register = queue.entrypoint(
-            kind.entrypoint, concurrency_limit=kind.at_once, on_failure="hold"
+            kind.entrypoint, concurrency_limit=kind.at_once or 0, on_failure="hold"
         )
         register(functools.partial(_run_job, tools, stop, kind, patience.grace_s))
     for chore in chores:

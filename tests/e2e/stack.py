@@ -57,7 +57,12 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
-        ours = {**self._ports, "ENCORE_DATA_DIR": str(self.data_dir), "ENCORE_CAPTIONS": "off"}
+        ours = {
+            **self._ports,
+            "ENCORE_DATA_DIR": str(self.data_dir),
+            "ENCORE_CAPTIONS": "off",
+            "ENCORE_TRANSCRIPTS": "off",
+        }
         return {**unset, **ours, **self._settings}
 
     def start(self) -> None:

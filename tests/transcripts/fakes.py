@@ -4,11 +4,13 @@ It passes the same contract as the real one (test_transcriber_contract.py).
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
 
+from transcripts.engines import Engine
 from transcripts.transcriber import (
     RATE,
     WINDOW_SECONDS,
@@ -89,6 +91,16 @@ class ScriptedTranscriber:
     def _word(self, block: Pcm, start_s: float) -> HeardWord:
         which = zlib.crc32((block * 32767).astype("<i2").tobytes()) % len(self.script)
         return HeardWord(start_s, start_s + len(block) / RATE, f" {self.script[which]}", 0.9)
+
+
+def scripted_engine(transcriber: ScriptedTranscriber | None = None) -> Engine:
+    """What job bodies get their engine from; it is always free."""
+
+    @asynccontextmanager
+    async def opened(_model: str | None) -> AsyncIterator[ScriptedTranscriber]:
+        yield transcriber or ScriptedTranscriber()
+
+    return opened
 
 
 def _check(pcm: Pcm, language: str | None) -> None:

@@ -17,6 +17,7 @@ from core.queue import install_queue
 from core.settings import Settings
 from core.storage import open_store
 from core.webhooks.sender import Sender
+from tests.transcripts.fakes import scripted_engine
 from workers.kinds import Tools
 
 
@@ -103,4 +104,5 @@ def tools(
         store=open_store(settings),
         mailer=mailbox,
         sender=Sender(allow_private=True),
+        engine=scripted_engine(),
     )

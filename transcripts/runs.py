@@ -1,0 +1,211 @@
+"""Runs: asked for, planned, carried out window by window, done; every step a transaction.
+
+Windows are what a killed worker is resumed by: each is written once, whoever decodes it, and the
+same sound gives the same words, so two workers over one run waste time and harm nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.errors import Problem
+from core.queue import enqueue
+from ingest.models import Recording
+from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
+from transcripts.pipeline import TrackPlan, WindowResult
+from transcripts.publication import publish
+from transcripts.transcriber import Model
+from transcripts.words import Word
+
+MAKE_JOB: Final = "transcript.make"
+DEFAULT_MODEL: Final = "default"
+"""The one in the settings of the machine that takes the run; its name replaces this then."""
+
+UNDER_WAY: Final = (RunStatus.WAITING, RunStatus.RUNNING)
+
+
+class RunSuperseded(Problem):
+    status = 409
+    code = "run_superseded"
+    title = "The recording has another revision, which has a run of its own"
+
+
+async def request_first_run(session: AsyncSession, recording: Recording) -> Run | None:
+    """That which follows the end of a recording; None where this revision has had one.
+
+    The caller holds the room's lock.
+    """
+    query = sa.select(Run.id).where(
+        Run.recording_id == recording.id,
+        Run.revision == recording.revision,
+        Run.requested_by.is_(None),
+    )
+    if await session.scalar(query.limit(1)) is not None:
+        return None
+    return await _add(session, recording, DEFAULT_MODEL, None)
+
+
+async def request_run(
+    session: AsyncSession, recording: Recording, *, model: str, requested_by: UUID | None
+) -> Run:
+    """Another run over a recording that is stored; it is published when it is done."""
+    return await _add(session, recording, model, requested_by)
+
+
+async def _add(
+    session: AsyncSession, recording: Recording, model: str, requested_by: UUID | None
+) -> Run:
+    run = Run(
+        recording_id=recording.id,
+        revision=recording.revision,
+        model=model,
+        requested_by=requested_by,
+    )
+    session.add(run)
+    await session.flush()
+    await enqueue(session, MAKE_JOB, {"run_id": str(run.id)}, dedupe_key=str(run.id))
+    return run
+
+
+async def begin(session: AsyncSession, run_id: UUID) -> Run | None:
+    """The run, running from now on; None where nothing of it is left to do.
+
+    Raises RunSuperseded.
+    """
+    run = await _locked(session, run_id)
+    if run is None or run.status not in UNDER_WAY:
+        return None
+    revision = sa.select(Recording.revision).where(Recording.id == run.recording_id)
+    if await session.scalar(revision) != run.revision:
+        raise RunSuperseded
+    if run.status is RunStatus.WAITING:
+        run.status, run.started_at = RunStatus.RUNNING, sa.func.now()
+    return run
+
+
+async def store_plan(
+    session: AsyncSession, run_id: UUID, model: Model, plans: Mapping[UUID, TrackPlan]
+) -> None:
+    """Of each participant. The first one stays: another worker's is the same."""
+    run = await _locked(session, run_id)
+    if run is None or run.model_digest is not None:
+        return
+    run.model, run.model_digest, run.compute_type = model.name, model.digest, model.compute_type
+    session.add_all(_run_track(run_id, who, plan) for who, plan in plans.items())
+    await session.flush()
+    session.add_all(
+        Window(
+            run_id=run_id,
+            participant_id=who,
+            number=window.number,
+            regions=[list(span) for span in window.regions],
+        )
+        for who, plan in plans.items()
+        for window in plan.windows
+    )
+    await session.flush()
+
+
+def _run_track(run_id: UUID, who: UUID, plan: TrackPlan) -> RunTrack:
+    return RunTrack(
+        run_id=run_id,
+        participant_id=who,
+        language=plan.language,
+        language_probability=plan.language_probability,
+        speech_ms=plan.speech_ms,
+    )
+
+
+async def take_over(session: AsyncSession, run_id: UUID, model: Model) -> None:
+    """A run that was begun with other weights is heard anew, so that one model has heard all."""
+    run = await _locked(session, run_id)
+    heard_with = run and (run.model_digest, run.compute_type)
+    if run is None or heard_with == (model.digest, model.compute_type):
+        return
+    run.model, run.model_digest, run.compute_type = model.name, model.digest, model.compute_type
+    await session.execute(
+        sa.update(Window)
+        .where(Window.run_id == run_id)
+        .values(words=sa.null(), missing=[], decoded_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def waiting_windows(session: AsyncSession, run_id: UUID) -> list[tuple[Window, str | None]]:
+    """What has not been decoded, and its language; speaker by speaker."""
+    track = sa.and_(
+        RunTrack.run_id == Window.run_id, RunTrack.participant_id == Window.participant_id
+    )
+    rows = await session.execute(
+        sa.select(Window, RunTrack.language)
+        .join(RunTrack, track)
+        .where(Window.run_id == run_id, Window.words.is_(None))
+        .order_by(Window.participant_id, Window.number)
+    )
+    return [(window, language) for window, language in rows]
+
+
+async def store_window(session: AsyncSession, window: Window, result: WindowResult) -> None:
+    """Writes a window's result unless somebody has."""
+    await session.execute(
+        sa.update(Window)
+        .where(
+            Window.run_id == window.run_id,
+            Window.participant_id == window.participant_id,
+            Window.number == window.number,
+            Window.words.is_(None),
+        )
+        .values(
+            words=[_as_json(word) for word in result.words],
+            missing=[list(span) for span in result.missing],
+            decoded_at=sa.func.now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _as_json(word: Word) -> list[Any]:
+    return [word.start_ms, word.end_ms, word.text, word.confidence]
+
+
+async def finish(session: AsyncSession, run_id: UUID) -> bool:
+    """Done and published, once; whether this call did it. All windows must have words."""
+    run = await _locked(session, run_id)
+    if run is None or run.status is not RunStatus.RUNNING:
+        return False
+    waiting = sa.select(sa.exists().where(Window.run_id == run_id, Window.words.is_(None)))
+    if await session.scalar(waiting):
+        return False
+    run.status, run.finished_at = RunStatus.DONE, sa.func.now()
+    await session.flush()
+    await publish(session, recording_id=run.recording_id, run_id=run.id)
+    return True
+
+
+async def fail(session: AsyncSession, run_id: UUID, error_code: str) -> None:
+    """For good: nothing will try it again."""
+    run = await _locked(session, run_id)
+    if run is not None and run.status in UNDER_WAY:
+        run.status, run.error_code, run.finished_at = RunStatus.FAILED, error_code, sa.func.now()
+
+
+async def chosen_languages(session: AsyncSession, participants: Sequence[UUID]) -> dict[UUID, str]:
+    """Of those of them whose language a person has set."""
+    rows = await session.execute(
+        sa.select(TrackLanguage.participant_id, TrackLanguage.language).where(
+            TrackLanguage.participant_id.in_(participants)
+        )
+    )
+    return {row.participant_id: row.language for row in rows}
+
+
+async def _locked(session: AsyncSession, run_id: UUID) -> Run | None:
+    return await session.scalar(
+        sa.select(Run)
+        .where(Run.id == run_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
