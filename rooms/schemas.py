@@ -54,7 +54,8 @@ def _line(max_chars: int) -> Any:
 
 
 Title = Annotated[str, _line(140), AfterValidator(_plain)]
-Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_prose)]
+Prose = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_prose)]
+Description = Prose
 Topic = Annotated[str, _line(40), AfterValidator(_plain)]
 Topics = Annotated[list[Topic], Field(max_length=8), AfterValidator(_distinct)]
 TopicFilter = Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]

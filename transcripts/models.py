@@ -113,6 +113,9 @@ class Transcript(Base):
     recording_id: Mapped[UUID] = mapped_column(sa.ForeignKey("recording.id"), primary_key=True)
     run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("transcript_run.id"))
     version: Mapped[int] = mapped_column(default=1)
+    run_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The one that brought `run_id`."""
+
     published_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
@@ -188,8 +191,14 @@ class Patch(Base):
     state: Mapped[PatchState] = mapped_column(
         text_enum(PatchState, "patch_state"), default=PatchState.APPLIED
     )
+    version: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Of the transcript when it was made, withdrawn or decided on: who has read an earlier one
+    has not seen it so."""
+
     author_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    withdrawn_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user_account.id"))
+    withdrawn_at: Mapped[datetime | None]
 
 
 class SpeakerName(Base):

@@ -35,8 +35,8 @@ class Said:
 class Edit:
     """In place of the words that start in [start_ms, end_ms): `text`, or with None the same.
 
-    `breaks`: where cues begin within it, at its first word always and nowhere else; empty
-    leaves that to the reading.
+    `breaks`: where cues begin within it, at its first word always and nowhere else, and another
+    one begins after it; empty leaves that to the reading.
     """
 
     id: UUID
@@ -98,9 +98,11 @@ def put(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
     """Raises NoRoomError."""
     old = said[place]
     new = list(old) if edit.text is None else _replaced(said, edit, place)
+    rest = list(said[place.stop :])
     if edit.breaks and new:
         new = _broken(new, edit.breaks)
-    return [*said[: place.start], *new, *said[place.stop :]]
+        rest[:1] = [_beginning(s) for s in rest[:1]]
+    return [*said[: place.start], *new, *rest]
 
 
 def bounds(said: Sequence[Said], edit: Edit, place: slice) -> tuple[int, int]:
@@ -132,6 +134,11 @@ def _replaced(said: Sequence[Said], edit: Edit, place: slice) -> list[Said]:
 def _broken(said: list[Said], breaks: tuple[int, ...]) -> list[Said]:
     firsts = {0} | {min(range(len(said)), key=lambda n: abs(_start(said[n]) - b)) for b in breaks}
     return [replace(s, begins=n in firsts) for n, s in enumerate(said)]
+
+
+def _beginning(said: Said) -> Said:
+    """What follows a stretch that was cut by hand; unless that is in one that was, too."""
+    return replace(said, begins=True) if said.begins is None else said
 
 
 def _near(said: Sequence[Said], start_ms: int, text: str) -> Iterable[slice]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.webhooks.service import emit
+from replay.subtitles import NewCue, replace_cues
 from rooms.events import record_event
 from rooms.models import Room
 from rooms.queries import lock_room
@@ -23,6 +24,7 @@ from transcripts.models import (
     Patch,
     PatchState,
     RunTrack,
+    SpeakerName,
     Transcript,
     Window,
 )
@@ -43,13 +45,12 @@ async def publish(session: AsyncSession, *, recording_id: UUID, run_id: UUID) ->
     if head is None:
         head = Transcript(recording_id=recording_id, run_id=run_id, version=0)
         session.add(head)
-    head.run_id = run_id
+    head.run_id, head.run_version = run_id, head.version + 1
     tracks = await _tracks(session, run_id)
     await _forget_others(session, recording_id, [t.participant_id for t in tracks])
     for track in tracks:
         await _publish_track(session, room, head, track)
-    await index(session, recording_id)
-    await _announce(session, room, head)
+    await announce(session, room, head)
     return head
 
 
@@ -57,8 +58,30 @@ async def republish(session: AsyncSession, room: Room, head: Transcript, who: UU
     """After an edit of one participant's track. Needs the room's lock."""
     track = await session.get_one(RunTrack, (head.run_id, who))
     await _publish_track(session, room, head, track)
+    await announce(session, room, head)
+
+
+async def announce(session: AsyncSession, room: Room, head: Transcript) -> None:
+    """Another version: subtitles and search follow, the room and the platform are told.
+
+    Needs the room's lock.
+    """
+    await _show_subtitles(session, head.recording_id)
     await index(session, head.recording_id)
-    await _announce(session, room, head)
+    head.version += 1
+    head.published_at = sa.func.now()
+    data = {
+        "recording_id": str(head.recording_id),
+        "version": head.version,
+        "run_id": str(head.run_id),
+    }
+    await emit(
+        session,
+        platform_id=room.platform_id,
+        kind=PUBLISHED,
+        data={"room_id": str(room.id), **data},
+    )
+    await record_event(session, room, PUBLISHED, data=data)
 
 
 async def edited_track(
@@ -73,7 +96,13 @@ async def edited_track(
         .order_by(Patch.number)
     )
     patches = list(await session.scalars(query))
-    return apply_all(words, map(_edit, patches)), patches
+    return apply_all(words, map(edit_of, patches)), patches
+
+
+def edit_of(patch: Patch) -> Edit:
+    return Edit(
+        patch.id, patch.start_ms, patch.end_ms, patch.text, tuple(patch.breaks), patch.replaced
+    )
 
 
 async def _locked_room(session: AsyncSession, recording_id: UUID) -> Room:
@@ -119,17 +148,6 @@ async def _words(session: AsyncSession, run_id: UUID, who: UUID) -> list[Word]:
     )
     windows = await session.scalars(query)
     return ordered([Word(*word) for words in windows for word in words or ()])
-
-
-def _edit(patch: Patch) -> Edit:
-    return Edit(
-        patch.id,
-        patch.start_ms,
-        patch.end_ms,
-        patch.text,
-        tuple(patch.breaks),
-        patch.replaced,
-    )
 
 
 def pieces(said: Sequence[Said]) -> list[list[Said]]:
@@ -216,18 +234,22 @@ async def _replace_missing(
     await session.flush()
 
 
-async def _announce(session: AsyncSession, room: Room, head: Transcript) -> None:
-    head.version += 1
-    head.published_at = sa.func.now()
-    data = {
-        "recording_id": str(head.recording_id),
-        "version": head.version,
-        "run_id": str(head.run_id),
-    }
-    await emit(
-        session,
-        platform_id=room.platform_id,
-        kind=PUBLISHED,
-        data={"room_id": str(room.id), **data},
+async def _show_subtitles(session: AsyncSession, recording_id: UUID) -> None:
+    called = sa.and_(
+        SpeakerName.recording_id == Cue.recording_id,
+        SpeakerName.participant_id == Cue.participant_id,
     )
-    await record_event(session, room, PUBLISHED, data=data)
+    rows = await session.execute(
+        sa.select(
+            Cue.participant_id,
+            Cue.start_ms,
+            Cue.end_ms,
+            Cue.language,
+            Cue.text,
+            SpeakerName.name,
+        )
+        .outerjoin(SpeakerName, called)
+        .where(Cue.recording_id == recording_id)
+        .order_by(Cue.start_ms, Cue.participant_id)
+    )
+    await replace_cues(session, recording_id, [NewCue(*row) for row in rows])

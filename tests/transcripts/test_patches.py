@@ -153,9 +153,9 @@ def test_what_was_filled_in_stays_where_another_run_hears_nothing() -> None:
 def test_breaks_begin_cues_and_forbid_others() -> None:
     words = spoken("one two three four")
     result = apply_all(words, [edit([Said(w) for w in words], 400, 1100, None, 800)])
-    assert [s.begins for s in result.said] == [None, True, True, None]
+    assert [s.begins for s in result.said] == [None, True, True, True]
     joined = apply_all(words, [edit([Said(w) for w in words], 400, 1100, None, 400)])
-    assert [s.begins for s in joined.said] == [None, True, False, None]
+    assert [s.begins for s in joined.said] == [None, True, False, True]
 
 
 def test_kept_words_keep_their_breaks() -> None:
@@ -172,7 +172,7 @@ def test_new_words_in_a_cue_that_was_cut_by_hand_stay_in_it() -> None:
     first = edit([Said(w) for w in words], 400, 1100, None, 400)
     second = edit(apply_all(words, [first]).said, 400, 1100, "2 and 3")
     result = apply_all(words, [first, second])
-    assert [s.begins for s in result.said] == [None, True, False, False, None]
+    assert [s.begins for s in result.said] == [None, True, False, False, True]
 
 
 def test_finds_its_place_among_other_edits() -> None:

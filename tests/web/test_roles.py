@@ -32,6 +32,9 @@ from rooms.moderation import invite
 from rooms.participation import set_consent, set_hand
 from tests.factories import as_user, make_api_key, make_platform, make_user, sign_in
 from tests.rooms.conftest import House
+from tests.transcripts.heard import Heard, spoken
+from transcripts.editing import Correction, correct
+from transcripts.models import Patch
 from web.app import create_app
 
 ROLES: Final = (
@@ -78,6 +81,16 @@ PUBLIC: Final[dict[str, str]] = {
     "GET /v1/rooms/{room}/replay.m3u8":      "302   302   302   302   302   302   .     302   302",
     "GET /v1/recordings/{recording}":        "200   200   200   200   200   200   .     200   200",
     "GET /v1/search?q=boat":                 "200   200   200   200   200   200   200   200   200",
+    "POST /v1/recordings/{recording}/transcript/edits":
+                                             "401   403   403   403   201   201   .     403   201",
+    "GET /v1/recordings/{recording}/transcript/edits":
+                                             "401   403   200   200   200   200   .     403   200",
+    "DELETE /v1/recordings/{recording}/transcript/edits/{edit}":
+                                             "401   403   403   403   200   200   .     403   200",
+    "POST /v1/recordings/{recording}/transcript/edits/{edit}/keep":
+                                             "401   403   403   403   409   409   .     403   409",
+    "PUT /v1/recordings/{recording}/transcript/speakers/{guest}":
+                                             "401   403   403   403   200   200   .     403   200",
     "GET /v1/groups":                        "200   200   200   200   200   200   200   200   200",
     "POST /v1/groups":                       "401   201   201   201   201   201   201   201   201",
     "PUT /v1/groups/{group}/members/{user}": ".     .     403   403   403   204   .     204   204",
@@ -127,6 +140,14 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "PATCH /v1/rooms/{room}/participants/{guest}": {"role": "speaker"},
     "POST /v1/rooms/{room}/invitations": {"user_id": "{user}", "role": "speaker"},
     "POST /v1/rooms/{room}/tokens": {"external_user_id": "{external}", "display_name": "Guest"},
+    "POST /v1/recordings/{recording}/transcript/edits": {
+        "base_version": 2,
+        "participant_id": "{guest}",
+        "start_ms": 0,
+        "end_ms": 300,
+        "text": "goodbye",
+    },
+    "PUT /v1/recordings/{recording}/transcript/speakers/{guest}": {"name": "The guest"},
     "POST /v1/groups": {"name": "Friends"},
     "PATCH /v1/me": {"display_name": "Renamed"},
     "POST /v1/me/password": {"current": "not the one it is", "password": "x" * 20},
@@ -169,11 +190,13 @@ class World:
             session.add_all(GroupMember(group_id=group.id, user_id=m.id) for m in members)
             guest = await self._fill(session, house, room, visitor)
             await self._record(session, room)
+            edit = await self._transcribe(session, room, guest)
             target = await make_user(session, self.platform)
         return {
             "room": str(room.id),
             "recording": str(room.recording_id),
             "guest": str(guest.id),
+            "edit": str(edit.id),
             "group": str(group.id),
             "user": str(target.id),
             "missing": str(uuid7()),
@@ -216,6 +239,24 @@ class World:
                 live_at=room.live_at,
             )
         )
+
+    async def _transcribe(self, session: AsyncSession, room: Room, guest: Participant) -> Patch:
+        """What the guest said, as the host has corrected it once."""
+        assert room.recording_id is not None
+        recording = await session.get_one(Recording, room.recording_id)
+        heard = Heard(House(session, self.platform, self.people["host"]), room, recording)
+        await heard.publish(await heard.run({guest: spoken("hello")}))
+        wanted = Correction(
+            base_version=1, participant_id=guest.id, start_ms=0, end_ms=300, text="hi"
+        )
+        _, patch = await correct(
+            session,
+            principal=as_user(self.people["host"]),
+            recording_id=recording.id,
+            wanted=wanted,
+        )
+        assert patch is not None
+        return patch
 
 
 def _present(room: Room, user: User, role: Role) -> Participant:
@@ -360,7 +401,12 @@ async def test_its_members_see_it(world: World) -> None:
 def test_the_table_is_complete(world: World) -> None:
     named = {"room_id": "room", "recording_id": "recording", "participant_id": "guest"}
     named |= {"group_id": "group", "user_id": "user", "external_user_id": "external"}
-    named |= {"key_id": "missing", "endpoint_id": "missing", "provider": "provider"}
+    named |= {
+        "key_id": "missing",
+        "endpoint_id": "missing",
+        "edit_id": "edit",
+        "provider": "provider",
+    }
     in_table = {
         f"{method.upper()} {path}"
         for path, methods in world.app.openapi()["paths"].items()

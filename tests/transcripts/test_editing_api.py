@@ -1,0 +1,90 @@
+"""Corrections over HTTP: what is refused, and what a conflict says."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.db import Database
+from tests.factories import sign_in
+from tests.rooms.conftest import make_house
+from tests.rooms.serving import in_process, make_app
+from tests.transcripts.heard import Heard, make_heard, spoken
+from transcripts.editing_api import router
+
+
+@pytest.fixture
+async def heard(database: Database) -> Heard:
+    async with database.transaction() as session:
+        heard = await make_heard(await make_house(session))
+        ada = await heard.speaker("Ada")
+        await heard.publish(await heard.run({ada: spoken("what the see keeps")}))
+    return heard
+
+
+@pytest.fixture
+async def http(
+    database: Database, heard: Heard, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The host's."""
+    async with database.transaction() as session:
+        token = await sign_in(session, heard.house.host)
+    app = make_app(database, tmp_path)
+    app.include_router(router)
+    async with in_process(app) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+async def test_an_edit_its_conflict_its_history_and_undo(
+    http: httpx.AsyncClient, heard: Heard
+) -> None:
+    path = f"/recordings/{heard.recording.id}/transcript"
+    ada = str(heard.people["Ada"][1].id)
+    edit = {"base_version": 1, "participant_id": ada, "start_ms": 800, "end_ms": 1100}
+    made = await http.post(f"{path}/edits", json={**edit, "text": "sea"})
+    assert made.status_code == 201, made.text
+    assert made.json()["version"] == 2
+    again = await http.post(f"{path}/edits", json={**edit, "base_version": 2, "text": "sea"})
+    assert again.json() == {"version": 2, "edit": None}
+    refused = await http.post(f"{path}/edits", json={**edit, "text": "ski"})
+    assert refused.status_code == 409
+    problem = refused.json()
+    assert (problem["code"], problem["version"], problem["current_text"]) == (
+        "edit_conflict",
+        2,
+        "sea",
+    )
+    (item,) = (await http.get(f"{path}/edits")).json()["items"]
+    assert (item["text"], item["replaced"], item["author"]) == ("sea", "see", "Host")
+    undone = await http.delete(f"{path}/edits/{item['id']}")
+    assert undone.json() == {"version": 3}
+    named = await http.put(f"{path}/speakers/{ada}", json={"name": "Ada Lovelace"})
+    assert named.json() == {"version": 4}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": "x" * 2001},
+        {"text": "a\u202eb"},
+        {"text": "a\0b"},
+        {"text": None},
+        {"end_ms": 0},
+        {"end_ms": 130_000},
+        {"start_ms": -1},
+        {"start_ms": 1 << 63, "end_ms": (1 << 63) + 1},
+        {"breaks": list(range(51))},
+        {"base_version": 0},
+    ],
+)
+async def test_refuses_what_no_edit_can_be(
+    http: httpx.AsyncClient, heard: Heard, wrong: dict[str, Any]
+) -> None:
+    ada = str(heard.people["Ada"][1].id)
+    edit = {"base_version": 1, "participant_id": ada, "start_ms": 0, "end_ms": 300, "text": "x"}
+    path = f"/recordings/{heard.recording.id}/transcript/edits"
+    answer = await http.post(path, json=edit | wrong)
+    assert answer.status_code == 422, answer.text

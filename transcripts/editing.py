@@ -1,0 +1,312 @@
+"""Correcting a transcript: what people put in place of what was heard, undo, and names.
+
+Host and co-hosts correct everybody, speakers themselves. An edit names the version that its
+author was reading: it is refused when somebody has changed the same stretch since.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.dependencies import AccountNeeded
+from core.auth.display import clean_name
+from core.auth.principal import Principal
+from core.errors import Conflict, Invalid, NotFound
+from core.ids import uuid7
+from rooms.access import Action
+from rooms.models import Participant, Room
+from rooms.queries import room_for, spoken_with_consent
+from transcripts.alignment import NoRoomError
+from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
+from transcripts.patches import put, text_of, within
+from transcripts.publication import announce, edit_of, edited_track, republish
+
+LONGEST_MS: Final = 120_000
+"""Of one edit."""
+
+
+class NotTranscribed(NotFound):
+    code = "not_transcribed"
+    title = "This recording has no transcript yet"
+
+
+class SpeakerUnknown(NotFound):
+    code = "speaker_unknown"
+    title = "Nobody by this id speaks in this transcript"
+
+
+class EditUnknown(NotFound):
+    code = "edit_unknown"
+    title = "This transcript has no such edit"
+
+
+class EditConflict(Conflict):
+    """`extra`: the transcript's `version`, and `current_text` of the stretch."""
+
+    code = "edit_conflict"
+    title = "Somebody has changed this since you read it"
+
+
+class EditedSince(Conflict):
+    code = "edited_since"
+    title = "A later edit stands on this one: undo that one first"
+
+
+class NoConflict(Conflict):
+    code = "no_conflict"
+    title = "This edit is not in conflict"
+
+
+class TooManyWords(Invalid):
+    code = "too_many_words"
+    title = "So many words can't be said in this time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """`text` in place of the words that start in [start_ms, end_ms); see patches.Edit."""
+
+    base_version: int
+    participant_id: UUID
+    start_ms: int
+    end_ms: int
+    text: str | None
+    breaks: tuple[int, ...] = ()
+
+
+async def correct(
+    session: AsyncSession, *, principal: Principal, recording_id: UUID, wanted: Correction
+) -> tuple[Transcript, Patch | None]:
+    """The edit, or None where the text is that already. The transcript is published anew.
+
+    Raises EditConflict, TooManyWords, NotTranscribed, SpeakerUnknown, and what access raises.
+    """
+    room, head = await opened(session, principal, recording_id, wanted.participant_id)
+    said = (await edited_track(session, head, wanted.participant_id))[0].said
+    place = within(said, wanted.start_ms, wanted.end_ms)
+    current = text_of(said[place])
+    if await _touched_since(session, head, wanted):
+        raise EditConflict(version=head.version, current_text=current)
+    if not wanted.breaks and (wanted.text is None or wanted.text.split() == current.split()):
+        return head, None
+    patch = await _new_patch(session, principal, head, wanted, current)
+    try:
+        put(said, edit_of(patch), place)
+    except NoRoomError:
+        raise TooManyWords from None
+    await _publish(session, room, head, patch)
+    return head, patch
+
+
+async def undo(
+    session: AsyncSession, *, principal: Principal, recording_id: UUID, patch_id: UUID
+) -> Transcript:
+    """As if it had not been made; one in conflict is given up. Again: nothing happens.
+
+    Raises EditedSince, EditUnknown, and what access raises.
+    """
+    patch = await _patch(session, principal, recording_id, patch_id)
+    room, head = await opened(session, principal, recording_id, patch.participant_id)
+    await session.refresh(patch)
+    if patch.state is PatchState.WITHDRAWN:
+        return head
+    if patch.state is PatchState.APPLIED and await _stood_on(session, patch):
+        raise EditedSince
+    await _withdraw(session, patch, head, _person(principal))
+    await republish(session, room, head, patch.participant_id)
+    return head
+
+
+async def keep(
+    session: AsyncSession, *, principal: Principal, recording_id: UUID, patch_id: UUID
+) -> tuple[Transcript, Patch]:
+    """Decides a conflict for the edit: a new one puts its text in place of what is there now.
+
+    Raises NoConflict, TooManyWords, EditUnknown, and what access raises.
+    """
+    old = await _patch(session, principal, recording_id, patch_id)
+    room, head = await opened(session, principal, recording_id, old.participant_id)
+    await session.refresh(old)
+    if old.state is not PatchState.CONFLICT:
+        raise NoConflict
+    await _withdraw(session, old, head, _person(principal))
+    said = (await edited_track(session, head, old.participant_id))[0].said
+    place = within(said, old.start_ms, old.end_ms)
+    wanted = Correction(
+        base_version=head.version,
+        participant_id=old.participant_id,
+        start_ms=old.start_ms,
+        end_ms=old.end_ms,
+        text=old.text,
+        breaks=tuple(old.breaks),
+    )
+    patch = await _new_patch(session, principal, head, wanted, text_of(said[place]))
+    try:
+        put(said, edit_of(patch), place)
+    except NoRoomError:
+        raise TooManyWords from None
+    await _publish(session, room, head, patch)
+    return head, patch
+
+
+async def name_speaker(
+    session: AsyncSession,
+    *,
+    principal: Principal,
+    recording_id: UUID,
+    participant_id: UUID,
+    name: str | None,
+) -> Transcript:
+    """How the speaker is called in this transcript; None: as in the room.
+
+    Raises NameInvalid, NotTranscribed, SpeakerUnknown, and what access raises.
+    """
+    room, head = await opened(session, principal, recording_id, participant_id)
+    mine = sa.and_(
+        SpeakerName.recording_id == recording_id, SpeakerName.participant_id == participant_id
+    )
+    if name is None:
+        await session.execute(sa.delete(SpeakerName).where(mine))
+    else:
+        values = {"name": clean_name(name), "set_by": _person(principal), "set_at": sa.func.now()}
+        put_name = insert(SpeakerName).values(
+            recording_id=recording_id, participant_id=participant_id, **values
+        )
+        keys = ["recording_id", "participant_id"]
+        await session.execute(put_name.on_conflict_do_update(index_elements=keys, set_=values))
+    await announce(session, room, head)
+    return head
+
+
+async def opened(
+    session: AsyncSession, principal: Principal, recording_id: UUID, participant_id: UUID
+) -> tuple[Room, Transcript]:
+    """The transcript, for a change of what this speaker says in it; the room is locked.
+
+    Raises NotFound, NotTranscribed, SpeakerUnknown, and what access raises.
+    """
+    room = await editable(session, principal, recording_id, of=participant_id)
+    head = await session.get(Transcript, recording_id, populate_existing=True)
+    if head is None:
+        raise NotTranscribed
+    speaks = (
+        sa.select(RunTrack.participant_id)
+        .join(Participant, Participant.id == RunTrack.participant_id)
+        .where(RunTrack.run_id == head.run_id, RunTrack.participant_id == participant_id)
+        .where(spoken_with_consent())
+    )
+    if await session.scalar(speaks) is None:
+        raise SpeakerUnknown
+    return room, head
+
+
+async def editable(
+    session: AsyncSession, principal: Principal, recording_id: UUID, *, of: UUID
+) -> Room:
+    """The recording's room, locked, if the caller may edit what `of` said in it."""
+    room, own = await room_of(session, principal, recording_id, Action.EDIT_OWN, lock=True)
+    if own is None or own.id != of:
+        await room_of(session, principal, recording_id, Action.EDIT)
+    return room
+
+
+async def room_of(
+    session: AsyncSession,
+    principal: Principal,
+    recording_id: UUID,
+    action: Action,
+    *,
+    lock: bool = False,
+) -> tuple[Room, Participant | None]:
+    """`room_for` by the recording; whoever may not know of it learns nothing."""
+    room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
+    unknown = NotFound("There is no such recording.")
+    if room_id is None:
+        raise unknown
+    try:
+        return await room_for(session, principal, room_id, action, lock=lock)
+    except NotFound:
+        raise unknown from None
+
+
+def _person(principal: Principal) -> UUID:
+    if principal.user_id is None:
+        raise AccountNeeded
+    return principal.user_id
+
+
+async def _touched_since(session: AsyncSession, head: Transcript, wanted: Correction) -> bool:
+    if wanted.base_version < head.run_version:
+        return True
+    touched = sa.select(Patch.id).where(
+        Patch.recording_id == head.recording_id,
+        Patch.participant_id == wanted.participant_id,
+        Patch.version > wanted.base_version,
+        Patch.start_ms < wanted.end_ms,
+        Patch.end_ms > wanted.start_ms,
+    )
+    return await session.scalar(touched.limit(1)) is not None
+
+
+async def _new_patch(
+    session: AsyncSession,
+    principal: Principal,
+    head: Transcript,
+    wanted: Correction,
+    replaced: str,
+) -> Patch:
+    last = sa.select(sa.func.coalesce(sa.func.max(Patch.number), 0)).where(
+        Patch.recording_id == head.recording_id
+    )
+    return Patch(
+        id=uuid7(),
+        recording_id=head.recording_id,
+        number=(await session.execute(last)).scalar_one() + 1,
+        participant_id=wanted.participant_id,
+        start_ms=wanted.start_ms,
+        end_ms=wanted.end_ms,
+        text=None if wanted.text is None else " ".join(wanted.text.split()),
+        breaks=sorted(set(wanted.breaks)),
+        replaced=replaced,
+        run_id=head.run_id,
+        author_id=_person(principal),
+    )
+
+
+async def _publish(session: AsyncSession, room: Room, head: Transcript, patch: Patch) -> None:
+    patch.version = head.version + 1
+    session.add(patch)
+    await session.flush()
+    await republish(session, room, head, patch.participant_id)
+
+
+async def _withdraw(session: AsyncSession, patch: Patch, head: Transcript, user_id: UUID) -> None:
+    patch.state, patch.version = PatchState.WITHDRAWN, head.version + 1
+    patch.withdrawn_by, patch.withdrawn_at = user_id, sa.func.now()
+    await session.flush()
+
+
+async def _stood_on(session: AsyncSession, patch: Patch) -> bool:
+    later = sa.select(Patch.id).where(
+        Patch.recording_id == patch.recording_id,
+        Patch.participant_id == patch.participant_id,
+        Patch.state == PatchState.APPLIED,
+        Patch.number > patch.number,
+        Patch.start_ms < patch.end_ms,
+        Patch.end_ms > patch.start_ms,
+    )
+    return await session.scalar(later.limit(1)) is not None
+
+
+async def _patch(
+    session: AsyncSession, principal: Principal, recording_id: UUID, patch_id: UUID
+) -> Patch:
+    await room_of(session, principal, recording_id, Action.EDIT_OWN)
+    patch = await session.get(Patch, patch_id)
+    if patch is None or patch.recording_id != recording_id:
+        raise EditUnknown
+    return patch
