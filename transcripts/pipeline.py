@@ -13,7 +13,7 @@ plan and its language only, so windows may be decoded in any order, by anybody, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -35,6 +35,10 @@ _SAMPLES_OF_SPEECH: Final = 3
 """Windows of a track that are asked for its language."""
 
 _SURE: Final = 0.9
+
+
+Progress = Callable[[int, int], None]
+"""Called with the windows of a track that are decoded, and how many it has."""
 
 
 class Track(Protocol):
@@ -81,13 +85,18 @@ class TrackTranscript:
 
 
 async def transcribe_track(
-    track: Track, transcriber: Transcriber, *, language: str | None = None
+    track: Track,
+    transcriber: Transcriber,
+    *,
+    language: str | None = None,
+    progress: Progress | None = None,
 ) -> TrackTranscript:
     plan = await plan_track(track, transcriber, language=language)
-    results = [
-        await decode_window(track, transcriber, window, language=plan.language)
-        for window in plan.windows
-    ]
+    results = []
+    for window in plan.windows:
+        results.append(await decode_window(track, transcriber, window, language=plan.language))
+        if progress is not None:
+            progress(len(results), len(plan.windows))
     return TrackTranscript(
         plan.language,
         plan.language_probability,
