@@ -57,8 +57,7 @@ def transcribe_files(
     Several files are the tracks of one room: they begin together, and their speakers are called
     as the files are. Nothing leaves this machine.
     """
-    if output is not None and not os.access(output.absolute().parent, os.W_OK):
-        raise OutputRefused(f"{output.absolute().parent} is no folder that can be written.")
+    _check(output)
     settings = Settings()
     wanted = model or settings.transcribe_model
     spoken = None if language == AUTO else language
@@ -70,6 +69,15 @@ def transcribe_files(
         with _bar() as bar:
             found = asyncio.run(_transcribe(settings, wanted, named, spoken, bar))
     _give(together(found).render(format_), output)
+
+
+def _check(output: Path | None) -> None:
+    """Before the work is done, not after it."""
+    if output is None:
+        return
+    folder = output.absolute().parent
+    if output.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputRefused(f"{output} cannot be written: name a file in a folder that can.")
 
 
 async def _transcribe(
