@@ -28,6 +28,8 @@ MAX_DRIFT_MS: Final = 1.0
 MERGED_SAMPLES: Final = 105 * SAMPLE_RATE // 10
 """A merged entry of a replay's list is at most 10.5 s long, unless one segment is longer."""
 
+SUBTITLES_GROUP: Final = "captions"
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,6 +67,14 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Subtitles:
+    """The line of a subtitles rendition, which goes with every variant."""
+
+    uri: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     date: str
     rest: str
@@ -81,16 +91,30 @@ def program_date_time(live_at_us: int, room_ms: float) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def master_playlist(variants: list[Variant]) -> str:
+def master_playlist(variants: list[Variant], subtitles: Subtitles | None = None) -> str:
     """The multivariant playlist (bis 4.4.6)."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    group = ""
+    if subtitles is not None:
+        lines.append(_media_line(subtitles))
+        group = f',SUBTITLES="{SUBTITLES_GROUP}"'
     for v in variants:
         lines.append(
             f"#EXT-X-STREAM-INF:BANDWIDTH={v.peak_bps},AVERAGE-BANDWIDTH={v.average_bps}"
-            f',CODECS="{v.codecs}"'
+            f',CODECS="{v.codecs}"{group}'
         )
         lines.append(v.uri)
     return "\n".join(lines) + "\n"
+
+
+def _media_line(subtitles: Subtitles) -> str:
+    """Bis 4.4.6.1; a player whose user wants captions in this language turns them on itself."""
+    return (
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES_GROUP}",NAME="Captions"'
+        f',LANGUAGE="{subtitles.language}",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO'
+        ',CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog"'
+        f',URI="{subtitles.uri}"'
+    )
 
 
 def merged(segments: Iterable[MediaSegment]) -> Iterator[MediaSegment]:
@@ -142,8 +166,14 @@ class MediaPlaylist:
     """
 
     def __init__(
-        self, *, init_uri: str, live_at_us: int, target_s: int, init_range: ByteRange | None = None
+        self,
+        *,
+        init_uri: str | None,
+        live_at_us: int,
+        target_s: int,
+        init_range: ByteRange | None = None,
     ) -> None:
+        """Without `init_uri` for segments that need none: WebVTT."""
         self.init_uri = init_uri
         self.init_range = init_range
         self.live_at_us = live_at_us
@@ -257,8 +287,10 @@ class MediaPlaylist:
     def _assemble(self, head: list[str], tail: list[str], *, ended: bool) -> str:
         span = self.init_range
         part = f',BYTERANGE="{span.length}@{span.start}"' if span else ""
-        head += ["#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MAP:URI="{self.init_uri}"{part}', ""]
-        return "\n".join(head) + "".join(tail) + ("#EXT-X-ENDLIST\n" if ended else "")
+        head.append("#EXT-X-INDEPENDENT-SEGMENTS")
+        if self.init_uri is not None:
+            head.append(f'#EXT-X-MAP:URI="{self.init_uri}"{part}')
+        return "\n".join([*head, ""]) + "".join(tail) + ("#EXT-X-ENDLIST\n" if ended else "")
 
 
 def _segment_lines(segment: MediaSegment, seconds: float) -> str:

@@ -1,6 +1,7 @@
 """HTTP answers of the edge as prebuilt bytes: conditions, ranges, compression, CORS, problems."""
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ _CORS: Final = (
 _FOREVER: Final = b"cache-control: public, max-age=31536000, immutable\r\n"
 _LIVE: Final = b"cache-control: public, max-age=1\r\nvary: Accept-Encoding\r\n"
 _ENDED: Final = b"cache-control: public, max-age=60\r\nvary: Accept-Encoding\r\n"
+_BRIEF: Final = b"cache-control: public, max-age=5\r\n"
+_WEBVTT: Final = b"content-type: text/vtt; charset=utf-8\r\n"
 _NO_STORE: Final = b"cache-control: no-store\r\n"
 _PLAYLIST: Final = b"content-type: application/vnd.apple.mpegurl\r\n"
 _GZIPPED: Final = b"content-encoding: gzip\r\n"
@@ -83,6 +86,16 @@ def playlist(document: Document, request: Request, *, ended: bool) -> Answer:
     if zipped:
         return Answer.of(200, fields + _PLAYLIST + _GZIPPED, document.gzipped)
     return Answer.of(200, fields + _PLAYLIST, document.body)
+
+
+def captions(text: bytes, request: Request) -> Answer:
+    """200 or 304. Kept for a moment only: somebody may take their consent back, and the final
+    transcript takes the place of what was understood at once."""
+    etag = b'"%s"' % hashlib.sha256(text).hexdigest()[:24].encode()
+    fields = b"%setag: %s\r\n" % (_CORS + _BRIEF, etag)
+    if _matches(request.if_none_match, etag):
+        return Answer.bodiless(304, fields)
+    return Answer.of(200, fields + _WEBVTT, text)
 
 
 def media_unchanged(request: Request, digest: str) -> Answer | None:

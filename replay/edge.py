@@ -2,6 +2,7 @@
 
     /{capability}/{recording_id}/index.m3u8           see replay/playlists.py
     /{capability}/{recording_id}/r1/mix/0.m4s         see replay/recorded.py
+    /{capability}/{recording_id}/r1/captions/0.vtt    see replay/cue_sheet.py
     /healthz  /metrics
 
 A cache in front keys on the path and on the query `_HLS_skip`, and honors Cache-Control: the
@@ -33,13 +34,15 @@ from core.storage import ObjectMissing, open_store
 from ingest.folders import Folders
 from replay import answers, capability, playlists
 from replay.answers import Answer, Request
+from replay.cue_sheet import FOLDER, CueSheet, numbers_of
 from replay.http1 import Server
-from replay.library import Library, SpoolGoneError, has_begun
+from replay.library import Library, SpoolGoneError, has_begun, has_sound
 from replay.recorded import WHOLE, Place, Recorded, only_compacted
 
 log = logging.getLogger(__name__)
 
 FIRST_SEGMENT_WAIT_S: Final = 3.0
+CUES_WAIT_S: Final = 0.1
 MAX_PATH: Final = 300
 MAX_ADMITTED: Final = 4096
 LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -67,6 +70,18 @@ class _Wanted:
     @property
     def is_playlist(self) -> bool:
         return len(self.names) == 1
+
+    @property
+    def is_captions(self) -> bool:
+        """Whether it holds what was said: a segment of the subtitles."""
+        return not self.is_playlist and self.names[1] == FOLDER
+
+    @property
+    def is_of_cues(self) -> bool:
+        """Whether the answer depends on the recording's subtitles."""
+        if self.is_playlist:
+            return playlists.shows_captions(self.names[0])
+        return self.is_captions
 
     @property
     def is_compacted(self) -> bool:
@@ -166,6 +181,11 @@ class Edge:
         recorded = self._library.known(wanted.recording_id)
         if recorded is None or (wanted.is_compacted and not recorded.compacted):
             return None
+        if wanted.is_of_cues:
+            usable, sheet = self._library.cues.known(wanted.recording_id)
+            if not usable or not has_begun(recorded) or not _is_due(recorded, sheet, wanted):
+                return None
+            return self._with_cues(recorded, sheet, wanted, request)
         if wanted.is_playlist:
             return self._playlist(recorded, wanted, request) if has_begun(recorded) else None
         place = _place(recorded, wanted, request)
@@ -177,19 +197,53 @@ class Edge:
     async def _found(self, wanted: _Wanted, request: Request) -> Answer:
         if wanted.is_compacted:
             await self._library.find_compacted(wanted.recording_id)
-        if not wanted.is_playlist:
+        if not wanted.is_playlist and not wanted.is_captions:
             return await self._read(wanted, request)
         wait = FIRST_SEGMENT_WAIT_S if playlists.is_of_mix(wanted.names[0]) else 0
         recorded = await self._library.find_started(wanted.recording_id, within_s=wait)
         if recorded is None:
             raise playlists.not_started()
-        return self._playlist(recorded, wanted, request)
+        if not wanted.is_of_cues:
+            return self._playlist(recorded, wanted, request)
+        sheet = await self._find_cues(recorded, wanted)
+        return self._with_cues(recorded, sheet, wanted, request)
 
-    def _playlist(self, recorded: Recorded, wanted: _Wanted, request: Request) -> Answer:
+    async def _find_cues(self, recorded: Recorded, wanted: _Wanted) -> CueSheet | None:
+        """Waits for the first segment of the subtitles, which comes soon after the mix's."""
+        deadline = time.monotonic() + FIRST_SEGMENT_WAIT_S
+        while True:
+            sheet = await self._library.cues.find(wanted.recording_id)
+            if _is_due(recorded, sheet, wanted) or time.monotonic() > deadline:
+                return sheet
+            await asyncio.sleep(CUES_WAIT_S)
+
+    def _with_cues(
+        self, recorded: Recorded, sheet: CueSheet | None, wanted: _Wanted, request: Request
+    ) -> Answer:
+        if wanted.is_playlist:
+            return self._playlist(recorded, wanted, request, sheet)
+        numbers = numbers_of(wanted.names[2])
+        if sheet is None or numbers is None or wanted.names[0] != f"r{recorded.revision}":
+            raise playlists.NoSuchFile
+        sheet.follow(recorded, now=time.monotonic())
+        text = sheet.text(*numbers)
+        if text is None:
+            raise playlists.NoSuchFile
+        return answers.captions(text, request)
+
+    def _playlist(
+        self,
+        recorded: Recorded,
+        wanted: _Wanted,
+        request: Request,
+        sheet: CueSheet | None = None,
+    ) -> Answer:
         skip = bool(request.query) and any(
             part in _SKIP_QUERIES for part in request.query.split(b"&")
         )
-        document = playlists.document(recorded, wanted.names[0], skip=skip, now=time.monotonic())
+        document = playlists.document(
+            recorded, wanted.names[0], skip=skip, now=time.monotonic(), sheet=sheet
+        )
         return answers.playlist(document, request, ended=recorded.ended)
 
     async def _read(self, wanted: _Wanted, request: Request) -> Answer:
@@ -221,6 +275,13 @@ class Edge:
         return recorded
 
 
+def _is_due(recorded: Recorded, sheet: CueSheet | None, wanted: _Wanted) -> bool:
+    """Whether subtitles have what is wanted of them, or never will."""
+    if sheet is None or not playlists.is_of_captions(wanted.names[0]):
+        return True
+    return not has_sound(recorded) or sheet.lists_any(recorded, now=time.monotonic())
+
+
 def _refusal(error: Exception) -> Answer:
     if isinstance(error, Problem):
         return answers.problem(error)
@@ -231,6 +292,8 @@ def _refusal(error: Exception) -> Answer:
 def _kind(path: str) -> str:
     if path.endswith(".m3u8"):
         return "playlist"
+    if path.endswith(".vtt"):
+        return "captions"
     return "media" if path.endswith((".m4s", ".mp4")) else "other"
 
 

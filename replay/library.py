@@ -15,6 +15,7 @@ from core.errors import Unavailable
 from core.storage import ObjectMissing, ObjectStore
 from ingest.folders import Folders
 from replay.blobs import BlobCache
+from replay.cue_library import CueLibrary
 from replay.recorded import MIX, Place, Recorded
 from replay.spool import SpoolSource
 from replay.stored import load_recorded
@@ -79,6 +80,7 @@ class Library:
         self._store = store
         self._shelves: dict[UUID, _Shelf] = {}
         self.blobs = BlobCache(self._load, budget=BLOB_BYTES)
+        self.cues = CueLibrary(database)
 
     def __len__(self) -> int:
         return len(self._shelves)
@@ -158,12 +160,15 @@ class Library:
 
     async def tail(self) -> None:
         """Follows the spools of the recordings that somebody listens to, until canceled."""
-        while True:
-            now = time.monotonic()
-            for shelf in list(self._shelves.values()):
-                if now - shelf.asked_at < TAILED_FOR_SECONDS:
-                    self._follow(shelf, now)
-            await asyncio.sleep(TAIL_SECONDS)
+        try:
+            while True:
+                now = time.monotonic()
+                for shelf in list(self._shelves.values()):
+                    if now - shelf.asked_at < TAILED_FOR_SECONDS:
+                        self._follow(shelf, now)
+                await asyncio.sleep(TAIL_SECONDS)
+        finally:
+            await self.cues.close()
 
     def _follow(self, shelf: _Shelf, now: float) -> None:
         if shelf.lock.locked() or (shelf.recorded is not None and shelf.recorded.ended):
@@ -245,5 +250,9 @@ class Library:
 
 def has_begun(recorded: Recorded) -> bool:
     """Whether its playlists can be rendered, or never will."""
+    return recorded.ended or has_sound(recorded)
+
+
+def has_sound(recorded: Recorded) -> bool:
     mix = recorded.renditions.get(MIX)
-    return recorded.ended or (mix is not None and bool(mix.places))
+    return mix is not None and bool(mix.places)

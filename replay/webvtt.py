@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 
 MEDIA_TYPE: Final = "text/vtt; charset=utf-8"
-_MPEG_HZ: Final = 90
-"""Ticks of MPEG-2 timestamps a millisecond."""
-
-_WRAP: Final = 1 << 33
+_FROM_ZERO: Final = "X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0"
+"""Our fragmented MP4 counts media time from 0, and so do the cues."""
 
 
 class VoiceCue(Protocol):
@@ -41,18 +39,13 @@ def document(cues: Iterable[VoiceCue], notes: Iterable[str] = ()) -> str:
     return "\n".join(["WEBVTT\n", *map(note, notes), *map(cue, cues)])
 
 
-def segment(cues: Iterable[VoiceCue], *, mpegts: int, local_ms: int) -> str:
-    """One segment of a subtitles rendition: cue time `local_ms` is at `mpegts` of the media.
+def segment(cues: Iterable[VoiceCue]) -> str:
+    """One segment of a subtitles rendition, in media time; without cues nothing is shown.
 
-    Cues that reach beyond the segment belong into each that they are shown in, whole.
+    Cues that reach beyond the segment belong into each that they are shown in, whole. The empty
+    line at the end is for FFmpeg's player, which reads all segments as one stream.
     """
-    stamp = f"X-TIMESTAMP-MAP=MPEGTS:{mpegts % _WRAP},LOCAL:{timestamp(local_ms)}"
-    return "\n".join([f"WEBVTT\n{stamp}\n", *map(cue, cues)])
-
-
-def mpeg_ticks(media_ms: float) -> int:
-    """MPEG-2 timestamp (90 kHz) of a moment of the media."""
-    return round(media_ms * _MPEG_HZ)
+    return "\n".join([f"WEBVTT\n{_FROM_ZERO}\n", *map(cue, cues), ""])
 
 
 def timestamp(ms: int) -> str:

@@ -32,9 +32,9 @@ from transcripts.backlog import Backlog, Waiting
 from transcripts.caption_lines import readable
 from transcripts.captioned_room import CaptionedRoom
 from transcripts.engine_process import EngineProcess
+from transcripts.guard import believable
 from transcripts.transcriber import (
     Heard,
-    HeardSegment,
     LanguageUnknown,
     Transcriber,
     TranscriberUnavailable,
@@ -59,10 +59,6 @@ ENGINE_IDLE_SECONDS: Final = 600.0
 """A silent room keeps its engine; the last room that ends ends it."""
 
 DATABASE_AWAY: Final = (SQLAlchemyError, OSError)
-
-NO_SPEECH: Final = 0.6
-UNSURE: Final = -1.0
-REPETITIVE: Final = 2.4
 
 CAPTION: Final = "caption"
 BEHIND: Final = "captions.behind"
@@ -302,15 +298,6 @@ def _as_event(cue: ShownCue) -> dict[str, Any]:
         "language": cue.language,
         "text": cue.text,
     }
-
-
-def believable(segment: HeardSegment) -> bool:
-    """Whether the engine itself was sure that somebody spoke, and did not repeat itself."""
-    return (
-        segment.no_speech_probability <= NO_SPEECH
-        and segment.average_log_probability >= UNSURE
-        and segment.compression_ratio <= REPETITIVE
-    )
 
 
 async def _insist(name: str, work: Callable[[], Awaitable[None]]) -> None:

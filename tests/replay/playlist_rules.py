@@ -158,9 +158,14 @@ def check_media(text: str) -> Parsed:
     tags = playlist.tags
     version = int(tags["EXT-X-VERSION"])
     assert version >= 6, "EXT-X-MAP in a playlist of audio (8)"
+    kinds = {uri.rpartition(".")[2] for uri in playlist.uris}
+    assert len(kinds) == 1, "one format in a playlist (3)"
     assert playlist.uris, "a playlist without segments stops players"
     assert all(int(d + 0.5) <= playlist.target for d in playlist.durations), "4.4.3.1"
-    assert all(playlist.maps), "fMP4 segments need their EXT-X-MAP (3.1.1)"
+    if is_subtitles(playlist):
+        assert not any(playlist.maps), "WebVTT segments have none (3.1.4)"
+    else:
+        assert all(playlist.maps), "fMP4 segments need their EXT-X-MAP (3.1.1)"
     assert tags.get("EXT-X-PLAYLIST-TYPE", "EVENT") in ("EVENT", "VOD")
     if tags.get("EXT-X-PLAYLIST-TYPE") == "VOD":
         assert playlist.ended, "a VOD playlist never changes, so it is whole (6.2.1)"
@@ -177,6 +182,33 @@ def check_media(text: str) -> Parsed:
     if playlist.skipped:
         _check_skip(playlist, version)
     return playlist
+
+
+def is_subtitles(playlist: Parsed) -> bool:
+    return playlist.uris[0].endswith(".vtt")
+
+
+def check_rendition(variant: str, rendition: str) -> None:
+    """6.2.4: a subtitles playlist beside that of the sound it goes with, read at about one time."""
+    sound, subtitles = check_media(variant), check_media(rendition)
+    assert is_subtitles(subtitles)
+    if "VOD" not in (sound.tags.get("EXT-X-PLAYLIST-TYPE"),):
+        assert sound.target == subtitles.target
+    places = {date: (n, d) for date, n, d in _dated(sound)}
+    matching = [(date, n, d) for date, n, d in _dated(subtitles) if date in places]
+    assert matching, "they play the same time"
+    for date, number, duration in matching:
+        assert places[date] == (number, duration), "matching discontinuities and durations"
+
+
+def _dated(playlist: Parsed) -> list[tuple[datetime, int, float]]:
+    return [
+        (date, number, duration)
+        for date, number, duration in zip(
+            playlist.dates, playlist.discontinuity_numbers, playlist.durations, strict=True
+        )
+        if date is not None
+    ]
 
 
 def _check_ranges(playlist: Parsed) -> None:
@@ -243,7 +275,8 @@ def apply_delta(before: str, delta: str) -> str:
 
 def _segment_texts(text: str) -> list[str]:
     lines = lines_of(text)
-    start = next(i for i, line in enumerate(lines) if line.startswith("#EXT-X-MAP")) + 1
+    tags = [line[1:].partition(":")[0] for line in lines]
+    start = next(i for i, tag in enumerate(tags) if tag in PER_SEGMENT)
     texts: list[str] = []
     current = ""
     for line in lines[start:]:
@@ -258,6 +291,7 @@ def check_master(text: str) -> dict[str, dict[str, str]]:
     """The multivariant playlist (4.4.6): URI to attributes of each variant."""
     lines = lines_of(text)
     variants: dict[str, dict[str, str]] = {}
+    groups = _check_renditions(lines)
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         assert not line.startswith(("#EXTINF", "#EXT-X-TARGETDURATION")), "of media playlists only"
         if line.startswith("#EXT-X-STREAM-INF:"):
@@ -268,4 +302,27 @@ def check_master(text: str) -> dict[str, dict[str, str]]:
     for found in variants.values():
         assert int(found["BANDWIDTH"]) >= int(found["AVERAGE-BANDWIDTH"]) > 0
         assert found["CODECS"]
+        assert ("SUBTITLES" in found) == bool(groups), "a rendition belongs to a variant"
+        assert found.get("SUBTITLES") in (*groups, None), "4.4.6.2"
     return variants
+
+
+def renditions(text: str) -> list[dict[str, str]]:
+    """The EXT-X-MEDIA lines (4.4.6.1)."""
+    begin = "#EXT-X-MEDIA:"
+    return [attributes(x.removeprefix(begin)) for x in lines_of(text) if x.startswith(begin)]
+
+
+def _check_renditions(lines: list[str]) -> set[str]:
+    """4.4.6.1: of subtitles; returns their groups."""
+    found = renditions("\n".join(lines) + "\n")
+    for one in found:
+        assert one["TYPE"] == "SUBTITLES"
+        assert one["GROUP-ID"]
+        assert one["NAME"]
+        assert one["URI"], "required for subtitles"
+        assert re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", one["LANGUAGE"]), "BCP 47"
+        assert not (one.get("DEFAULT") == "YES" and one.get("AUTOSELECT") == "NO")
+    names = [(one["GROUP-ID"], one["NAME"]) for one in found]
+    assert len(set(names)) == len(names), "4.4.6.1.1: names differ within a group"
+    return {one["GROUP-ID"] for one in found}
