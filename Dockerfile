@@ -6,7 +6,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 
 FROM python:3.12-slim
 ENV PYTHONUNBUFFERED=1 PYTHONPATH=/encore ENCORE_DATA_DIR=/var/lib/encore
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/encore encore
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/encore encore \
+    && install --directory --owner encore /var/lib/encore/models
 WORKDIR /encore
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock
