@@ -76,6 +76,8 @@ class Action(StrEnum):
     """What the transcript says that one said oneself, and how one is called in it."""
     EDIT = "edit"
     """The same of everybody."""
+    TRANSCRIBE = "transcribe"
+    """Say who speaks which language; have another model listen."""
 
 
 class Standing(StrEnum):
@@ -123,6 +125,7 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.END: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset({_LIVE, _ENDED})),
     Action.EDIT_OWN: (_EDITORS | {_S.PARTICIPANT}, frozenset({_LIVE, _ENDED})),
     Action.EDIT: (_EDITORS, frozenset({_LIVE, _ENDED})),
+    Action.TRANSCRIBE: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset(RoomState)),
 }
 _CLOSED_TO_REMOVED = frozenset(
     {
@@ -149,6 +152,7 @@ _WHO = {
     Action.END: "Only the host may do this.",
     Action.EDIT_OWN: "Only those who spoke, the host and co-hosts may do this.",
     Action.EDIT: "You may only do this with what you said yourself.",
+    Action.TRANSCRIBE: "Only the host may do this.",
 }
 
 

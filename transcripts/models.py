@@ -101,7 +101,9 @@ class TrackLanguage(Base):
 
     participant_id: Mapped[UUID] = mapped_column(sa.ForeignKey("participant.id"), primary_key=True)
     language: Mapped[str] = mapped_column(sa.Text)
-    set_by: Mapped[UUID]
+    set_by: Mapped[UUID | None]
+    """Null: the platform."""
+
     set_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 

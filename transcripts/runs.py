@@ -11,9 +11,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.errors import Problem
+from core.errors import Conflict, NotFound, Problem
 from core.queue import enqueue
-from ingest.models import Recording
+from ingest.models import Recording, RecordingStatus
 from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
 from transcripts.pipeline import TrackPlan, WindowResult
 from transcripts.publication import publish
@@ -33,6 +33,26 @@ class RunSuperseded(Problem):
     title = "The recording has another revision, which has a run of its own"
 
 
+class RunUnknown(NotFound):
+    code = "run_unknown"
+    title = "There is no such run of this recording"
+
+
+class RunUnderWay(Conflict):
+    code = "run_under_way"
+    title = "This model listens already"
+
+
+class RunUnfinished(Conflict):
+    code = "run_unfinished"
+    title = "Only a run that is done can be published"
+
+
+class RecordingUnfinished(Conflict):
+    code = "recording_unfinished"
+    title = "The recording has not ended, or is not stored yet"
+
+
 async def request_first_run(session: AsyncSession, recording: Recording) -> Run | None:
     """That which follows the end of a recording; None where this revision has had one.
 
@@ -49,10 +69,35 @@ async def request_first_run(session: AsyncSession, recording: Recording) -> Run 
 
 
 async def request_run(
-    session: AsyncSession, recording: Recording, *, model: str, requested_by: UUID | None
+    session: AsyncSession, recording_id: UUID, *, model: str, requested_by: UUID | None
 ) -> Run:
-    """Another run over a recording that is stored; it is published when it is done."""
+    """Another run over a recording that is stored; it is published when it is done.
+
+    Raises RecordingUnfinished, RunUnderWay.
+    """
+    recording = await session.get(Recording, recording_id, with_for_update={"key_share": True})
+    if recording is None or recording.status is not RecordingStatus.STORED:
+        raise RecordingUnfinished
+    same = sa.select(Run.id).where(
+        Run.recording_id == recording.id,
+        Run.revision == recording.revision,
+        Run.model == model,
+        Run.status.in_(UNDER_WAY),
+    )
+    if await session.scalar(same.limit(1)) is not None:
+        raise RunUnderWay(f"{model} listens to it already.")
     return await _add(session, recording, model, requested_by)
+
+
+async def publish_again(session: AsyncSession, recording_id: UUID, run_id: UUID) -> Run:
+    """Makes a run that is done what is read. Raises RunUnknown, RunUnfinished."""
+    run = await session.get(Run, run_id)
+    if run is None or run.recording_id != recording_id:
+        raise RunUnknown
+    if run.status is not RunStatus.DONE:
+        raise RunUnfinished(f"The run is {run.status.value}.")
+    await publish(session, recording_id=recording_id, run_id=run.id)
+    return run
 
 
 async def _add(
@@ -179,17 +224,20 @@ async def finish(session: AsyncSession, run_id: UUID) -> bool:
     waiting = sa.select(sa.exists().where(Window.run_id == run_id, Window.words.is_(None)))
     if await session.scalar(waiting):
         return False
-    run.status, run.finished_at = RunStatus.DONE, sa.func.now()
+    run.status, run.finished_at, run.error_code = RunStatus.DONE, sa.func.now(), None
     await session.flush()
     await publish(session, recording_id=run.recording_id, run_id=run.id)
     return True
 
 
-async def fail(session: AsyncSession, run_id: UUID, error_code: str) -> None:
-    """For good: nothing will try it again."""
+async def stumble(session: AsyncSession, run_id: UUID, error_code: str, *, for_good: bool) -> None:
+    """Tells why the run waits for another attempt, or, `for_good`, that there will be none."""
     run = await _locked(session, run_id)
-    if run is not None and run.status in UNDER_WAY:
-        run.status, run.error_code, run.finished_at = RunStatus.FAILED, error_code, sa.func.now()
+    if run is None or run.status not in UNDER_WAY:
+        return
+    run.error_code = error_code
+    if for_good:
+        run.status, run.finished_at = RunStatus.FAILED, sa.func.now()
 
 
 async def chosen_languages(session: AsyncSession, participants: Sequence[UUID]) -> dict[UUID, str]:

@@ -16,6 +16,7 @@ import ingest.api
 import replay.api
 import rooms.api
 import rooms.sse
+import transcripts.api
 import transcripts.editing_api
 import transcripts.search_api
 import web.api_docs
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         ingest.api.router,
         replay.api.router,
         transcripts.editing_api.router,
+        transcripts.api.router,
         transcripts.search_api.router,
         web.api_docs.router,
         web.pages.router,

@@ -98,19 +98,23 @@ async def sweep_recording(tools: Tools, payload: dict[str, Any]) -> None:
 
 
 async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
-    """What no further attempt can change is said where people look for the transcript."""
+    """Why it is not made is said where people look for it."""
     run_id = UUID(payload["run_id"])
     scratch = tools.settings.data_dir / "scratch"
     try:
         await make(tools.database, tools.store, tools.engine, run_id, scratch=scratch)
     except runs.RunSuperseded as superseded:
         async with tools.database.transaction() as session:
-            await runs.fail(session, run_id, superseded.code)
+            await runs.stumble(session, run_id, superseded.code, for_good=True)
+    except Problem as problem:
+        async with tools.database.transaction() as session:
+            for_good = not is_transient(problem)
+            await runs.stumble(session, run_id, problem.code, for_good=for_good)
+        raise
     except Exception as error:
         if not is_transient(error):
-            code = error.code if isinstance(error, Problem) else Problem.code
             async with tools.database.transaction() as session:
-                await runs.fail(session, run_id, code)
+                await runs.stumble(session, run_id, Problem.code, for_good=True)
         raise
 
 

@@ -61,8 +61,8 @@ class Caller:
 
     f find, s see, l listen, j join, x leave, h hand, a accept, d decline, c consent,
     p speak (publish), i invite, m moderate, r record, g manage, e end, t edit the transcript,
-    w the own words in it. `group` says whether a group room knows them; `listed` is what they
-    find of an unlisted room.
+    w the own words in it, b have one made. `group` says whether a group room knows them;
+    `listed` is what they find of an unlisted room.
     """
 
     principal: Principal
@@ -75,7 +75,7 @@ class Caller:
 
 LETTERS = dict(
     zip(
-        "fsljxhadcpimrgetw",
+        "fsljxhadcpimrgetwb",
         [
             Action.FIND,
             Action.SEE,
@@ -94,6 +94,7 @@ LETTERS = dict(
             Action.END,
             Action.EDIT,
             Action.EDIT_OWN,
+            Action.TRANSCRIBE,
         ],
         strict=True,
     )
@@ -122,12 +123,12 @@ CALLERS = {
     ),
     "removed": Caller(user(), "fsl", person(removed_at=NOW), member=True, group=True),
     "host": Caller(
-        user(HOST), "fsljxhcpimrgetw", person(role=Role.HOST), group=True, unlisted=True
+        user(HOST), "fsljxhcpimrgetwb", person(role=Role.HOST), group=True, unlisted=True
     ),
-    "host not there": Caller(user(HOST), "fsljximrgetw", group=True, unlisted=True),
+    "host not there": Caller(user(HOST), "fsljximrgetwb", group=True, unlisted=True),
     "host's token": Caller(
         Principal(Kind.ROOM_TOKEN, OURS, HOST, room_id=ROOM),
-        "fsljxhcpimrgetw",
+        "fsljxhcpimrgetwb",
         person(role=Role.HOST),
         group=True,
         unlisted=True,
@@ -140,18 +141,18 @@ CALLERS = {
     ),
     "token": Caller(token(ROOM), "fsljx", member=True, group=True),
     "token of another room": Caller(token(OTHER_ROOM), "fsl", STAGE_ROLE, member=True),
-    "admin": Caller(user(admin=True), "fsljximretw", group=True, unlisted=True),
+    "admin": Caller(user(admin=True), "fsljximretwb", group=True, unlisted=True),
     "admin elsewhere": Caller(user(admin=True, platform_id=THEIRS), "", member=True),
     "host's id elsewhere": Caller(user(HOST, platform_id=THEIRS), "", member=True),
-    "key that writes": Caller(key(Scope.ROOMS_WRITE), "fslimrge", group=True, unlisted=True),
+    "key that writes": Caller(key(Scope.ROOMS_WRITE), "fslimrgeb", group=True, unlisted=True),
     "key that reads": Caller(key(Scope.ROOMS_READ), "fsl", group=True, unlisted=True),
     "key of other scopes": Caller(key(Scope.WEBHOOKS_WRITE), "fsl"),
     "key elsewhere": Caller(key(*Scope, platform_id=THEIRS), ""),
 }
 IN_STATE = {
-    RoomState.SCHEDULED: "fsadcig",
+    RoomState.SCHEDULED: "fsadcigb",
     RoomState.LIVE: "".join(LETTERS),
-    RoomState.ENDED: "fslxcgetw",
+    RoomState.ENDED: "fslxcgetwb",
 }
 
 

@@ -91,6 +91,24 @@ PUBLIC: Final[dict[str, str]] = {
                                              "401   403   403   403   409   409   .     403   409",
     "PUT /v1/recordings/{recording}/transcript/speakers/{guest}":
                                              "401   403   403   403   200   200   .     403   200",
+    "GET /v1/recordings/{recording}/transcript":
+                                             "200   200   200   200   200   200   .     200   200",
+    "GET /v1/recordings/{recording}/transcript.{extension}":
+                                             "200   200   200   200   200   200   .     200   200",
+    "GET /v1/recordings/{recording}/transcript/status":
+                                             "200   200   200   200   200   200   .     200   200",
+    "GET /v1/recordings/{recording}/transcript/cues":
+                                             "200   200   200   200   200   200   .     200   200",
+    "GET /v1/recordings/{recording}/transcript/runs":
+                                             "401   403   403   403   403   200   .     200   200",
+    "POST /v1/recordings/{recording}/transcript/runs":
+                                             "401   403   403   403   403   409   .     409   409",
+    "POST /v1/recordings/{recording}/transcript/runs/{missing}/publish":
+                                             "401   403   403   403   403   .     .     .     .  ",
+    "PUT /v1/recordings/{recording}/tracks/{guest}/language":
+                                             "401   403   403   403   403   204   .     204   204",
+    "PUT /v1/rooms/{room}/participants/{guest}/language":
+                                             "401   403   403   403   403   204   .     204   204",
     "GET /v1/groups":                        "200   200   200   200   200   200   200   200   200",
     "POST /v1/groups":                       "401   201   201   201   201   201   201   201   201",
     "PUT /v1/groups/{group}/members/{user}": ".     .     403   403   403   204   .     204   204",
@@ -148,6 +166,9 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "text": "goodbye",
     },
     "PUT /v1/recordings/{recording}/transcript/speakers/{guest}": {"name": "The guest"},
+    "POST /v1/recordings/{recording}/transcript/runs": {"model": "bundled"},
+    "PUT /v1/recordings/{recording}/tracks/{guest}/language": {"language": "it"},
+    "PUT /v1/rooms/{room}/participants/{guest}/language": {"language": None},
     "POST /v1/groups": {"name": "Friends"},
     "PATCH /v1/me": {"display_name": "Renamed"},
     "POST /v1/me/password": {"current": "not the one it is", "password": "x" * 20},
@@ -201,6 +222,7 @@ class World:
             "user": str(target.id),
             "missing": str(uuid7()),
             "external": uuid4().hex,
+            "extension": "vtt",
         }
 
     async def _fill(
@@ -407,6 +429,7 @@ def test_the_table_is_complete(world: World) -> None:
         "edit_id": "edit",
         "provider": "provider",
     }
+    named |= {"run_id": "missing"}
     in_table = {
         f"{method.upper()} {path}"
         for path, methods in world.app.openapi()["paths"].items()

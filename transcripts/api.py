@@ -1,0 +1,490 @@
+"""HTTP: transcripts to read, how far the next one is, who speaks which language, runs."""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from core.auth.browser import CrossSite
+from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
+from core.auth.documented import problems
+from core.auth.principal import Scope
+from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
+from core.http import RequestBody, SessionDep
+from core.ratelimit import Limit, rate_limit
+from rooms.access import Action, RoomNotLive
+from rooms.schemas import Language
+from transcripts import reading, runs
+from transcripts.formats import KINDS, Format, NotAcceptable, wanted
+from transcripts.models import Cue, Missing, Run, RunStatus
+from transcripts.reading import TranscriptNotReady, listened_room
+from transcripts.runs import RecordingUnfinished, RunUnderWay, RunUnfinished
+from transcripts.track_languages import LanguageNotSpoken, set_language
+
+READ: Final = Limit("transcript", 600, timedelta(minutes=1), lease=10)
+CHANGE: Final = Limit("transcript-language", 60, timedelta(minutes=1))
+RUN: Final = Limit("transcript-run", 20, timedelta(hours=1))
+"""Each takes a core for a third of the time that people spoke, or more."""
+
+READING = [Depends(rate_limit(READ, per_credential=True))]
+REFUSED = (Unauthenticated, Forbidden, ScopeMissing, NotFound, RoomNotLive, TooManyRequests)
+
+router = APIRouter(prefix="/v1", tags=["transcripts"])
+
+_RECORDING = "0199f0a2-5c1e-7c43-9d51-4f8a7d2c1b3e"
+_ADA = "0199f0a2-6b77-7a10-8c3f-2d9e5b1a4c68"
+_RUN_EXAMPLE: dict[str, JsonValue] = {
+    "id": "0199f0b3-77aa-7c02-9e1d-3b5a8f6c2d10",
+    "recording_id": _RECORDING,
+    "revision": 1,
+    "model": "large-v3-turbo",
+    "compute_type": "float16",
+    "status": "done",
+    "error_code": None,
+    "published": True,
+    "created_at": "2026-11-21T21:30:02Z",
+    "started_at": "2026-11-21T21:30:03Z",
+    "finished_at": "2026-11-21T21:33:41Z",
+}
+_STATUS_EXAMPLE: dict[str, JsonValue] = {
+    "run": {**_RUN_EXAMPLE, "status": "running", "published": False, "finished_at": None},
+    "windows_done": 31,
+    "windows_total": 74,
+    "version": None,
+    "tracks": [
+        {
+            "participant_id": _ADA,
+            "speaker": "Ada Lovelace",
+            "language": "en",
+            "language_probability": 0.99,
+            "speech_ms": 812_400,
+            "windows_done": 31,
+            "windows_total": 33,
+        }
+    ],
+}
+_CUES_EXAMPLE: dict[str, JsonValue] = {
+    "version": 3,
+    "run_id": "0199f0b3-77aa-7c02-9e1d-3b5a8f6c2d10",
+    "published_at": "2026-11-21T21:33:41Z",
+    "speakers": [{"participant_id": _ADA, "name": "Ada Lovelace", "language": "en"}],
+    "cues": [
+        {
+            "id": "0199f0b3-9c1e-7d44-8a21-6e0f5b7c3d92",
+            "participant_id": _ADA,
+            "speaker": "Ada Lovelace",
+            "start_ms": 61_250,
+            "end_ms": 63_900,
+            "language": "en",
+            "text": "What the sea keeps,\nit keeps well.",
+            "words": [[61_250, 61_480, "What", 0.97], [61_480, 61_600, "the", 0.99]],
+            "confidence": 0.94,
+            "edited": False,
+        }
+    ],
+    "missing": [
+        {"participant_id": _ADA, "speaker": "Ada Lovelace", "start_ms": 90_100, "end_ms": 92_400}
+    ],
+    "next": None,
+}
+
+
+class RunOut(BaseModel):
+    """One model over the recording. `error_code` of a run under way: why it waits to try again."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_RUN_EXAMPLE]})
+
+    id: UUID
+    recording_id: UUID
+    revision: int
+    model: str
+    compute_type: str | None
+    status: RunStatus
+    error_code: str | None
+    published: bool = Field(False, description="what is read comes from it")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, run: Run, published: UUID | None) -> Self:
+        shown = cls.model_validate(run)
+        return shown.model_copy(update={"published": run.id == published})
+
+
+class TrackProgressOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    participant_id: UUID
+    speaker: str
+    language: str | None = Field(description="ISO 639; null where nobody spoke")
+    language_probability: float = Field(description="1 where a person chose it")
+    speech_ms: int
+    windows_done: int
+    windows_total: int
+
+
+class StatusOut(BaseModel):
+    """How far the newest run is; what is published stays readable meanwhile."""
+
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_extra={"examples": [_STATUS_EXAMPLE]}
+    )
+
+    run: RunOut | None = Field(description="null: nobody has asked for one")
+    windows_done: int = Field(description="of at most 30 s of one speaker's speech each")
+    windows_total: int | None = Field(description="null until it has been planned")
+    version: int | None = Field(description="of what is published; rises with every change")
+    tracks: list[TrackProgressOut]
+
+    @classmethod
+    def of(cls, found: reading.Progress) -> Self:
+        head = found.published
+        return cls(
+            run=RunOut.of(found.run, head.run_id if head else None) if found.run else None,
+            windows_done=found.windows_done,
+            windows_total=found.windows_total,
+            version=head.version if head else None,
+            tracks=[TrackProgressOut.model_validate(track) for track in found.tracks],
+        )
+
+
+class SpeakerOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    participant_id: UUID
+    name: str
+    language: str | None
+
+
+class CueOut(BaseModel):
+    """Times are milliseconds on the room's clock."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    participant_id: UUID
+    speaker: str
+    start_ms: int
+    end_ms: int
+    language: str
+    text: str = Field(description="one line or two, with a line break between them")
+    words: list[list[Any]] = Field(description="[start_ms, end_ms, text, confidence] each")
+    confidence: float = Field(description="0 to 1")
+    edited: bool = Field(description="a person corrected something in it")
+
+    @classmethod
+    def of(cls, cue: Cue, speaker: str) -> Self:
+        row = {name: getattr(cue, name) for name in cls.model_fields if name != "speaker"}
+        return cls(**row, speaker=speaker)
+
+
+class MissingOut(BaseModel):
+    """Somebody spoke, and hardly a word was understood."""
+
+    participant_id: UUID
+    speaker: str
+    start_ms: int
+    end_ms: int
+
+    @classmethod
+    def of(cls, gap: Missing, speaker: str) -> Self:
+        return cls(
+            participant_id=gap.participant_id,
+            speaker=speaker,
+            start_ms=gap.start_ms,
+            end_ms=gap.end_ms,
+        )
+
+
+class CuePage(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [_CUES_EXAMPLE]})
+
+    version: int = Field(description="when it differs from the page before, begin anew")
+    run_id: UUID
+    published_at: datetime
+    speakers: list[SpeakerOut]
+    cues: list[CueOut]
+    missing: list[MissingOut] = Field(description="of the whole transcript; with the first page")
+    next: str | None = Field(description="pass as `after` for the next page; null at the end")
+
+
+class TrackLanguageIn(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"language": "it"}]})
+
+    language: Language | None = Field(description="null: have it detected")
+
+
+ModelName = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$"),
+]
+
+
+class NewRun(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "large-v3-turbo"}]})
+
+    model: ModelName = Field(
+        runs.DEFAULT_MODEL,
+        description="`bundled` or a name on the hub that the machines have "
+        "(`encore models list`); theirs when absent",
+    )
+
+
+class RunList(BaseModel):
+    items: list[RunOut] = Field(description="the newest first, fifty at most")
+
+
+def answer(request: Request, body: str, content_type: str) -> Response:
+    """With an ETag (RFC 9110, 8.8.3): who has it already gets 304.
+
+    Of the bytes, not the version: names and consents change what is shown without one.
+    """
+    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    known = [
+        tag.strip().removeprefix("W/")
+        for tag in request.headers.get("If-None-Match", "").split(",")
+    ]
+    if etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=content_type)
+
+
+async def _rendered(
+    request: Request,
+    session: SessionDep,
+    principal: CallerDep,
+    recording_id: UUID,
+    format_: Format,
+) -> Response:
+    limit_to_scope(principal, Scope.RECORDINGS_READ)
+    await listened_room(session, principal, recording_id)
+    transcript = await reading.published(session, recording_id)
+    kind = KINDS[format_]
+    return answer(request, kind.render(*transcript.on_media()), kind.content_type)
+
+
+_FORMATS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript",
+        "content": {
+            "application/json": {
+                "example": {
+                    "version": "1.0.0",
+                    "segments": [
+                        {
+                            "speaker": "Ada Lovelace",
+                            "startTime": 61.25,
+                            "endTime": 63.9,
+                            "body": "What the sea keeps, it keeps well.",
+                        }
+                    ],
+                }
+            },
+            "text/vtt": {
+                "example": "WEBVTT\n\n1\n00:01:01.250 --> 00:01:03.900\n"
+                "<v Ada Lovelace>What the sea keeps,\nit keeps well.</v>\n"
+            },
+            "application/x-subrip": {
+                "example": "1\n00:01:01,250 --> 00:01:03,900\n"
+                "Ada Lovelace: What the sea keeps,\nit keeps well.\n"
+            },
+            "text/plain": {
+                "example": "Ada Lovelace (0:01:01)\nWhat the sea keeps, it keeps well.\n"
+            },
+        },
+    },
+    304: {"description": "`If-None-Match` names what it still is"},
+}
+_READ_REFUSED = {**_FORMATS, **problems(*REFUSED, TranscriptNotReady)}
+
+
+@router.get(
+    "/recordings/{recording_id}/transcript",
+    summary="Read a transcript",
+    dependencies=READING,
+    response_class=Response,
+    responses={**_READ_REFUSED, **problems(NotAcceptable)},
+)
+async def transcript(
+    recording_id: UUID, request: Request, session: SessionDep, principal: CallerDep
+) -> Response:
+    """In the format that `Accept` names: WebVTT with voices, SubRip, plain text, or JSON of
+    Podcasting 2.0, which is the default. Times are those of the replay's media. The same lies at
+    `/transcript.vtt`, `.srt`, `.txt` and `.json`. An API key needs `recordings:read`."""
+    format_ = wanted(request.headers.get("Accept"))
+    return await _rendered(request, session, principal, recording_id, format_)
+
+
+@router.get(
+    "/recordings/{recording_id}/transcript.{extension}",
+    summary="Read a transcript in one format",
+    dependencies=READING,
+    response_class=Response,
+    responses=_READ_REFUSED,
+)
+async def transcript_file(
+    recording_id: UUID,
+    extension: Format,
+    request: Request,
+    session: SessionDep,
+    principal: CallerDep,
+) -> Response:
+    """For players, podcast feeds and downloads."""
+    return await _rendered(request, session, principal, recording_id, extension)
+
+
+@router.get(
+    "/recordings/{recording_id}/transcript/status",
+    summary="How far a transcript is",
+    dependencies=READING,
+    responses=problems(*REFUSED),
+)
+async def status(recording_id: UUID, session: SessionDep, principal: CallerDep) -> StatusOut:
+    """`version` is null until there is one to read; the event `transcript.published` tells."""
+    limit_to_scope(principal, Scope.RECORDINGS_READ)
+    await listened_room(session, principal, recording_id)
+    return StatusOut.of(await reading.progress(session, recording_id))
+
+
+@router.get(
+    "/recordings/{recording_id}/transcript/cues",
+    summary="A transcript's cues",
+    dependencies=READING,
+    responses=problems(*REFUSED, TranscriptNotReady),
+)
+async def cues(
+    recording_id: UUID,
+    session: SessionDep,
+    principal: CallerDep,
+    after: Annotated[str | None, Query(pattern=r"^\d{1,15}_[0-9a-f-]{36}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> CuePage:
+    """For pages that show, play and edit it: on the room's clock, with every word's time."""
+    limit_to_scope(principal, Scope.RECORDINGS_READ)
+    await listened_room(session, principal, recording_id)
+    head = await reading.head_of(session, recording_id)
+    found = await reading.cues_of(session, recording_id, after=_place(after), limit=limit + 1)
+    page = [CueOut.of(cue, name) for cue, name in found[:limit]]
+    missing = [] if after else await reading.missing_of(session, recording_id)
+    return CuePage(
+        version=head.version,
+        run_id=head.run_id,
+        published_at=head.published_at,
+        speakers=[
+            SpeakerOut.model_validate(one) for one in await reading.speakers_of(session, head)
+        ],
+        cues=page,
+        missing=[MissingOut.of(gap, name) for gap, name in missing],
+        next=f"{page[-1].start_ms}_{page[-1].id}" if len(found) > limit else None,
+    )
+
+
+def _place(after: str | None) -> tuple[int, UUID] | None:
+    if after is None:
+        return None
+    start_ms, _, cue_id = after.partition("_")
+    return int(start_ms), UUID(cue_id)
+
+
+@router.put(
+    "/recordings/{recording_id}/tracks/{participant_id}/language",
+    status_code=204,
+    summary="Say what a speaker speaks",
+    dependencies=[Depends(rate_limit(CHANGE, per_credential=True))],
+    responses=problems(*REFUSED, LanguageNotSpoken, CrossSite),
+)
+async def put_language(
+    recording_id: UUID,
+    participant_id: UUID,
+    body: TrackLanguageIn,
+    session: SessionDep,
+    principal: CallerDep,
+) -> None:
+    """The speaker or the host may. It holds for captions and for runs that begin after it; ask
+    for another run to have it heard anew."""
+    room = await listened_room(session, principal, recording_id, Action.SEE)
+    await set_language(
+        session,
+        principal=principal,
+        room_id=room.id,
+        participant_id=participant_id,
+        language=body.language,
+    )
+
+
+@router.put(
+    "/rooms/{room_id}/participants/{participant_id}/language",
+    status_code=204,
+    summary="Say what somebody will speak",
+    dependencies=[Depends(rate_limit(CHANGE, per_credential=True))],
+    responses=problems(*REFUSED, LanguageNotSpoken, CrossSite),
+)
+async def put_participant_language(
+    room_id: UUID,
+    participant_id: UUID,
+    body: TrackLanguageIn,
+    session: SessionDep,
+    principal: CallerDep,
+) -> None:
+    """The same before the room is live, when it has no recording yet."""
+    await set_language(
+        session,
+        principal=principal,
+        room_id=room_id,
+        participant_id=participant_id,
+        language=body.language,
+    )
+
+
+@router.get(
+    "/recordings/{recording_id}/transcript/runs",
+    summary="Which models have listened",
+    dependencies=READING,
+    responses=problems(*REFUSED),
+)
+async def list_runs(recording_id: UUID, session: SessionDep, principal: CallerDep) -> RunList:
+    """Only the host, operators and the platform see them."""
+    await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
+    head = (await reading.progress(session, recording_id)).published
+    published = head.run_id if head else None
+    found = await reading.runs_of(session, recording_id)
+    return RunList(items=[RunOut.of(run, published) for run in found])
+
+
+@router.post(
+    "/recordings/{recording_id}/transcript/runs",
+    status_code=202,
+    summary="Have another model listen",
+    dependencies=[Depends(rate_limit(RUN, per_credential=True))],
+    responses=problems(*REFUSED, RecordingUnfinished, RunUnderWay, CrossSite),
+)
+async def add_run(
+    recording_id: UUID, body: NewRun, session: SessionDep, principal: CallerDep
+) -> RunOut:
+    """It is published when it is done; edits are kept, and those that no longer fit are shown as
+    conflicts. What is published until then stays."""
+    await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
+    run = await runs.request_run(
+        session, recording_id, model=body.model, requested_by=principal.user_id
+    )
+    return RunOut.of(run, None)
+
+
+@router.post(
+    "/recordings/{recording_id}/transcript/runs/{run_id}/publish",
+    summary="Publish a run",
+    dependencies=[Depends(rate_limit(RUN, per_credential=True))],
+    responses=problems(*REFUSED, RunUnfinished, CrossSite),
+)
+async def publish_run(
+    recording_id: UUID, run_id: UUID, session: SessionDep, principal: CallerDep
+) -> RunOut:
+    """Goes back to what an earlier model heard, or forth again, with all edits."""
+    await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
+    run = await runs.publish_again(session, recording_id, run_id)
+    return RunOut.of(run, run.id)
