@@ -1,6 +1,7 @@
 """Where somebody spoke and hardly a word came out: the one error nobody sees in a transcript."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from transcripts.words import Span, Word
@@ -10,6 +11,9 @@ LONG_ENOUGH_S: Final = 1.2
 
 WORDS_A_SECOND: Final = 0.9
 """Slow speech has two. Padding of both sides is part of the stretch."""
+
+DOUBTFUL: Final = 0.5
+"""The confidence of words for which the engine gave none."""
 
 
 def thin(region: Span, words: Sequence[Word]) -> bool:
@@ -28,3 +32,15 @@ def better(first: Sequence[Word], second: Sequence[Word]) -> Sequence[Word]:
 
 def _letters(words: Iterable[Word]) -> int:
     return sum(len(word.text) for word in words)
+
+
+def evenly(texts: Sequence[str], region: Span) -> list[Word]:
+    """Words without times of their own share the region's."""
+    edges = [
+        region.start_ms + region.duration_ms * at // max(len(texts), 1)
+        for at in range(len(texts) + 1)
+    ]
+    return [
+        Word(start_ms, end_ms, text, DOUBTFUL)
+        for text, (start_ms, end_ms) in zip(texts, pairwise(edges), strict=True)
+    ]

@@ -5,7 +5,7 @@ speakers never do: what one says would change what is heard of the other.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -19,6 +19,9 @@ from transcripts.words import Span
 WINDOW_MS: Final = 29_500
 GAP_MS: Final = 320
 """Silence between two stretches: enough for the engine to end a sentence."""
+
+_REST_MS: Final = 3000
+"""Silence after which what was said before does not matter."""
 
 LEVEL_MS: Final = 32
 """What one value of a track's levels stands for."""
@@ -62,17 +65,41 @@ def _quietest(track: Levels, from_ms: int, to_ms: int) -> int:
     return (first + int(np.argmin(mean)) + _PAUSE // 2) * LEVEL_MS
 
 
-def pack(regions: Iterable[Span], limit_ms: int = WINDOW_MS) -> list[tuple[Span, ...]]:
-    """The regions of each window, in order; none may be longer than `limit_ms`."""
-    windows: list[list[Span]] = []
-    length_ms = limit_ms + 1
-    for region in regions:
-        length_ms += GAP_MS + region.duration_ms
-        if length_ms > limit_ms:
-            windows.append([])
-            length_ms = region.duration_ms
-        windows[-1].append(region)
-    return [tuple(window) for window in windows]
+def pack(regions: Sequence[Span], limit_ms: int = WINDOW_MS) -> list[tuple[Span, ...]]:
+    """The regions of each window, in order; none may be longer than `limit_ms`.
+
+    As few windows as can be, which part where there is the longest silence: what the engine
+    has heard before helps it with what follows.
+    """
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]
+    for end in range(1, len(regions) + 1):
+        ways = []
+        length_ms = -GAP_MS
+        for first in range(end - 1, -1, -1):
+            length_ms += GAP_MS + regions[first].duration_ms
+            if length_ms > limit_ms:
+                break
+            windows, haste, _ = best[first]
+            ways.append((windows + 1, haste + _haste(regions, first), first))
+        best.append(min(ways))
+    return _windows(regions, best)
+
+
+def _haste(regions: Sequence[Span], first: int) -> int:
+    """How much shorter than _REST_MS the silence before a region is."""
+    silence_ms = regions[first].start_ms - regions[first - 1].end_ms if first else _REST_MS
+    return max(0, _REST_MS - silence_ms)
+
+
+def _windows(
+    regions: Sequence[Span], best: Sequence[tuple[int, int, int]]
+) -> list[tuple[Span, ...]]:
+    found, end = [], len(regions)
+    while end:
+        first = best[end][2]
+        found.append(tuple(regions[first:end]))
+        end = first
+    return found[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ plan and its language only, so windows may be decoded in any order, by anybody, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
-from transcripts.coverage import better, thin, to_hear_again
+from transcripts.coverage import LONG_ENOUGH_S, better, evenly, thin, to_hear_again
 from transcripts.guard import audible, believable, placed, whole_words
-from transcripts.packing import Layout, Levels, levels, pack, split
+from transcripts.packing import GAP_MS, WINDOW_MS, Layout, Levels, levels, pack, split
 from transcripts.transcriber import RATE, Decoding, Heard, Pcm, Transcriber
 from transcripts.vad import FRAME, SpeechRules, VoiceActivity, regions
 from transcripts.words import Span, Word
@@ -32,9 +32,12 @@ _BLOCK: Final = 1024 * FRAME
 
 _RETRY_BEAM: Final = 5
 _SAMPLES_OF_SPEECH: Final = 3
-"""Windows of a track that are asked for its language."""
+"""Places of a track that are asked for its language."""
 
 _SURE: Final = 0.9
+
+_RULES: Final = SpeechRules(go_on=0.05)
+"""What is heard too much costs little; what is not heard is lost."""
 
 
 Progress = Callable[[int, int], None]
@@ -131,8 +134,7 @@ async def decode_window(
         words: Sequence[Word] = [word for at, word in whole if at == number]
         if to_hear_again(region, words):
             alone = _decoding(window, language, retry=number + 1)
-            again = await _hear(track, transcriber, [region], alone)
-            words = better(words, [word for _, word in again])
+            words = better(words, await _hear_alone(track, transcriber, region, alone))
         result += words
         missing += [region] if thin(region, words) else []
     return WindowResult(tuple(result), tuple(missing))
@@ -150,6 +152,17 @@ async def _hear(
     layout = Layout(tuple(spans))
     pcm = await _sound(track, layout)
     return _kept(await transcriber.hear(pcm, how), layout, levels(pcm))
+
+
+async def _hear_alone(
+    track: Track, transcriber: Transcriber, region: Span, how: Decoding
+) -> list[Word]:
+    """A yes or a cough gets the quick look, whose words share its time."""
+    if region.seconds > LONG_ENOUGH_S:
+        return [word for _, word in await _hear(track, transcriber, [region], how)]
+    heard = await transcriber.caption(await _read(track, region), how.language)
+    texts = [text for s in heard.segments if believable(s) for text in s.text.split()]
+    return evenly(texts, region)
 
 
 def _kept(heard: Heard, layout: Layout, loudness: Levels) -> list[tuple[int, Word]]:
@@ -179,7 +192,7 @@ async def _speech(track: Track) -> tuple[list[Span], Levels]:
         likely.append(await asyncio.to_thread(voice.feed, block))
         loudness.append(levels(block))
     probabilities = np.concatenate([*likely, voice.finish()])
-    found = regions(probabilities.tolist(), track.samples // _MS, SpeechRules())
+    found = regions(probabilities.tolist(), track.samples // _MS, _RULES)
     return found, np.concatenate([*loudness, np.zeros(0, np.float32)])
 
 
@@ -191,20 +204,32 @@ async def _blocks(track: Track) -> AsyncIterator[Pcm]:
 async def _language(
     track: Track, transcriber: Transcriber, windows: Sequence[WindowPlan]
 ) -> tuple[str, float]:
-    """The likeliest over several windows: people greet in languages that they then don't speak."""
+    """People greet in languages that they then don't speak, so several places are asked.
+
+    All in one window, which is one question; where that leaves a doubt, whole windows are.
+    """
+    samples = [_excerpts(windows), *(window.regions for window in _longest(windows))]
     total: dict[str, float] = {}
-    asked = _spread(windows, _SAMPLES_OF_SPEECH)
-    for number, window in enumerate(asked, 1):
-        pcm = await _sound(track, Layout(window.regions))
+    for number, spans in enumerate(samples, 1):
+        pcm = await _sound(track, Layout(spans))
         for name, probability in await transcriber.languages(pcm):
             total[name] = total.get(name, 0.0) + probability
         best = max(total, key=lambda name: total[name])
-        if number > 1 and total[best] / number >= _SURE:
+        if total[best] / number >= _SURE:
             break
     return best, total[best] / number
 
 
-def _spread(windows: Iterable[WindowPlan], count: int) -> list[WindowPlan]:
-    """The windows with the most speech, in the order of time."""
+def _excerpts(windows: Sequence[WindowPlan]) -> tuple[Span, ...]:
+    """From the longest stretches of speech, as much as one window holds."""
+    longest = sorted((s for w in windows for s in w.regions), key=lambda span: -span.duration_ms)
+    most_ms = WINDOW_MS // _SAMPLES_OF_SPEECH - GAP_MS
+    return tuple(
+        Span(span.start_ms, min(span.end_ms, span.start_ms + most_ms))
+        for span in sorted(longest[:_SAMPLES_OF_SPEECH])
+    )
+
+
+def _longest(windows: Sequence[WindowPlan]) -> list[WindowPlan]:
     by_speech = sorted(windows, key=lambda w: -sum(span.duration_ms for span in w.regions))
-    return sorted(by_speech[:count], key=lambda window: window.number)
+    return by_speech[:_SAMPLES_OF_SPEECH]

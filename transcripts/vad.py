@@ -27,6 +27,15 @@ _STATE: Final = (1, 1, 128)
 _BATCH: Final = 1024
 """Frames at once: more is hardly faster, and takes memory."""
 
+_SILENCE: Final = 10**-7.5
+"""The power, relative to full scale, that no voice is below: microphones alone are louder."""
+
+_PATIENCE: Final = 16
+"""Frames of silence after which there is nothing to listen to."""
+
+_LEAD: Final = 4000 // FRAME_MS
+"""Frames that are kept of what may turn out to be speech."""
+
 _RUMBLE_HZ: Final = 100.0
 """Below this is no speech, but traffic, hands on tables and supplies: it hides faint voices."""
 
@@ -35,16 +44,18 @@ Probabilities = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
-    """When speech begins and ends. A final transcript's by default; captions want shorter ones."""
+    """When speech begins and ends.
+
+    A stretch is made of frames at least as probable as `go_on`, and is speech when enough of
+    them reach `begin`: who is hard to hear is hardest to hear at the beginning.
+    """
 
     begin: float = 0.5
-    """Speech begins with a frame at least as probable as this..."""
-
     go_on: float = 0.35
-    """...and goes on while frames are at least as probable as this."""
-
     min_silence_ms: int = 500
     min_speech_ms: int = 64
+    """Of frames that reach `begin`."""
+
     pad_ms: int = 200
     """Kept on both sides; of a shorter silence each side gets half."""
 
@@ -85,15 +96,21 @@ def _without_rumble() -> npt.NDArray[np.complex64]:
 
 
 class VoiceActivity:
-    """Listens to one track. Blocks for 3 ms a second of sound."""
+    """Listens to one track. Blocks for 3 ms a second of sound, for next to nothing in silence."""
 
     def __init__(self) -> None:
         self._model = _silero()
+        self._rest = np.zeros(0, np.float32)
+        self._before = np.zeros(FRAME, np.float32)
+        self._quiet = _PATIENCE
+        """For how many frames there has been silence."""
+
+        self._forget()
+
+    def _forget(self) -> None:
         self._h = np.zeros(_STATE, np.float32)
         self._c = np.zeros(_STATE, np.float32)
-        self._before = np.zeros(FRAME, np.float32)
         self._context = np.zeros(_CONTEXT, np.float32)
-        self._rest = np.zeros(0, np.float32)
 
     def feed(self, pcm: Pcm) -> Probabilities:
         """The probability of speech in every frame of 32 ms that is whole now."""
@@ -101,7 +118,7 @@ class VoiceActivity:
         whole = sound.size // FRAME * FRAME
         self._rest = sound[whole:].copy()
         parts = [
-            self._run(sound[at : min(at + _BATCH * FRAME, whole)])
+            self._listen(sound[at : min(at + _BATCH * FRAME, whole)].reshape(-1, FRAME))
             for at in range(0, whole, _BATCH * FRAME)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
@@ -110,20 +127,37 @@ class VoiceActivity:
         """That of the last frame, if it is not whole."""
         return self.feed(np.zeros(-self._rest.size % FRAME, np.float32))
 
-    def _run(self, sound: Pcm) -> Probabilities:
+    def _listen(self, frames: Pcm) -> Probabilities:
+        """Silence is not asked about; whoever speaks after it is listened to afresh."""
+        pairs = np.hstack([np.vstack([self._before, frames[:-1]]), frames])
+        self._before = frames[-1].copy()
+        likely = np.zeros(len(frames), np.float32)
+        asleep = self._quiet >= _PATIENCE
+        for first, end in self._awake(frames):
+            if first or asleep:
+                self._forget()
+            likely[first:end] = self._run(pairs[first:end])
+        return likely
+
+    def _awake(self, frames: Pcm) -> list[tuple[int, int]]:
+        """From where to where there is sound, or was a moment ago."""
+        sounds = np.square(frames).mean(axis=1) > _SILENCE
+        numbers = np.arange(len(frames))
+        last = np.maximum.accumulate(np.where(sounds, numbers, -1 - self._quiet))
+        quiet = numbers - last
+        self._quiet = int(quiet[-1])
+        edges = np.flatnonzero(np.diff(quiet < _PATIENCE, prepend=False, append=False))
+        return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
+
+    def _run(self, pairs: Pcm) -> Probabilities:
         """Each frame goes in behind the last samples of the one before."""
-        frames = self._filtered(sound.reshape(-1, FRAME))
+        spectra = np.fft.rfft(pairs, axis=1) * _without_rumble()
+        frames = np.fft.irfft(spectra, axis=1)[:, FRAME:].astype(np.float32)
         before = np.vstack([self._context, frames[:-1, -_CONTEXT:]])
         self._context = frames[-1, -_CONTEXT:].copy()
         given = {"input": np.hstack([before, frames]), "h": self._h, "c": self._c}
         out, self._h, self._c = self._model.run(None, given)
         return np.asarray(out, np.float32).reshape(-1)
-
-    def _filtered(self, frames: Pcm) -> Pcm:
-        pairs = np.hstack([np.vstack([self._before, frames[:-1]]), frames])
-        self._before = frames[-1].copy()
-        spectra = np.fft.rfft(pairs, axis=1) * _without_rumble()
-        return np.fft.irfft(spectra, axis=1)[:, FRAME:].astype(np.float32)
 
 
 class Endpointer:
@@ -135,18 +169,25 @@ class Endpointer:
         self._open: list[float] = []
         """The probabilities of the stretch under way."""
 
+        self._sure = 0
+        """How many of them reach `begin`."""
+
         self._silent = 0
-        """How many of its last frames are silence so far."""
+        """How many of the last ones are silence so far."""
 
     @property
     def speaking_since_ms(self) -> int | None:
-        """When the stretch under way began."""
-        return (self._frame - len(self._open)) * FRAME_MS if self._open else None
+        """When the stretch under way began, if it is speech."""
+        return (self._frame - len(self._open)) * FRAME_MS if self._is_speech else None
 
     @property
     def silent_ms(self) -> int:
         """For how long the stretch under way has been silent."""
         return self._silent * FRAME_MS
+
+    @property
+    def _is_speech(self) -> bool:
+        return self._sure > 0 and self._sure * FRAME_MS >= self._rules.min_speech_ms
 
     def feed(self, probabilities: Iterable[float]) -> list[Span]:
         ended: list[Span] = []
@@ -156,44 +197,43 @@ class Endpointer:
 
     def finish(self) -> list[Span]:
         """The stretch under way, if there is one: nothing follows."""
-        return self._end() if self._open else []
+        return self._end()
 
     def _hear(self, probability: float) -> list[Span]:
         self._frame += 1
-        if not self._open and probability < self._rules.begin:
+        goes_on = probability >= self._rules.go_on
+        if not self._open and not goes_on:
             return []
         self._open.append(probability)
-        if probability >= self._rules.begin or (
-            probability >= self._rules.go_on and not self._silent
-        ):
-            self._silent = 0
-        else:
-            self._silent += 1
+        self._sure += probability >= self._rules.begin
+        self._silent = 0 if goes_on else self._silent + 1
         if self.silent_ms >= self._rules.min_silence_ms:
             return self._end()
+        if not self._sure and len(self._open) > _LEAD:
+            del self._open[0]
         return self._cut()
 
     def _end(self) -> list[Span]:
-        start = self._frame - len(self._open)
-        spoken = len(self._open) - self._silent
-        self._open, self._silent = [], 0
-        return self._span(start, start + spoken)
+        first = self._frame - len(self._open)
+        found = self._span(first, self._frame - self._silent)
+        self._open, self._sure, self._silent = [], 0, 0
+        return found
 
     def _cut(self) -> list[Span]:
         longest = self._rules.longest_ms
         if longest is None or len(self._open) * FRAME_MS < longest:
             return []
-        half = len(self._open) // 2
-        at = half + int(np.argmin(self._open[half:]))
-        start = self._frame - len(self._open)
-        self._open = self._open[max(at, 1) :]
+        half = max(len(self._open) // 2, 1)
+        at = half + int(np.argmin(self._open[half:])) if self._open[half:] else half
+        first = self._frame - len(self._open)
+        found = self._span(first, first + at)
+        self._open = self._open[at:]
+        self._sure = sum(probability >= self._rules.begin for probability in self._open)
         self._silent = min(self._silent, len(self._open))
-        return self._span(start, start + max(at, 1))
+        return found
 
     def _span(self, first: int, end: int) -> list[Span]:
-        if (end - first) * FRAME_MS < self._rules.min_speech_ms:
-            return []
-        return [Span(first * FRAME_MS, end * FRAME_MS)]
+        return [Span(first * FRAME_MS, end * FRAME_MS)] if self._is_speech else []
 
 
 def regions(

@@ -1,4 +1,4 @@
-from transcripts.coverage import better, thin, to_hear_again
+from transcripts.coverage import DOUBTFUL, better, evenly, thin, to_hear_again
 from transcripts.words import Span, Word
 
 
@@ -24,3 +24,11 @@ def test_what_says_more_is_taken() -> None:
     more, less = said("good", "evening"), said("good")
     assert better(less, more) == better(more, less) == more
     assert better(said("good"), said("food"))[0].text == "good"
+
+
+def test_words_without_times_share_their_region() -> None:
+    assert evenly(["oh", "no"], Span(1000, 2001)) == [
+        Word(1000, 1500, "oh", DOUBTFUL),
+        Word(1500, 2001, "no", DOUBTFUL),
+    ]
+    assert evenly([], Span(0, 500)) == []

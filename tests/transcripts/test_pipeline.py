@@ -94,11 +94,17 @@ async def test_a_language_that_is_given_is_not_asked_for() -> None:
     assert (plan.language, plan.language_probability) == ("it", 1.0)
 
 
-async def test_the_language_is_that_of_the_whole_track_not_of_a_greeting() -> None:
-    doubtful = [{"it": 0.6, "en": 0.4}, {"en": 0.9, "it": 0.1}, {"en": 0.9, "it": 0.1}]
+async def test_a_clear_language_is_one_question() -> None:
+    engine = Polyglot([{"it": 0.95, "en": 0.05}])
+    plan = await plan_track(long_track(), engine)
+    assert (plan.language, plan.language_probability) == ("it", 0.95)
+
+
+async def test_a_doubtful_language_is_that_of_more_of_the_track() -> None:
+    doubtful = [{"it": 0.6, "en": 0.4}, *[{"en": 0.8, "it": 0.2}] * 3]
     plan = await plan_track(long_track(), Polyglot(doubtful))
     assert plan.language == "en"
-    assert plan.language_probability == pytest.approx(2.2 / 3)
+    assert plan.language_probability == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(("language", "beam"), [("en", 1), ("it", 5), ("fr", 5), (None, 5)])
@@ -131,6 +137,15 @@ async def test_a_region_without_words_is_heard_again_alone() -> None:
         any(region.start_ms <= word.start_ms < region.end_ms for word in result.words)
         for region in window.regions
     ] == [True, True]
+
+
+async def test_a_short_sound_without_words_gets_the_quick_look() -> None:
+    engine = Deaf(hears_with=9)
+    result = await decode_window(track(), engine, WindowPlan(0, (Span(2000, 3000),)), language="en")
+    assert len(engine.asked) == 1
+    assert result.words[0].start_ms == 2000
+    assert result.words[-1].end_ms == 3000
+    assert result.missing == ()
 
 
 async def test_what_is_not_understood_is_said_to_be_missing() -> None:

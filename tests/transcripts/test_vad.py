@@ -57,6 +57,15 @@ def test_what_is_no_speech_is_none(pcm: Pcm) -> None:
     assert regions(heard(pcm), pcm.size * 1000 // RATE) == []
 
 
+def test_after_silence_a_voice_is_listened_to_afresh() -> None:
+    said = spoken(SPEECH / "03-ada.opus")
+    said = said[: said.size // FRAME * FRAME]
+    twice = heard(np.concatenate([said, np.zeros(FRAME * 60, np.float32), said]))
+    once = heard(said)
+    assert np.array_equal(twice[-once.size :], once)
+    assert not twice[once.size + 20 : once.size + 60].any()
+
+
 def test_nothing_is_nothing() -> None:
     assert VoiceActivity().finish().size == 0
     assert regions([], 0) == []
@@ -71,9 +80,16 @@ def test_a_short_silence_ends_nothing_and_a_long_one_does() -> None:
     assert regions(some, 55 * FRAME_MS, BARE) == [Span(0, 30 * 32), Span(50 * 32, 55 * 32)]
 
 
-def test_what_began_goes_on_while_it_is_likely_enough() -> None:
+def test_faint_speech_is_speech_when_some_of_it_is_clear() -> None:
     faint = frames((0.4, 10), (0.6, 1), (0.4, 30), (0.1, 20))
-    assert regions(faint, 61 * FRAME_MS, BARE) == [Span(10 * 32, 41 * 32)]
+    assert regions(faint, 61 * FRAME_MS, BARE) == [Span(0, 41 * 32)]
+    assert regions(frames((0.4, 61)), 61 * FRAME_MS, BARE) == []
+
+
+def test_only_a_few_seconds_before_clear_speech_are_taken_for_speech() -> None:
+    doubtful = frames((0.4, 1000), (0.6, 10), (0.0, 20))
+    (found,) = regions(doubtful, 1030 * FRAME_MS, BARE)
+    assert 3900 <= 1000 * FRAME_MS - found.start_ms <= 4000
 
 
 def test_a_click_is_no_speech() -> None:
