@@ -1,7 +1,6 @@
 """Where a page of results ended, as an opaque text."""
 
 import base64
-import binascii
 import json
 import math
 from dataclasses import dataclass
@@ -18,28 +17,20 @@ class CursorInvalid(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """In the order by time: a recording."""
-
-    live_at: datetime
-    recording_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class Cursor:
     """The last recording of a page, by what pages are sorted by: its time or its score.
 
-    `oldest` is where the newest recordings end that were searched; None if all were.
+    `oldest` is when the oldest recording that was searched went live; None if all were.
     """
 
     recording_id: UUID
     live_at: datetime | None = None
     score: float | None = None
-    oldest: Place | None = None
+    oldest: datetime | None = None
 
     def text(self) -> str:
-        oldest = self.oldest and [self.oldest.live_at.isoformat(), str(self.oldest.recording_id)]
         by = self.score if self.live_at is None else self.live_at.isoformat()
+        oldest = None if self.oldest is None else self.oldest.isoformat()
         data = json.dumps([by, str(self.recording_id), oldest], separators=(",", ":"))
         return base64.urlsafe_b64encode(data.encode()).decode().rstrip("=")
 
@@ -47,23 +38,17 @@ class Cursor:
 def read_cursor(text: str) -> Cursor:
     """Raises CursorInvalid."""
     try:
-        data = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        by, recording_id, oldest = data
+        by, recording_id, oldest = json.loads(
+            base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        )
         return Cursor(
             UUID(recording_id),
             live_at=_time(by) if isinstance(by, str) else None,
-            score=_score(by) if not isinstance(by, str) else None,
-            oldest=None if oldest is None else Place(_time(oldest[0]), UUID(oldest[1])),
+            score=None if isinstance(by, str) else _score(by),
+            oldest=None if oldest is None else _time(oldest),
         )
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        binascii.Error,
-        RecursionError,
-    ) as e:
-        raise CursorInvalid from e
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CursorInvalid from error
 
 
 def _time(text: str) -> datetime:

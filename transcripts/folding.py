@@ -6,9 +6,8 @@ a missing accent never keeps two words apart. Scripts without spaces give a word
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 LONGEST_WORD: Final = 64
 
@@ -21,6 +20,10 @@ _SPACELESS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-
 _WORD: Final = re.compile(
     f"[^\\W_{_SPACELESS}](?:[^\\W_{_SPACELESS}]|[{_MARKS}])*|(?!_)[{_SPACELESS}][{_MARKS}]*"
 )
+_SIMPLE_TEXT: Final = re.compile("[\u0000-\u02ff\u0370-\u0482]*")
+_SIMPLE_WORD: Final = re.compile(r"[^\W_]+")
+"""The same in texts of alphabets alone, without marks of their own; many times as fast."""
+
 _ACCENTS: Final = re.compile("(?<!и)[\u0300-\u036f]|(?<=и)[\u0300-\u0305\u0307-\u036f]")
 """Short i (и and a breve) is a letter of its own to the Russian stemmer."""
 
@@ -29,8 +32,7 @@ _LIGATURES: Final = str.maketrans(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """`word` as it is compared; it stands at `text[start:end]`."""
 
     word: str
@@ -40,7 +42,8 @@ class Token:
 
 def fold(text: str) -> list[Token]:
     """The words of a text, in order."""
-    return [Token(_plain(m.group()), m.start(), m.end()) for m in _WORD.finditer(text)]
+    word = _SIMPLE_WORD if _SIMPLE_TEXT.fullmatch(text) else _WORD
+    return [Token(_plain(m.group()), m.start(), m.end()) for m in word.finditer(text)]
 
 
 @lru_cache(maxsize=65_536)

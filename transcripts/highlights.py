@@ -1,18 +1,12 @@
 """Which words of a cue a query has found: from the positions in its vector."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from transcripts.folding import Token, fold
+from transcripts.folding import Token
 from transcripts.query import Query, Unit
 from transcripts.stemming import Lexemes, lexeme
-
-_ENTRY: Final = re.compile(r"'([^']+)':([0-9A-D,]+)")
-
-Places = Mapping[str, Sequence[int]]
-"""Positions by lexeme, from 1 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,61 +17,48 @@ class Piece:
     match: bool
 
 
-def places_of(vector: str) -> Places:
-    """Of a tsvector as PostgreSQL writes it."""
-    return {
-        lexeme: [int(at.rstrip("ABCD")) for at in places.split(",")]
-        for lexeme, places in _ENTRY.findall(vector)
-    }
-
-
 def found_positions(
-    query: Query, language: str, lexemes: Lexemes, places: Places, *, own: int
+    query: Query, language: str, lexemes: Lexemes, vector: str, *, own: int
 ) -> set[int]:
-    """Of the words that are wanted; of a phrase only where they stand side by side.
+    """From 1 on, of the words that are wanted; of a phrase only where they stand side by side.
 
-    Beyond the first `own` words only of what begins nowhere in these.
+    `vector` is a tsvector as PostgreSQL writes it. Beyond its first `own` words only what begins
+    nowhere in these is found.
     """
     positions: set[int] = set()
     for unit in query.units:
-        found = [] if unit.negated else list(_places_of(unit, language, lexemes, places))
+        found = [] if unit.negated else list(_places(unit, language, lexemes, vector))
         here = [at for at in found if at[0] <= own]
         positions.update(*(here or found))
     return positions
 
 
-def _places_of(
-    unit: Unit, language: str, lexemes: Lexemes, places: Places
-) -> Iterator[tuple[int, ...]]:
+def _places(unit: Unit, language: str, lexemes: Lexemes, vector: str) -> Iterator[tuple[int, ...]]:
     """The positions of the unit's words, once for each place where it stands."""
-    wanted = [
-        (at, frozenset(_places_of_word(unit, at, language, lexemes, places)))
-        for at, word in enumerate(unit.words)
-        if lexemes[language, word] is not None or (unit.open and at == len(unit.words) - 1)
-    ]
-    first, starts = wanted[0] if wanted else (0, frozenset[int]())
+    wanted: list[tuple[int, set[int]]] = []
+    for at, word in enumerate(unit.words):
+        whole = lexemes[language, word]
+        begun = unit.open and at == len(unit.words) - 1
+        if whole is not None or begun:
+            there = set() if whole is None else positions_of(vector, whole)
+            also = positions_of(vector, lexeme(language, word), begun=True) if begun else set()
+            wanted.append((at, there | also))
+    first, starts = wanted[0] if wanted else (0, set())
     for start in starts:
         if all(start - first + at in there for at, there in wanted):
             yield tuple(start - first + at for at, _ in wanted)
 
 
-def _places_of_word(
-    unit: Unit, at: int, language: str, lexemes: Lexemes, places: Places
-) -> Iterator[int]:
-    word = unit.words[at]
-    whole = lexemes[language, word]
-    if whole is not None:
-        yield from places.get(whole, ())
-    if unit.open and at == len(unit.words) - 1:
-        begun = lexeme(language, word)
-        for known, there in places.items():
-            if known.startswith(begun):
-                yield from there
+def positions_of(vector: str, lexeme: str, *, begun: bool = False) -> set[int]:
+    """Of a word, or of all that begin with it."""
+    name = re.escape(lexeme) + ("[^']*" if begun else "")
+    entries = re.findall(f"'{name}':([0-9A-D,]+)", vector)
+    return {int(at.rstrip("ABCD")) for entry in entries for at in entry.split(",")}
 
 
-def spans_of(text: str, positions: set[int], *, before: int = 0) -> list[Token]:
-    """Of the words at these positions, where `before` words stand in front of the text."""
-    return [token for at, token in enumerate(fold(text), start=before + 1) if at in positions]
+def spans_of(tokens: Sequence[Token], positions: set[int], *, before: int = 0) -> list[Token]:
+    """Those at these positions, where `before` words stand in front of them."""
+    return [token for at, token in enumerate(tokens, start=before + 1) if at in positions]
 
 
 def marked(text: str, spans: Sequence[Token]) -> list[Piece]:

@@ -38,10 +38,9 @@ _PUT: Final = _NEW.on_conflict_do_update(
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A cue's words, then the first ones of the next."""
+class Said:
+    """A cue's words, then the first ones of its speaker's next cue."""
 
-    cue: Cue
     language: str
     own: tuple[str, ...]
     seam: tuple[str, ...] = ()
@@ -49,6 +48,16 @@ class _Said:
     @property
     def words(self) -> tuple[str, ...]:
         return self.own + self.seam
+
+    def vector(self, lexemes: Lexemes) -> str:
+        """As PostgreSQL writes a tsvector: `'en.boat':3A,15`."""
+        places: dict[str, list[str]] = {}
+        for position, word in enumerate(self.words, start=1):
+            lexeme = lexemes[self.language, word]
+            if lexeme is not None:
+                weight = "A" if position <= len(self.own) else ""
+                places.setdefault(lexeme, []).append(f"{position}{weight}")
+        return " ".join(f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
 
 
 async def index(session: AsyncSession, recording_id: UUID) -> None:
@@ -61,9 +70,9 @@ async def index(session: AsyncSession, recording_id: UUID) -> None:
         await remove(session, recording_id)
         return
     said = list(_said(cues))
-    lexemes = await lexemes_of(session, {(s.language, word) for s in said for word in s.words})
+    lexemes = await lexemes_of(session, {(s.language, word) for _, s in said for word in s.words})
     await _put_head(session, recording_id, len(cues))
-    await session.execute(_PUT, [_row(s, lexemes) for s in said])
+    await session.execute(_PUT, [_row(cue, s.vector(lexemes)) for cue, s in said])
     await _remember_stems(session, lexemes)
 
 
@@ -86,36 +95,25 @@ async def _cues(session: AsyncSession, recording_id: UUID) -> Sequence[Cue]:
     return (await session.scalars(query)).all()
 
 
-def _said(cues: Iterable[Cue]) -> Iterator[_Said]:
+def _said(cues: Iterable[Cue]) -> Iterator[tuple[Cue, Said]]:
     for _, of_one in groupby(cues, key=lambda cue: cue.participant_id):
         folded = [(cue, tuple(token.word for token in fold(cue.text))) for cue in of_one]
         for (cue, own), following in zip(folded, [*folded[1:], None], strict=True):
             seam: tuple[str, ...] = ()
             if following is not None and following[0].start_ms - cue.end_ms <= SEAM_MS:
                 seam = following[1][:SEAM_WORDS]
-            yield _Said(cue, searched_language(cue.language), own[:MOST_WORDS], seam)
+            yield cue, Said(searched_language(cue.language), own[:MOST_WORDS], seam)
 
 
-def _row(said: _Said, lexemes: Lexemes) -> dict[str, object]:
+def _row(cue: Cue, vector: str) -> dict[str, object]:
     return {
-        "cue_id": said.cue.id,
-        "recording_id": said.cue.recording_id,
-        "participant_id": said.cue.participant_id,
-        "start_ms": said.cue.start_ms,
-        "language": base_language(said.cue.language),
-        "vector": _vector(said, lexemes),
+        "cue_id": cue.id,
+        "recording_id": cue.recording_id,
+        "participant_id": cue.participant_id,
+        "start_ms": cue.start_ms,
+        "language": base_language(cue.language),
+        "vector": vector,
     }
-
-
-def _vector(said: _Said, lexemes: Lexemes) -> str:
-    """As PostgreSQL writes a tsvector: `'en.boat':3A,15`."""
-    places: dict[str, list[str]] = {}
-    for position, word in enumerate(said.words, start=1):
-        lexeme = lexemes[said.language, word]
-        if lexeme is not None:
-            weight = "A" if position <= len(said.own) else ""
-            places.setdefault(lexeme, []).append(f"{position}{weight}")
-    return " ".join(f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
 
 
 async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> None:

@@ -1,12 +1,16 @@
 """In which languages words are cut to their stems, and which say too little to be searched for.
 
 The stemmers are the Snowball dictionaries that every PostgreSQL has. They are asked only for
-words without accents (`transcripts.folding`), so stop words that lose one are listed here.
+words without accents (`transcripts.folding`), so stop words that lose one are listed here, with
+a few that its lists lack.
 """
 
 from typing import Final
 
-STEMMERS: Final = {
+PLAIN: Final = "xx"
+"""Stands for every language without a stemmer here: its words match as they are."""
+
+DICTIONARIES: Final = {
     "en": "english_stem",
     "it": "italian_stem",
     "fr": "french_stem",
@@ -18,18 +22,17 @@ STEMMERS: Final = {
     "da": "danish_stem",
     "no": "norwegian_stem",
     "ru": "russian_stem",
+    PLAIN: "simple",
 }
-PLAIN: Final = "xx"
-"""Stands for every language without a stemmer here: its words match as they are."""
 
 _SAME: Final = {"nb": "no", "nn": "no"}
 
-UNACCENTED_STOP_WORDS: Final = {
+MORE_STOP_WORDS: Final = {
     language: frozenset(words.split())
     for language, words in {
-        "it": "piu perche cosi cioe gia pero puo sara saro avra avro fara faro stara staro",
-        "fr": "ete etee etees etes etant etante etais etait etions etiez etaient etre meme tres"
-        " fumes futes fut eumes eutes eut voila deja apres",
+        "it": "piu si perche cosi cioe gia pero puo sara saro avra avro fara faro stara staro",
+        "fr": "les a plus comme tout bien ou ete etee etees etes etant etante etais etait"
+        " etions etiez etaient etre meme tres fumes futes fut eumes eutes eut voila deja apres",
         "de": "fur uber wahrend wurde wurden konnen konnte dass",
         "es": "mas si tambien mi que el tu mia mias mios estas esta estan este esten habia habian"
         " habra habran seria serian sera seran tenia tenian asi aqui",
@@ -47,7 +50,7 @@ def searched_language(tag: str) -> str:
     """The stemmer's language of a BCP 47 tag, or PLAIN."""
     language = tag.partition("-")[0].lower()
     language = _SAME.get(language, language)
-    return language if language in STEMMERS else PLAIN
+    return language if language in DICTIONARIES else PLAIN
 
 
 def base_language(tag: str) -> str:

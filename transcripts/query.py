@@ -12,7 +12,7 @@ from typing import Final
 
 from core.errors import Invalid
 from transcripts.folding import fold
-from transcripts.stemming import Lexemes, lexeme
+from transcripts.stemming import Vocabulary, lexeme
 
 MOST_CHARS: Final = 300
 MOST_WORDS: Final = 16
@@ -45,6 +45,10 @@ class Query:
     @property
     def words(self) -> frozenset[str]:
         return frozenset(word for unit in self.units for word in unit.words)
+
+    @property
+    def wanted_words(self) -> frozenset[str]:
+        return frozenset(w for unit in self.units if not unit.negated for w in unit.words)
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -94,13 +98,13 @@ def _with_open_end(alternatives: tuple[tuple[Unit, ...], ...]) -> tuple[tuple[Un
     return (*alternatives[:-1], (*others, replace(last, open=True)))
 
 
-def render(query: Query, languages: Sequence[str], lexemes: Lexemes) -> TsQuery:
-    """`lexemes` has every word of the query in each of the languages (`transcripts.stemming`)."""
+def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
+    """Only with lexemes that were ever said: others would spoil what PostgreSQL estimates."""
     branches = [
         branch
-        for language in languages
+        for language in vocabulary.languages
         for units in query.alternatives
-        if (branch := _branch(units, language, lexemes)) is not None
+        if (branch := _branch(units, language, vocabulary)) is not None
     ]
     return TsQuery(
         matches=" | ".join(f"({branch.matches})" for branch in branches),
@@ -108,35 +112,44 @@ def render(query: Query, languages: Sequence[str], lexemes: Lexemes) -> TsQuery:
     )
 
 
-def _branch(units: Sequence[Unit], language: str, lexemes: Lexemes) -> TsQuery | None:
-    """Of one language; None when all its words are stop words there."""
-    written = [(unit, _written(unit, language, lexemes)) for unit in units]
-    wanted = [two for unit, two in written if two is not None and not unit.negated]
+def _branch(units: Sequence[Unit], language: str, vocabulary: Vocabulary) -> TsQuery | None:
+    """Of one language; None when nothing can match: all stop words there, or one never said."""
+    wanted: list[TsQuery] = []
+    unwanted: list[str] = []
+    for unit in units:
+        terms = _terms(unit, language, vocabulary)
+        if terms is None and not unit.negated:
+            return None
+        if terms and unit.negated:
+            unwanted.append(f"!({_side_by_side(terms, first='A')})")
+        elif terms:
+            wanted.append(TsQuery(_side_by_side(terms, first="A"), _side_by_side(terms, first="")))
     if not wanted:
         return None
-    unwanted = [f"!({two.matches})" for unit, two in written if two is not None and unit.negated]
     ranks = " & ".join(two.ranks for two in wanted)
     own = " | ".join(two.matches for two in wanted)
     found = own if len(wanted) == 1 else f"{ranks} & ({own})"
     return TsQuery(" & ".join([found, *unwanted]), ranks)
 
 
-def _written(unit: Unit, language: str, lexemes: Lexemes) -> TsQuery | None:
-    """`matches`: begins with a word of the cue's own. None for nothing but stop words."""
-    kept = [(at, known) for at, word in enumerate(unit.words) if (known := lexemes[language, word])]
-    terms = [(at, f"'{known}'") for at, known in kept]
-    if unit.open:
-        stem = terms.pop()[1] if kept and kept[-1][0] == len(unit.words) - 1 else None
-        terms.append((len(unit.words) - 1, _open(language, unit.words[-1], stem)))
-    if not terms:
-        return None
-    return TsQuery(_side_by_side(terms, first="A"), _side_by_side(terms, first=""))
+def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int, str]] | None:
+    """With their places in the phrase, without stop words; None when one was never said."""
+    terms: list[tuple[int, str]] = []
+    for at, word in enumerate(unit.words):
+        stem = vocabulary.lexemes[language, word]
+        if unit.open and at == len(unit.words) - 1:
+            terms.append((at, _open(language, word, stem)))
+        elif stem is not None and stem not in vocabulary.said:
+            return None
+        elif stem is not None:
+            terms.append((at, f"'{stem}'"))
+    return terms
 
 
 def _open(language: str, word: str, stem: str | None) -> str:
     """A word that has only begun, or is whole by now."""
     begun = f"'{lexeme(language, word)}':*"
-    return begun if stem is None else f"({begun} | {stem})"
+    return begun if stem is None else f"({begun} | '{stem}')"
 
 
 def _side_by_side(terms: Sequence[tuple[int, str]], *, first: str) -> str:

@@ -1,9 +1,10 @@
-"""Which recordings a search reads: what the caller may hear, narrowed by filters, and how much.
+"""Where a search looks: of what the caller may hear, narrowed by filters, and how far back.
 
-Who may see a room is asked of `rooms.access` at each search, so nothing has to be kept in step
-with it. A query that matches a lot is answered from the newest of the caller's recordings, as
-many as hold enough matches; one that matches little, from all of them. Either way, what is left
-out is left out of what the caller may see: no limit comes before that.
+Who may hear a room is asked of `rooms.access` at each search, so nothing has to be kept in step
+with it. Words that are not common are looked up in the index, and what is found is held against
+the rooms. Common ones are read for in the newest of the caller's recordings, where they soon
+turn up often enough. What is left out either way is older than all that the caller is told of:
+no limit comes before the question whether he may hear it.
 """
 
 import json
@@ -19,17 +20,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.principal import Principal
 from rooms.access import audible_rooms
 from rooms.models import Participant, Room
-from transcripts.cursor import Cursor, Place
+from rooms.queries import spoken_with_consent
+from transcripts.cursor import Cursor
 from transcripts.index_models import SearchedCue, SearchedRecording
+from transcripts.languages import base_language
 
-FEW_MATCHES: Final = 6_000
-"""In the whole index: they are all read and ranked."""
+COMMON: Final = 6_000
+"""Matches from which on a query's cues are read for rather than looked up."""
 
 ENOUGH_MATCHES: Final = 1_500
-"""What is read of a query with more than that."""
+"""The newest ones, which are ranked; a few more, so that a recording is never cut in two."""
 
-LISTED_RECORDINGS: Final = 1_000
-"""As long as there are no more, PostgreSQL is told which; otherwise it looks each match up."""
+MOST_CUES_READ: Final = 40_000
+MOST_RECORDINGS: Final = 1_000
+"""That are read, whether they hold enough matches or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +54,32 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`recordings`: these and no others, the newest first; None: any that `condition` lets in.
+    """`audible`: the rooms. `recordings`: the newest of them, to be read; None: look words up.
 
-    `oldest`: where the search ends though the caller may see older ones; None: it sees all.
+    `oldest`: when the last of these went live, if there are older ones.
     """
 
-    condition: sa.ColumnElement[bool]
-    recordings: Sequence[UUID] | None
-    oldest: Place | None = None
+    audible: sa.ColumnElement[bool]
+    filters: Filters
+    recordings: Sequence[UUID] | None = None
+    oldest: datetime | None = None
 
-    def of_cue(self) -> sa.ColumnElement[bool]:
-        """A condition on SearchedCue."""
-        if self.recordings is not None:
-            return SearchedCue.recording_id == sa.any_(sa.literal(list(self.recordings), _UUIDS))
-        return sa.exists().where(Room.recording_id == SearchedCue.recording_id, self.condition)
+    def of_speaker(self, cue: type[SearchedCue]) -> sa.ColumnElement[bool]:
+        """The cue's speaker agrees to be heard, and is the one who is asked for.
 
+        A subquery for each cue, since a join makes PostgreSQL read all participants there are.
+        """
+        wanted = spoken_with_consent()
+        if self.filters.speaker_id is not None:
+            wanted &= Participant.user_id == self.filters.speaker_id
+        of_cue = Participant.id == cue.participant_id
+        return sa.select(wanted).where(of_cue).scalar_subquery()
 
-_UUIDS: Final = sa.ARRAY(sa.Uuid())
+    @property
+    def of_language(self) -> sa.ColumnElement[bool]:
+        if self.filters.language is None:
+            return sa.true()
+        return SearchedCue.language == base_language(self.filters.language)
 
 
 async def find_reach(
@@ -78,45 +91,27 @@ async def find_reach(
     after: Cursor | None,
 ) -> Reach:
     """For what a tsquery matches. Pages sorted by score all keep to the first one's reach."""
-    whole = Reach(_audible(principal, filters) & _not_before(after), None)
-    listed = await _newest(session, whole.condition, principal)
-    complete = len(listed) <= LISTED_RECORDINGS
-    if after is not None and after.live_at is None:
-        reach = replace(whole, oldest=after.oldest)
-        return _these(reach, listed) if complete or after.oldest else reach
-    hits, corpus = await _estimate(session, matches)
-    if hits > FEW_MATCHES:
-        return _enough(whole, listed, cues=round(ENOUGH_MATCHES * corpus / hits))
-    return _these(whole, listed) if complete else whole
+    whole = Reach(_audible(principal, filters) & _beyond(after), filters)
+    if not matches or (after is not None and after.score is not None and after.oldest is None):
+        return whole
+    corpus = await _estimate(session, matches)
+    if corpus.matches < COMMON:
+        return whole
+    if after is not None and after.score is not None:
+        return await _newest(session, principal, whole, cues=_ANY_NUMBER, most=MOST_RECORDINGS)
+    cues = min(MOST_CUES_READ, round(ENOUGH_MATCHES * corpus.cues / corpus.matches))
+    most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / corpus.cues))
+    return await _newest(session, principal, whole, cues=cues, most=most)
 
 
-def _not_before(after: Cursor | None) -> sa.ColumnElement[bool]:
-    """By time, a page goes on where the last one ended; by score, where that one's reach does."""
-    place = sa.tuple_(Room.live_at, Room.recording_id)
-    if after is None:
-        return sa.true()
-    if after.live_at is not None:
-        return place < sa.tuple_(sa.literal(after.live_at), sa.literal(after.recording_id))
-    if after.oldest is None:
-        return sa.true()
-    oldest = after.oldest
-    return place >= sa.tuple_(sa.literal(oldest.live_at), sa.literal(oldest.recording_id))
-
-
-def _these(reach: Reach, listed: Sequence[tuple[Place, int]]) -> Reach:
-    return replace(reach, recordings=[place.recording_id for place, _ in listed])
-
-
-def _enough(whole: Reach, listed: Sequence[tuple[Place, int]], *, cues: int) -> Reach:
-    """The newest recordings that have so many cues together."""
-    kept: list[Place] = []
-    for place, size in listed[:LISTED_RECORDINGS]:
-        kept.append(place)
-        cues -= size
-        if cues <= 0:
-            break
-    oldest = kept[-1] if len(kept) < len(listed) else None
-    return replace(whole, recordings=[place.recording_id for place in kept], oldest=oldest)
+def _beyond(after: Cursor | None) -> sa.ColumnElement[bool]:
+    """By time, a page goes on where the last one ended; by score, where all have looked."""
+    if after is not None and after.live_at is not None:
+        last = sa.tuple_(sa.literal(after.live_at), sa.literal(after.recording_id))
+        return sa.tuple_(Room.live_at, Room.recording_id) < last
+    if after is not None and after.oldest is not None:
+        return Room.live_at >= after.oldest
+    return sa.true()
 
 
 def _audible(principal: Principal, filters: Filters) -> sa.ColumnElement[bool]:
@@ -144,36 +139,59 @@ def _took_part(user_id: UUID) -> sa.ColumnElement[bool]:
 
 
 async def _newest(
-    session: AsyncSession, condition: sa.ColumnElement[bool], principal: Principal
-) -> list[tuple[Place, int]]:
-    """One more than are listed at most, so that it shows whether there are more."""
-    query = (
-        sa.select(SearchedRecording)
+    session: AsyncSession, principal: Principal, whole: Reach, *, cues: int, most: int
+) -> Reach:
+    """The newest recordings that have so many cues together, and no more than `most`."""
+    newest = (
+        sa.select(SearchedRecording.live_at, SearchedRecording.recording_id, SearchedRecording.cues)
         .join(Room, Room.id == SearchedRecording.room_id)
-        .where(SearchedRecording.platform_id == principal.platform_id, condition)
+        .where(SearchedRecording.platform_id == principal.platform_id, whole.audible)
         .order_by(SearchedRecording.live_at.desc(), SearchedRecording.recording_id.desc())
-        .limit(LISTED_RECORDINGS + 1)
-        .with_only_columns(
-            SearchedRecording.live_at, SearchedRecording.recording_id, SearchedRecording.cues
-        )
+        .limit(most + 1)
+        .subquery("newest")
     )
-    rows = await session.execute(query)
-    return [(Place(live_at, recording_id), cues) for live_at, recording_id, cues in rows]
+    counted = sa.select(_COUNTED).select_from(newest).subquery("counted")
+    enough = sa.select(sa.text("*")).select_from(counted).where(sa.text("newer < :cues"))
+    query = enough.order_by(sa.text("newer"))
+    rows = (await session.execute(query, {"cues": cues})).all()[:most]
+    cut = bool(rows) and len(rows) < rows[0].listed
+    return replace(
+        whole,
+        recordings=[row.recording_id for row in rows],
+        oldest=rows[-1].live_at if cut else None,
+    )
 
 
-async def _estimate(session: AsyncSession, matches: str) -> tuple[float, float]:
-    """How many cues match, and how many there are: what PostgreSQL would plan with."""
+_ANY_NUMBER: Final = 1 << 40
+_COUNTED: Final = sa.text(
+    "*, count(*) over () as listed,"
+    " sum(cues) over (order by live_at desc) - sum(cues) over (partition by live_at) as newer"
+)
+"""`newer`: cues in those that went live later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    """How much there is and how much matches, as PostgreSQL's statistics say; at least 1."""
+
+    matches: float
+    cues: float
+    recordings: float
+
+
+async def _estimate(session: AsyncSession, matches: str) -> _Corpus:
     plan = await session.scalar(_MATCHING, {"matches": matches})
-    everything = await session.scalar(_CORPUS)
-    if isinstance(plan, str):
-        plan = json.loads(plan)
-    return float(plan[0]["Plan"]["Plan Rows"]), max(float(everything or 0), 1.0)
+    plan = json.loads(plan) if isinstance(plan, str) else plan
+    sizes = (await session.execute(_SIZES)).one()
+    return _Corpus(plan[0]["Plan"]["Plan Rows"], max(sizes.cues, 1.0), max(sizes.recordings, 1.0))
 
 
 _MATCHING: Final = sa.text(
     "explain (format json)"
     " select from transcript_searched_cue where vector @@ cast(:matches as tsquery)"
 )
-_CORPUS: Final = sa.text(
-    "select reltuples from pg_class where oid = cast('transcript_searched_cue' as regclass)"
+_SIZES: Final = sa.text(
+    "select c.reltuples as cues, r.reltuples as recordings from pg_class c, pg_class r"
+    " where c.oid = cast('transcript_searched_cue' as regclass)"
+    " and r.oid = cast('transcript_searched' as regclass)"
 )

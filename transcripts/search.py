@@ -3,38 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from itertools import product
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TSQUERY, aggregate_order_by
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.models import User
 from core.auth.principal import Principal
 from core.errors import Unavailable
-from rooms.models import Participant, Room
 from transcripts.cursor import Cursor, CursorInvalid
-from transcripts.index_models import SearchedCue, SearchedRecording
-from transcripts.languages import PLAIN, STEMMERS, base_language, searched_language
-from transcripts.moments import Moment, load_moments
-from transcripts.query import Query, TsQuery, render
-from transcripts.reach import Filters, Reach, find_reach
-from transcripts.stemming import Lexemes, lexemes_of
+from transcripts.found import FoundRecording, describe
+from transcripts.languages import DICTIONARIES, searched_language
+from transcripts.query import Query, render
+from transcripts.ranking import Sort, ranked_recordings
+from transcripts.reach import ENOUGH_MATCHES, Filters, Reach, find_reach
+from transcripts.stemming import Vocabulary, vocabulary_of
+from transcripts.suggestions import did_you_mean
 
-BEST_MOMENTS: Final = 3
 TIMEOUT_MS: Final = 3_000
-MOST_MATCHES: Final = 6_000
-_UUIDS: Final = sa.ARRAY(sa.Uuid())
 
 _CANCELED: Final = "57014"
+_FIRST_ID: Final = UUID(int=0)
+"""Nothing of the same moment comes after it in a descending order."""
+
 _SETTINGS: Final = sa.text(
     "select set_config('statement_timeout', :timeout, true), set_config('jit', 'off', true),"
     " set_config('plan_cache_mode', 'force_custom_plan', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true)"
+    " set_config('max_parallel_workers_per_gather', '0', true),"
+    " set_config('work_mem', '32MB', true)"
 )
 """Plans have to know the words: a common one wants another than a rare one."""
 
@@ -44,23 +41,16 @@ class SearchTooSlow(Unavailable):
     title = "This search took too long; name a rarer word, or fewer recordings"
 
 
-class Sort(StrEnum):
-    RELEVANCE = "relevance"
-    DATE = "date"
-    """The newest recordings first."""
-
-
 @dataclass(frozen=True, slots=True)
-class FoundRecording:
-    recording_id: UUID
-    room: Room
-    host_name: str
-    live_at: datetime
-    moments: list[Moment]
-    """The best ones."""
+class Wanted:
+    """`text` is what `query` was read from."""
 
-    matches: int
-    """How many cues there were."""
+    text: str
+    query: Query
+    filters: Filters = field(default_factory=Filters)
+    sort: Sort = Sort.RELEVANCE
+    after: Cursor | None = None
+    limit: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +58,21 @@ class Total:
     recordings: int
     matches: int
     sampled: bool
-    """There are more: the newest were counted and ranked."""
+    """There are more: those in the newest recordings were counted and ranked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    recordings: list[FoundRecording] = field(default_factory=list)
-    total: Total | None = None
+    recordings: list[FoundRecording]
+    total: Total | None
     """On the first page."""
 
     next: str | None = None
-    ignored: list[str] = field(default_factory=list)
+    ignored: Sequence[str] = ()
     """Words that say too little to be searched for, in any language."""
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    query: Query
-    filters: Filters = field(default_factory=Filters)
-    sort: Sort = Sort.RELEVANCE
-    after: Cursor | None = None
-    limit: int = 20
+    did_you_mean: str | None = None
+    """Where nothing was found: the text with words that were said."""
 
 
 async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted) -> Found:
@@ -106,152 +90,68 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
 
 
 async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -> Found:
-    languages = _languages(wanted.filters)
     query = wanted.query
-    lexemes = await lexemes_of(session, set(product(languages, query.words)))
-    asked = render(query, languages, lexemes)
-    ignored = sorted(w for w in query.words if not any(lexemes[x, w] for x in languages))
-    if not asked.matches:
-        return Found(ignored=ignored)
+    words = await vocabulary_of(session, _languages(wanted.filters), query.words)
+    asked = render(query, words)
     reach = await find_reach(
         session, principal, wanted.filters, matches=asked.matches, after=wanted.after
     )
-    rows = await _page(session, wanted, asked, reach)
-    shown = rows[: wanted.limit]
+    rows: Sequence[sa.Row[Any]] = ()
+    if asked.matches:
+        rows = await ranked_recordings(
+            session,
+            asked,
+            reach,
+            sort=wanted.sort,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    first, oldest = wanted.after is None, _oldest(rows, reach)
     return Found(
-        recordings=await _described(session, shown, query, lexemes),
-        total=_total(rows, reach) if wanted.after is None else None,
-        next=_next(rows, wanted, reach),
-        ignored=ignored,
+        recordings=await describe(session, rows[: wanted.limit], query, words.lexemes),
+        total=_total(rows, oldest) if first else None,
+        next=_next(rows, wanted, oldest),
+        ignored=_ignored(query, words),
+        did_you_mean=await did_you_mean(session, wanted.text, query, words, reach)
+        if first and not rows
+        else None,
     )
-
-
-async def _described(
-    session: AsyncSession, rows: Sequence[sa.Row[Any]], query: Query, lexemes: Lexemes
-) -> list[FoundRecording]:
-    best = [cue_id for row in rows for cue_id in row.best]
-    moments = await load_moments(session, best, query, lexemes)
-    rooms = await _rooms(session, [row.recording_id for row in rows])
-    return [
-        FoundRecording(
-            row.recording_id,
-            *rooms[row.recording_id],
-            moments=[moments[cue_id] for cue_id in row.best if cue_id in moments],
-            matches=row.matches,
-        )
-        for row in rows
-        if row.recording_id in rooms
-    ]
-
-
-async def _rooms(
-    session: AsyncSession, recording_ids: Sequence[UUID]
-) -> dict[UUID, tuple[Room, str, datetime]]:
-    if not recording_ids:
-        return {}
-    query = (
-        sa.select(
-            SearchedRecording.recording_id, Room, User.display_name, SearchedRecording.live_at
-        )
-        .join(Room, Room.id == SearchedRecording.room_id)
-        .join(User, User.id == Room.host_id)
-        .where(SearchedRecording.recording_id.in_(recording_ids))
-    )
-    return {found: (room, host, at) for found, room, host, at in await session.execute(query)}
 
 
 def _languages(filters: Filters) -> Sequence[str]:
     if filters.language is not None:
         return (searched_language(filters.language),)
-    return (*STEMMERS, PLAIN)
+    return tuple(DICTIONARIES)
 
 
-def _total(rows: Sequence[sa.Row[Any]], reach: Reach) -> Total:
+def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
+    lexemes = {w: [words.lexemes[x, w] for x in words.languages] for w in query.words}
+    return sorted(word for word, known in lexemes.items() if known and not any(known))
+
+
+def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach) -> datetime | None:
+    """When the oldest recording went live that was searched, if there are older ones."""
+    if reach.recordings is None and rows and rows[0].all_matches >= ENOUGH_MATCHES:
+        oldest: datetime = rows[0].oldest
+        return oldest
+    return reach.oldest
+
+
+def _total(rows: Sequence[sa.Row[Any]], oldest: datetime | None) -> Total:
+    sampled = oldest is not None
     if not rows:
-        return Total(0, 0, reach.oldest is not None)
-    sampled = reach.oldest is not None or rows[0].all_matches >= MOST_MATCHES
+        return Total(0, 0, sampled)
     return Total(rows[0].all_recordings, int(rows[0].all_matches), sampled)
 
 
-def _next(rows: Sequence[sa.Row[Any]], wanted: Wanted, reach: Reach) -> str | None:
+def _next(rows: Sequence[sa.Row[Any]], wanted: Wanted, oldest: datetime | None) -> str | None:
+    """By time, pages go on beyond what was searched; by score, what was ranked is all."""
     by_date = wanted.sort is Sort.DATE
     if len(rows) > wanted.limit:
         last = rows[wanted.limit - 1]
         if by_date:
-            return Cursor(last.recording_id, live_at=last.by).text()
-        return Cursor(last.recording_id, score=last.by, oldest=reach.oldest).text()
-    if by_date and reach.oldest is not None:
-        return Cursor(reach.oldest.recording_id, live_at=reach.oldest.live_at).text()
+            return Cursor(last.recording_id, live_at=last.sort_key).text()
+        return Cursor(last.recording_id, score=last.sort_key, oldest=oldest).text()
+    if by_date and oldest is not None:
+        return Cursor(_FIRST_ID, live_at=oldest).text()
     return None
-
-
-async def _page(
-    session: AsyncSession, wanted: Wanted, asked: TsQuery, reach: Reach
-) -> Sequence[sa.Row[Any]]:
-    """One row more than the page has, if there are more."""
-    hits = _hits(wanted.filters, asked, reach)
-    found = _by_recording(hits, wanted.sort).subquery()
-    page = sa.select(found).order_by(found.c.by.desc(), found.c.recording_id.desc())
-    after = wanted.after
-    if after is not None and after.score is not None:
-        place = sa.tuple_(found.c.by, found.c.recording_id)
-        page = page.where(
-            place < sa.tuple_(sa.literal(after.score, sa.Double), sa.literal(after.recording_id))
-        )
-    return (await session.execute(page.limit(wanted.limit + 1))).all()
-
-
-def _hits(filters: Filters, asked: TsQuery, reach: Reach) -> sa.Subquery:
-    """The cues that match, each with its rank and its place in its recording."""
-    conditions = [
-        SearchedCue.vector.op("@@")(sa.cast(asked.matches, TSQUERY)),
-        reach.of_cue(),
-        _heard(filters),
-    ]
-    if filters.language is not None:
-        conditions.append(SearchedCue.language == base_language(filters.language))
-    rank = sa.func.ts_rank_cd(SearchedCue.vector, sa.cast(asked.ranks, TSQUERY), type_=sa.Double)
-    hits = (
-        sa.select(
-            SearchedCue.cue_id, SearchedCue.recording_id, SearchedCue.start_ms, rank.label("rank")
-        )
-        .where(*conditions)
-        .limit(MOST_MATCHES)
-        .subquery()
-    )
-    order = [hits.c.rank.desc(), hits.c.start_ms, hits.c.cue_id]
-    place = sa.func.row_number().over(partition_by=hits.c.recording_id, order_by=order)
-    return sa.select(hits, place.label("place")).subquery()
-
-
-def _heard(filters: Filters) -> sa.ColumnElement[bool]:
-    """The speaker agrees to be heard, and is the one who is asked for."""
-    conditions = [
-        Participant.id == SearchedCue.participant_id,
-        Participant.consented_at.is_not(None),
-    ]
-    if filters.speaker_id is not None:
-        conditions.append(Participant.user_id == filters.speaker_id)
-    return sa.exists().where(*conditions)
-
-
-def _by_recording(hits: sa.Subquery, sort: Sort) -> sa.Select[Any]:
-    matches = sa.func.count()
-    by: sa.ColumnElement[Any]
-    if sort is Sort.DATE:
-        by = (
-            sa.select(SearchedRecording.live_at)
-            .where(SearchedRecording.recording_id == hits.c.recording_id)
-            .scalar_subquery()
-        )
-    else:
-        by = sa.func.max(hits.c.rank) * (1 + sa.func.ln(sa.cast(matches, sa.Double)))
-    best = sa.func.array_agg(aggregate_order_by(hits.c.cue_id, hits.c.place), type_=_UUIDS)
-    return sa.select(
-        hits.c.recording_id,
-        by.label("by"),
-        matches.label("matches"),
-        best.filter(hits.c.place <= BEST_MOMENTS).label("best"),
-        sa.func.count().over().label("all_recordings"),
-        sa.func.sum(matches).over().label("all_matches"),
-    ).group_by(hits.c.recording_id)

@@ -15,10 +15,11 @@ from core.http import RequestBody, ServicesDep, SessionDep
 from core.ratelimit import Limit, rate_limit
 from rooms.schemas import Language, TopicFilter
 from transcripts.cursor import CursorInvalid, read_cursor
-from transcripts.moments import Moment
+from transcripts.found import FoundRecording, Moment
 from transcripts.query import MOST_CHARS, QueryInvalid, parse
+from transcripts.ranking import Sort
 from transcripts.reach import Filters
-from transcripts.search import Found, FoundRecording, SearchTooSlow, Sort, Wanted, search
+from transcripts.search import Found, SearchTooSlow, Wanted, search
 
 SEARCH: Final = Limit("search", 600, timedelta(minutes=1), lease=10)
 """A person who types makes several a second."""
@@ -61,6 +62,7 @@ class SearchRequest(RequestBody):
             until=self.until,
         )
         return Wanted(
+            text=self.q,
             query=parse(self.q, prefix=self.prefix),
             filters=filters,
             sort=self.sort,
@@ -107,7 +109,7 @@ class FoundRecordingOut(BaseModel):
     host_id: UUID
     host_name: str
     topics: list[str]
-    live_at: datetime
+    live_at: datetime | None
     duration_ms: int | None
     matches: int = Field(description="how many of its cues match")
     moments: list[MomentOut] = Field(description="the best ones")
@@ -123,7 +125,7 @@ class FoundRecordingOut(BaseModel):
             host_id=room.host_id,
             host_name=found.host_name,
             topics=room.topics,
-            live_at=found.live_at,
+            live_at=room.live_at,
             duration_ms=room.duration_ms,
             matches=found.matches,
             moments=[MomentOut.of(moment, room_url) for moment in found.moments],
@@ -172,6 +174,7 @@ _EXAMPLE: dict[str, JsonValue] = {
     "total": {"recordings": 1, "matches": 2, "sampled": False},
     "next": None,
     "ignored": ["the"],
+    "did_you_mean": None,
 }
 
 
@@ -181,7 +184,10 @@ class SearchOut(BaseModel):
     recordings: list[FoundRecordingOut]
     total: TotalOut | None = Field(description="with the first page")
     next: str | None = Field(description="pass as `after` for the next page; null at the end")
-    ignored: list[str] = Field(description="words too common in every language to be searched for")
+    ignored: list[str] = Field(description="words that say too little to be searched for")
+    did_you_mean: str | None = Field(
+        description="where nothing was found: `q` with words alike that were said"
+    )
 
     @classmethod
     def of(cls, found: Found, web_url: str) -> Self:
@@ -189,7 +195,8 @@ class SearchOut(BaseModel):
             recordings=[FoundRecordingOut.of(one, web_url) for one in found.recordings],
             total=TotalOut.model_validate(found.total) if found.total else None,
             next=found.next,
-            ignored=found.ignored,
+            ignored=list(found.ignored),
+            did_you_mean=found.did_you_mean,
         )
 
 

@@ -1,26 +1,40 @@
 """Words to lexemes: `<language>.<stem>`, so that a word matches in the language it was said in."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from transcripts.languages import PLAIN, STEMMERS, UNACCENTED_STOP_WORDS
+from transcripts.languages import DICTIONARIES, MORE_STOP_WORDS
 
 Lexemes = Mapping[tuple[str, str], str | None]
 """By searched language and folded word; None for a stop word."""
 
-_STEM = sa.text(
-    """
-    select language, word, pg_catalog.ts_lexize(cast(dictionary as regdictionary), word)
+_ASKED: Final = """
+    select language, word, pg_catalog.ts_lexize(cast(dictionary as regdictionary), word) as stems
     from unnest(:languages, :dictionaries, :words) as asked (language, dictionary, word)
-    """
-).bindparams(
-    sa.bindparam("languages", type_=ARRAY(sa.Text)),
-    sa.bindparam("dictionaries", type_=ARRAY(sa.Text)),
-    sa.bindparam("words", type_=ARRAY(sa.Text)),
-)
+"""
+_KNOWN: Final = f"""
+    select language, word, stems, exists (
+        select from transcript_stem s where s.language = asked.language and s.stem = stems[1]
+    )
+    from ({_ASKED}) as asked
+    where exists (select from transcript_stem s where s.language = asked.language)
+"""  # noqa: S608 - of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A query's words in the languages in which anything was ever said."""
+
+    languages: Sequence[str]
+    lexemes: Lexemes
+    said: frozenset[str]
+    """Those of the lexemes that were."""
 
 
 def lexeme(language: str, stem: str) -> str:
@@ -29,20 +43,45 @@ def lexeme(language: str, stem: str) -> str:
 
 async def lexemes_of(session: AsyncSession, words: Collection[tuple[str, str]]) -> Lexemes:
     """Of (searched language, folded word) pairs, by one question to PostgreSQL."""
-    known: dict[tuple[str, str], str | None] = {
-        (language, word): None if _is_stop_word(language, word) else lexeme(language, word)
-        for language, word in words
-    }
-    asked = [pair for pair, plain in known.items() if plain is not None and pair[0] != PLAIN]
-    bound = {
-        "languages": [language for language, _ in asked],
-        "dictionaries": [f"pg_catalog.{STEMMERS[language]}" for language, _ in asked],
-        "words": [word for _, word in asked],
-    }
-    for language, word, stems in await session.execute(_STEM, bound) if asked else ():
-        known[language, word] = lexeme(language, stems[0]) if stems else None
-    return known
+    rows = await session.execute(_bound(_ASKED), _arrays(words)) if words else ()
+    return {(language, word): _lexeme(language, word, stems) for language, word, stems in rows}
 
 
-def _is_stop_word(language: str, word: str) -> bool:
-    return word in UNACCENTED_STOP_WORDS.get(language, ())
+async def vocabulary_of(
+    session: AsyncSession, languages: Sequence[str], words: Collection[str]
+) -> Vocabulary:
+    pairs = list(product(languages, words))
+    rows = (await session.execute(_bound(_KNOWN), _arrays(pairs))).all()
+    lexemes = {
+        (language, word): _lexeme(language, word, stems) for language, word, stems, _ in rows
+    }
+    said = {lexemes[language, word] for language, word, _, known in rows if known}
+    present = {language for language, _ in lexemes}
+    return Vocabulary(
+        [language for language in languages if language in present],
+        lexemes,
+        frozenset(one for one in said if one is not None),
+    )
+
+
+def _bound(statement: str) -> sa.TextClause:
+    texts = ARRAY(sa.Text)
+    return sa.text(statement).bindparams(
+        sa.bindparam("languages", type_=texts),
+        sa.bindparam("dictionaries", type_=texts),
+        sa.bindparam("words", type_=texts),
+    )
+
+
+def _arrays(words: Collection[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "languages": [language for language, _ in words],
+        "dictionaries": [f"pg_catalog.{DICTIONARIES[language]}" for language, _ in words],
+        "words": [word for _, word in words],
+    }
+
+
+def _lexeme(language: str, word: str, stems: Sequence[str]) -> str | None:
+    if not stems or word in MORE_STOP_WORDS.get(language, ()):
+        return None
+    return lexeme(language, stems[0])

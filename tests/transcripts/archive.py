@@ -131,7 +131,7 @@ class Archive:
         return await search(
             self.session,
             principal=principal or self.house.stranger,
-            wanted=Wanted(query, filters, **wanted),
+            wanted=Wanted(text, query, filters, **wanted),
         )
 
     async def lines(self, text: str, principal: Principal | None = None, **wanted: Any) -> set[str]:

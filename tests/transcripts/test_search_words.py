@@ -3,7 +3,7 @@
 import pytest
 
 from tests.transcripts.archive import Archive
-from transcripts.moments import Moment
+from transcripts.found import Moment
 
 
 async def only(archive: Archive, text: str) -> Moment:
@@ -99,5 +99,7 @@ async def test_stop_words_are_ignored_and_named(archive: Archive) -> None:
     await archive.recording("The sea was calm")
     found = await archive.find("the sea was")
     assert len(found.recordings) == 1
-    assert found.ignored == []
-    assert (await archive.find("été")).recordings == []
+    assert found.ignored == ["the", "was"]
+    await archive.recording("La mer était calme", language="fr")
+    assert (await archive.find("était the")).ignored == []
+    assert (await archive.find("etait", language="fr")).ignored == ["etait"]
