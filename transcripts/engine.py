@@ -64,7 +64,7 @@ def serve(questions: BinaryIO, answers: BinaryIO, engine: Engine) -> None:
 
 
 def _load(given: argparse.Namespace, say: Progress) -> tuple[Model, Engine]:
-    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": str(given.threads)}
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     installed = obtain(given.model, given.models_dir, say)
     os.environ["HF_HUB_OFFLINE"] = "1"  # once it is here, nothing is asked of the hub
     from transcripts.whisper import Whisper, pick_device

@@ -7,6 +7,7 @@ its memory back. One that dies or hangs is ended; the next question starts anoth
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import asdict, dataclass
@@ -68,6 +69,7 @@ class EngineProcess:
     ) -> None:
         """`model` as in the settings, where not the one that they name."""
         self._arguments = _arguments(settings, model or settings.transcribe_model, niceness)
+        self._threads = str(settings.transcribe_threads)
         self._idle_seconds = idle_seconds
         self._patience = patience or Patience()
         self._turn = asyncio.Lock()
@@ -141,7 +143,13 @@ class EngineProcess:
             return self._child
         await self._end()
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "transcripts.engine", *self._arguments, stdin=PIPE, stdout=PIPE
+            sys.executable,
+            "-m",
+            "transcripts.engine",
+            *self._arguments,
+            stdin=PIPE,
+            stdout=PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": self._threads},
         )
         greeting = await self._greeting(self._child)
         if "model" not in greeting:

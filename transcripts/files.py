@@ -19,6 +19,9 @@ from core.errors import Problem
 from transcripts.transcriber import RATE
 
 LONGEST_SECONDS: Final = 24 * 3600
+RATES: Final = range(4_000, 768_001)
+"""Samples a second of anything that was ever recorded; a header can say what it likes."""
+
 JUMP_SECONDS: Final = 0.1
 """Times in a file that leap by more than this are meant; by less, they are rounded."""
 
@@ -75,6 +78,8 @@ def _check(path: Path) -> None:
 def _stream(path: Path, container: InputContainer) -> AudioStream:
     stream = container.streams.best("audio")
     if isinstance(stream, AudioStream):
+        if stream.rate and stream.rate not in RATES:
+            raise FileRefused(f"{path} says that it has {stream.rate} samples a second.")
         return stream
     kind = "a video without sound" if container.streams.video else "a file without sound"
     raise FileRefused(f"{path} is {kind}.")
@@ -115,8 +120,11 @@ class _Decoding:
                 self._damaged += 1
                 continue
             for frame in frames:
-                if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
-                    yield frame
+                if isinstance(frame, av.AudioFrame) and frame.samples:
+                    if frame.sample_rate in RATES:
+                        yield frame
+                    else:
+                        self._damaged += 1
 
     def _packets(self) -> "Iterator[av.Packet[AudioStream]]":
         """Up to where the file can be read."""

@@ -211,7 +211,7 @@ def _files(_: Settings) -> tuple[bool, str]:
 
 
 def _model(settings: Settings) -> tuple[bool, str]:
-    """What transcripts and captions are made with; one of the hub is downloaded when first used."""
+    """What transcripts and captions are made with. One of the hub is best fetched before."""
     wanted = dict.fromkeys((settings.transcribe_model, settings.caption_model))
     found = [locate(name, settings.models_folder) for name in wanted if name]
     shown = (f"{m.name} ({m.bytes / 1e6:.0f} MB, sha-256 {m.digest[:12]})" for m in found)

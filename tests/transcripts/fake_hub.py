@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps
 from typing import Any, Final
@@ -14,11 +15,19 @@ COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 Files = Mapping[str, bytes]
 
 
-@contextmanager
-def serving(repositories: Mapping[str, Files], *, lies: bool = False) -> Iterator[str]:
-    """Its URL. One that lies names other weights than it sends."""
+@dataclass(frozen=True)
+class Hub:
+    url: str
+    asked: list[str]
+    """The path of each request."""
 
-    class Hub(BaseHTTPRequestHandler):
+
+@contextmanager
+def serving(repositories: Mapping[str, Files], *, lies: bool = False) -> Iterator[Hub]:
+    """One that lies names other weights than it sends."""
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer(with_body=True)
 
@@ -30,6 +39,7 @@ def serving(repositories: Mapping[str, Files], *, lies: bool = False) -> Iterato
 
         def _answer(self, *, with_body: bool) -> None:
             path = self.path.partition("?")[0].strip("/")
+            asked.append(path)
             if path.startswith("api/models/"):
                 self._send(_info(repositories, path.removeprefix("api/models/"), lies), with_body)
                 return
@@ -49,11 +59,11 @@ def serving(repositories: Mapping[str, Files], *, lies: bool = False) -> Iterato
             if with_body:
                 self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield Hub(f"http://127.0.0.1:{server.server_port}", asked)
     finally:
         server.shutdown()
         thread.join()

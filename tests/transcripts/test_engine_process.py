@@ -11,14 +11,16 @@ import pytest
 
 from core.settings import Settings
 from tests.polling import until
+from tests.transcripts.fake_hub import serving
 from tests.transcripts.sounds import SPEECH, noise, silence, spoken
 from transcripts.engine_process import EngineProcess, Patience
-from transcripts.installed_models import ModelMissing
+from transcripts.hub import ModelNotFetched
+from transcripts.installed_models import BUNDLED, ModelMissing, locate
 from transcripts.transcriber import RATE, Decoding, ModelUnfit, TranscriberUnavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whisper")]
 
-ADA = SPEECH / "01-ada.opus"
+ADA, CHIARA = SPEECH / "01-ada.opus", SPEECH / "05-chiara.opus"
 SETTINGS = Settings(_env_file=None)
 
 
@@ -121,11 +123,47 @@ async def test_what_it_cannot_run_on_is_said() -> None:
 
 async def test_sampling_depends_on_the_seed_alone() -> None:
     """Speech in noise, where greedy decoding is in doubt and Whisper draws words."""
-    drowned = spoken(ADA)[: 3 * RATE // 2]
-    drowned = drowned + noise(3, dbfs=-14)[: len(drowned)]
+    drowned = spoken(CHIARA)[: 3 * RATE // 2] + noise(1.5, dbfs=-14)
     async with EngineProcess(SETTINGS) as engine:
         first, other, again = [
             await engine.hear(drowned, Decoding("en", seed=seed)) for seed in (1, 2, 1)
         ]
     assert first == again
     assert first != other
+
+
+async def test_with_the_bundled_model_nothing_is_asked_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving({}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        async with EngineProcess(SETTINGS) as engine:
+            assert (await engine.caption(spoken(ADA), "en")).segments
+    assert hub.asked == []
+
+
+async def test_a_model_of_the_hub_is_fetched_when_it_is_first_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = locate(BUNDLED, SETTINGS.models_folder)
+    files = {path.name: path.read_bytes() for path in bundled.folder.iterdir()}
+    settings = Settings(_env_file=None, models_dir=tmp_path)
+    with serving({"someone/base": files}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        async with EngineProcess(settings, model="someone/base") as engine:
+            assert (await engine.ready()).digest == bundled.digest
+        asked = len(hub.asked)
+        async with EngineProcess(settings, model="someone/base") as engine:
+            assert (await engine.caption(spoken(ADA), "en")).segments
+        assert len(hub.asked) == asked > 0
+
+
+async def test_a_model_that_cannot_be_fetched_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(_env_file=None, models_dir=tmp_path)
+    with serving({}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        async with EngineProcess(settings, model="someone/base") as engine:
+            with pytest.raises(ModelNotFetched, match="someone/base could not be downloaded"):
+                await engine.ready()

@@ -1,5 +1,7 @@
 """Files from disk: each kind is decoded to what it holds, or refused in a line that says why."""
 
+import resource
+import sys
 import tempfile
 import wave
 from pathlib import Path
@@ -94,14 +96,40 @@ def test_what_holds_no_sound_is_refused_with_its_reason(tmp_path: Path) -> None:
     empty, text, header = (tmp_path / name for name in ("empty.wav", "text.mp3", "header.wav"))
     empty.touch()
     text.write_text("no sound at all\n" * 400)
-    with wave.open(str(header), "wb") as nothing:
-        nothing.setparams((1, 2, RATE, 0, "NONE", ""))
+    write_header(header, RATE, b"")
     assert refused(empty) == " is empty."
     assert "is no sound or video file, or damaged" in refused(text)
     assert refused(header) == " holds no sound that can be decoded."
     assert refused(write_video(tmp_path / "mute.mp4", 1)) == " is a video without sound."
     assert refused(tmp_path / "nowhere.wav") == " cannot be read (No such file or directory)."
     assert refused(tmp_path) == " cannot be read (Is a directory)."
+
+
+def write_header(path: Path, rate: int, content: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(content)
+
+
+@pytest.mark.parametrize("rate", [1, 1_000_000])
+def test_a_header_that_nobody_can_have_recorded_with_is_refused(tmp_path: Path, rate: int) -> None:
+    write_header(tmp_path / "odd.wav", rate, bytes(60_000))
+    assert refused(tmp_path / "odd.wav") == f" says that it has {rate} samples a second."
+
+
+@pytest.mark.slow
+async def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path: Path) -> None:
+    hour = 3600 * 8_000
+    sound = tmp_path / "hour.wav"
+    write_header(sound, 8_000, bytes(2 * hour))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryFile(buffering=0) as pcm:
+        about = decode(sound, pcm, lambda *_: None)
+        track = RoomTrack(pcm, about.samples)
+        assert about.samples == pytest.approx(3600 * RATE, abs=RATE)
+        assert len(await track.read(about.samples - 30 * RATE, about.samples)) == 30 * RATE
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 32 << (20 if sys.platform == "darwin" else 10)
 
 
 def test_a_playlist_opens_nothing_over_the_network(tmp_path: Path) -> None:

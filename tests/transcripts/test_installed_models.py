@@ -40,8 +40,8 @@ def no_progress(done: int, total: int) -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with serving({NAME: MODEL, "someone/words": {"README.md": b"no model"}}) as url:
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with serving({NAME: MODEL, "someone/words": {"README.md": b"no model"}}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield
 
 
@@ -115,8 +115,8 @@ def test_damage_is_named_and_fetching_again_repairs_it(tmp_path: Path) -> None:
 def test_weights_that_are_not_the_hubs_are_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving({NAME: MODEL}, lies=True) as url:
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with serving({NAME: MODEL}, lies=True) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         with pytest.raises(ModelDamaged, match="another SHA-256"):
             fetch(NAME, tmp_path, lambda *_: None)
     assert installed(tmp_path) == []
@@ -140,8 +140,8 @@ def test_what_the_hub_does_not_have_is_one_line(name: str, reason: str, tmp_path
 
 
 def test_a_hub_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving({}) as url:
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with serving({}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(ModelNotFetched, match="name a folder") as refused:
         obtain("large-v3-turbo", tmp_path, lambda *_: None)
     assert "\n" not in refused.value.detail

@@ -82,8 +82,8 @@ def test_models_are_listed_fetched_and_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = {"ENCORE_MODELS_DIR": str(tmp_path)}
-    with serving({NAME: MODEL}) as url:
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with serving({NAME: MODEL}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         fetched = encore("models", "fetch", NAME, **here)
         assert fetched.exit_code == 0, fetched.output
         assert refused(ModelNotFetched, "models", "fetch", "someone/else", **here)
