@@ -1,1 +1,1 @@
-"""What was said: transcriber, captions, search. Empty until its first issue lands."""
+"""What was said: transcriber, captions, the final transcript, editing, search."""

@@ -1,18 +1,20 @@
 """The engine's process: `python -m transcripts.engine --model bundled ...`.
 
 Says what it loaded, then answers frames on stdin with frames on stdout, one at a time, until
-stdin ends: whoever asks holds the pipe, and however that dies, this ends. Started and spoken to
-by `transcripts.engine_process` only.
+stdin ends: whoever asks holds the pipe, and however that dies, this ends at once. Started and
+spoken to by `transcripts.engine_process` only.
 """
 
 import argparse
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 from core.errors import Problem
 from transcripts.frames import HEAD, Message, lengths, pack, parse, sound_of
@@ -20,6 +22,7 @@ from transcripts.hub import Progress, obtain
 from transcripts.transcriber import Decoding, Heard, Model, Pcm
 
 Answer = Callable[[Message, Pcm], Message]
+Question = tuple[Message, Pcm]
 
 
 class Engine(Protocol):
@@ -37,25 +40,37 @@ def main() -> None:
     answers = _private_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
     os.nice(given.niceness)
+    questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, questions), daemon=True).start()
     try:
         model, engine = _load(given, _fetching(answers))
     except Problem as problem:
         _send(answers, _refusal(problem))
         sys.exit(1)
     _send(answers, {"model": asdict(model)})
-    serve(sys.stdin.buffer, answers, engine)
+    _serve(questions, answers, engine)
 
 
-def serve(questions: BinaryIO, answers: BinaryIO, engine: Engine) -> None:
-    """Answers until the questions end. A refusal is an answer; a bug ends the process."""
+def _read(pipe: BinaryIO, questions: "queue.SimpleQueue[Question]") -> NoReturn:
+    """In a thread of its own, so that the end of the pipe is seen in the middle of a window:
+    another process may already be decoding it again."""
+    try:
+        while len(head := pipe.read(HEAD.size)) == HEAD.size:
+            of_json, of_sound = lengths(head)
+            questions.put((parse(pipe.read(of_json)), sound_of(pipe.read(of_sound))))
+    finally:
+        os._exit(0)
+
+
+def _serve(questions: "queue.SimpleQueue[Question]", answers: BinaryIO, engine: Engine) -> NoReturn:
+    """A refusal is an answer; a bug ends the process."""
     kinds: dict[str, Answer] = {
         "hear": lambda asked, pcm: asdict(engine.hear(pcm, Decoding(**asked["decoding"]))),
         "languages": lambda _, pcm: {"languages": engine.languages(pcm)},
         "caption": lambda asked, pcm: asdict(engine.caption(pcm, asked["language"])),
     }
-    while len(head := questions.read(HEAD.size)) == HEAD.size:
-        of_json, of_sound = lengths(head)
-        asked, pcm = parse(questions.read(of_json)), sound_of(questions.read(of_sound))
+    while True:
+        asked, pcm = questions.get()
         try:
             answer = kinds[asked["ask"]](asked, pcm)
         except Problem as problem:

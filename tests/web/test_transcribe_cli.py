@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import Problem
 from tests.transcripts.fake_hub import serving
-from tests.transcripts.sounds import SPEECH
+from tests.transcripts.sound_files import write_sound
+from tests.transcripts.sounds import SPEECH, hum, music, noise, silence
 from tests.transcripts.test_installed_models import MODEL, NAME
 from transcripts.files import FileRefused
 from transcripts.hub import ModelNotFetched
@@ -62,6 +64,15 @@ def test_json_goes_to_stdout(files: list[str]) -> None:
     segments = json.loads(result.stdout)["segments"]
     assert {segment["speaker"] for segment in segments} == {"Ada"}
     assert "live rooms" in " ".join(segment["body"] for segment in segments)
+
+
+def test_where_nobody_speaks_nothing_is_written(tmp_path: Path) -> None:
+    sound = np.concatenate([silence(2), noise(2), hum(2), music(2)])
+    path = write_sound(tmp_path / "hall.wav", sound, rate=44_100, layout="stereo")
+    result = encore("transcribe", str(path))
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "WEBVTT\n"
+    assert "hall: 8.0 s, nobody speaks in it" in result.stderr
 
 
 def test_what_cannot_be_done_is_one_line(files: list[str], tmp_path: Path) -> None:
