@@ -23,6 +23,15 @@ from demo.proof import NoReplay, decode, replay_url, stored_recording, until_end
 from demo.room import ScriptedRoom
 from demo.script import Script, load_script
 from demo.speaker import PublishFailed
+from demo.transcript import (
+    NoTranscript,
+    Transcript,
+    accuracy,
+    leaked,
+    published,
+    search,
+    telling_word,
+)
 from web.processes import PROCESSES
 from web.supervise import PortTaken, check_ports, running
 
@@ -81,7 +90,7 @@ async def run(*, once: bool) -> None:
             f"A room of {script.end_s:.0f} s with three speakers. Listen: {room.web_url}/\n"
         )
         await room.hold()
-        result = await prove(room)
+        result = await prove(room) | await read(room)
         if once:
             console.print(f"Data lies in {settings.data_dir}; `make demo` serves it again.")
             sys.stdout.write(json.dumps(result) + "\n")
@@ -126,6 +135,43 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
     }
 
 
+async def read(room: ScriptedRoom) -> dict[str, object]:
+    """The transcript, compared with the script, and found by search."""
+    listener = Person(room.web_url, "listener")
+    try:
+        console.print()
+        found = await published(listener, room.recording_id, _dimmed)
+        _print_transcript(found)
+        result = accuracy(room.script, found)
+        if words := leaked(room.script, found):
+            raise NoTranscript(f"said off the record, and in the transcript: {', '.join(words)}")
+        word = telling_word(room.script, found)
+        took_ms, where = await search(listener, room.recording_id, word)
+    finally:
+        await listener.close()
+    console.print(
+        f"\nAgainst the script: {result.errors} of {result.words} words wrong, "
+        f"{result.wer:.1%}. Nothing said off the record is in it."
+    )
+    console.print(f"Search found {word!r} in {took_ms:.0f} ms: {where}")
+    return {"wer": round(result.wer, 4), "search_ms": round(took_ms, 1)}
+
+
+def _dimmed(line: str) -> None:
+    console.print(f"[dim]{line}[/dim]")
+
+
+def _print_transcript(transcript: Transcript) -> None:
+    spoken = ", ".join(f"{one['name']} ({one['language']})" for one in transcript.speakers)
+    console.print(f"\nTranscript. {escape(spoken)}\n")
+    width = max(len(name) for _, name, _ in transcript.turns)
+    for start_ms, name, text in transcript.turns:
+        minutes, seconds = divmod(start_ms // 1000, 60)
+        console.print(
+            f"  {minutes}:{seconds:02}  [bold]{escape(name):<{width}}[/bold]  {escape(text)}"
+        )
+
+
 def _named(recording: dict[str, Any]) -> list[dict[str, Any]]:
     """The listed gaps with the names of those they concern; said, too."""
     names = {t["participant_id"]: t["display_name"] for t in recording["tracks"]}
@@ -163,7 +209,7 @@ def main() -> None:
             loop.run_until_complete(task)
     except asyncio.CancelledError:
         console.print("\nEnded; the rooms are kept.")
-    except (Problem, ApiError, PublishFailed, NoReplay) as refused:
+    except (Problem, ApiError, PublishFailed, NoReplay, NoTranscript) as refused:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"demo: {refused}")
         sys.exit(2)
 

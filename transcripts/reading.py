@@ -14,7 +14,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from core.auth.principal import Principal
 from core.errors import NotFound
-from ingest.models import Recording
 from replay.recordings import room_time
 from replay.roomtime import RoomTime
 from rooms.access import Action
@@ -244,11 +243,3 @@ async def runs_of(session: AsyncSession, recording_id: UUID) -> Sequence[Run]:
     """The newest first."""
     query = sa.select(Run).where(Run.recording_id == recording_id).order_by(Run.id.desc())
     return (await session.scalars(query.limit(MOST_RUNS))).all()
-
-
-async def stored_recording(session: AsyncSession, recording_id: UUID) -> Recording | None:
-    """Once it has ended and all of it is in the store."""
-    query = sa.select(Recording).where(
-        Recording.id == recording_id, Recording.stored_at.is_not(None)
-    )
-    return await session.scalar(query)

@@ -49,6 +49,11 @@ async def test_the_scripted_room_is_recorded_and_replayed(tmp_path: Path) -> Non
     assert result["packets_lost"] > 0, "two percent were lost on the way"
     assert result["endlist_after_s"] >= 0
     assert result["replay_url"].startswith("http://127.0.0.1:")
+    assert 0 <= result["wer"] <= 0.1
+    assert result["search_ms"] > 0
+    transcript = done.stdout.partition("Transcript. ")[2]
+    assert transcript.startswith("Ada (en), Ben (en), Chiara (it)")
+    assert "birthday" not in transcript, "that was said off the record"
 
 
 def test_the_script_is_whole() -> None:
