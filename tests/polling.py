@@ -7,11 +7,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = 10.0) -> T:
+async def eventually(
+    look: Callable[[], Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.01
+) -> T:
     """The first true result of `look`. Raises TimeoutError when there is none in time."""
     async with asyncio.timeout(within_s):
         while not (found := await look()):  # noqa: ASYNC110 - others change what is looked at
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every_s)
     return found
 
 
