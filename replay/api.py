@@ -15,7 +15,7 @@ from core.errors import Forbidden, NotFound, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from ingest.models import GapCause, RecordingStatus
 from replay.capability import capability_key, issue
-from replay.playlists import INDEX, LIVE, REPLAY, track_playlist
+from replay.playlists import INDEX, LIVE, LIVE_MASTER, MASTER, REPLAY, track_playlist
 from replay.recordings import (
     Detail,
     NotRecorded,
@@ -83,6 +83,8 @@ _LISTEN_EXAMPLE: dict[str, JsonValue] = {
     "live_url": f"{_EDGE}/live.m3u8",
     "from_start_url": f"{_EDGE}/index.m3u8",
     "replay_url": f"{_EDGE}/index.m3u8",
+    "live_master_url": f"{_EDGE}/live-master.m3u8",
+    "master_url": f"{_EDGE}/master.m3u8",
     "tracks": [],
     "expires_at": "2026-11-21T23:00:00Z",
 }
@@ -136,6 +138,8 @@ class ListenOut(BaseModel):
     live_url: str = Field(description="HLS, sliding window at the live edge")
     from_start_url: str = Field(description="HLS from 0:00; grows while the room is live")
     replay_url: str = Field(description="the same once it has ended")
+    live_master_url: str = Field(description="the live edge with its captions, for HLS players")
+    master_url: str = Field(description="from 0:00, or the replay, with captions")
     tracks: list[TrackOut]
     expires_at: datetime = Field(description="ask again by then; the paths change")
 
@@ -230,6 +234,8 @@ async def listen(
         live_url=links.to(LIVE),
         from_start_url=links.to(INDEX),
         replay_url=links.replay,
+        live_master_url=links.to(LIVE_MASTER),
+        master_url=links.to(MASTER),
         tracks=[TrackOut.of(track, links) for track in tracks],
         expires_at=links.expires_at,
     )

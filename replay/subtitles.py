@@ -131,6 +131,12 @@ async def add_live_cues(
     return await shown_cues(session, recording_id, after=before)
 
 
+async def subtitles_version(session: AsyncSession, recording_id: UUID) -> int:
+    """0 for a recording without subtitles."""
+    query = sa.select(SubtitleTrack.version).where(SubtitleTrack.recording_id == recording_id)
+    return await session.scalar(query) or 0
+
+
 async def last_heard(session: AsyncSession, recording_id: UUID) -> dict[UUID, int]:
     """Where the last live cue of each speaker ends: a restarted process goes on there."""
     rows = await session.execute(

@@ -18,6 +18,9 @@ from rooms.models import Room, RoomEvent, RoomState
 
 DURABLE_CHANNEL = "encore_room"
 LIVE_CHANNEL = "encore_live"
+CAPTION = "caption"
+"""The ephemeral event that holds what was said: for those alone who may listen."""
+
 MAX_NOTIFY_BYTES = 7999
 """PostgreSQL refuses longer payloads."""
 

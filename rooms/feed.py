@@ -24,7 +24,7 @@ from core.db import Database
 from core.errors import Problem
 from core.listen import Listener, Subscription
 from rooms.backlog import PAGE, Backlog
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
+from rooms.events import CAPTION, DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
 from rooms.frames import HEARTBEAT, Frame, chunk, durable_frame, ephemeral_frame
 from rooms.listing import events_after
 from rooms.models import Room
@@ -75,9 +75,9 @@ class RoomFeed:
         self._recent.extend(durable_frame(event) for event in events)
         self._head = events[-1].seq if events else head
 
-    def open(self, caller: CallerAgain, user_id: UUID | None) -> Stream:
+    def open(self, caller: CallerAgain, user_id: UUID | None, *, hears: bool) -> Stream:
         recent = tuple(self._recent)
-        stream = Stream(self._head, recent, self._pace, caller=caller, user_id=user_id)
+        stream = Stream(self._head, recent, self._pace, caller=caller, user_id=user_id, hears=hears)
         if self._shown is not None:
             stream.offer(self._shown, chunk(self._shown.text))
         self.streams.add(stream)
@@ -112,7 +112,8 @@ class RoomFeed:
         self._told_at = time.monotonic()
         framed = chunk(frame.text)
         for stream in self.streams:
-            stream.offer(frame, framed)
+            if stream.hears or frame.kind != CAPTION:
+                stream.offer(frame, framed)
         if frame.kind in CHANGES:
             self.checking.set()
 
@@ -142,6 +143,7 @@ class RoomFeed:
             for stream, principal in await self._callers(streams):
                 try:
                     await self._sight.see(principal)
+                    stream.hears = await self._sight.hears(principal)
                 except Problem:
                     stream.end("access")
         except (OSError, SQLAlchemyError) as error:
@@ -193,12 +195,17 @@ class FeedHub:
 
     @contextlib.asynccontextmanager
     async def open(
-        self, room_id: UUID, caller: CallerAgain, *, user_id: UUID | None = None
+        self,
+        room_id: UUID,
+        caller: CallerAgain,
+        *,
+        user_id: UUID | None = None,
+        hears: bool = True,
     ) -> AsyncIterator[Stream]:
         """A stream of a room that the caller may see now: he is asked for again later only."""
         async with self._changing:
             feed = self._feeds.get(room_id) or await self._start(room_id)
-            stream = feed.open(caller, user_id)
+            stream = feed.open(caller, user_id, hears=hears)
         try:
             yield stream
         finally:

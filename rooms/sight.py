@@ -8,8 +8,8 @@ from uuid import UUID
 
 from core.auth.principal import Principal
 from core.db import Database
-from core.errors import NotFound
-from rooms.access import Action, decide
+from core.errors import NotFound, Problem
+from rooms.access import Action, RoomNotLive, decide
 from rooms.models import Room, Visibility
 from rooms.queries import room_for
 
@@ -54,6 +54,20 @@ class Sight:
         async with self._database.transaction() as session:
             room, _ = await room_for(session, principal, self._room_id, Action.SEE)
         return room
+
+    async def hears(self, principal: Principal) -> bool:
+        """Whether somebody who sees the room may be told what is said in it, once it is live."""
+        room = await self.room()
+        if room.visibility is not Visibility.GROUP:
+            return True
+        try:
+            async with self._database.transaction() as session:
+                await room_for(session, principal, self._room_id, Action.LISTEN)
+        except RoomNotLive:
+            return True
+        except Problem:
+            return False
+        return True
 
 
 class Sights:

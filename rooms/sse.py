@@ -44,6 +44,7 @@ class Viewer:
 
     principal: Principal
     again: CallerAgain
+    hears: bool
 
 
 class Connection:
@@ -90,7 +91,7 @@ class EventStream(StreamingResponse):
         begin = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         viewer = self._viewer
         async with self._hub.open(
-            self._room_id, viewer.again, user_id=viewer.principal.user_id
+            self._room_id, viewer.again, user_id=viewer.principal.user_id, hears=viewer.hears
         ) as stream:
             await send(begin)
             await send({"type": "http.response.body", "body": RETRY, "more_body": True})
@@ -175,7 +176,8 @@ async def events(
         start = min(start, room.event_seq)
     if room.state is RoomState.ENDED and start == room.event_seq:
         return Response(status_code=204)
-    viewer = Viewer(principal, caller_again(principal, presented(request), services.secret))
+    again = caller_again(principal, presented(request), services.secret)
+    viewer = Viewer(principal, again, await sight.hears(principal))
     return EventStream(hub, room_id, start, viewer)
 
 

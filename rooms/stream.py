@@ -77,8 +77,12 @@ class Stream:
         *,
         caller: CallerAgain,
         user_id: UUID | None = None,
+        hears: bool = True,
     ) -> None:
         self.head = head
+        self.hears = hears
+        """Whether its caller may be told what is said."""
+
         self.recent = recent
         self.caller = caller
         self.sent = 0

@@ -27,7 +27,7 @@ from ingest.folders import Folders
 from ingest.manifest import Opened
 from ingest.rows import Fenced, RecordingUnknown
 from replay.subtitles import NewCue, ShownCue, add_live_cues
-from rooms.events import announce
+from rooms.events import CAPTION, announce
 from transcripts.backlog import Backlog, Waiting
 from transcripts.caption_lines import readable
 from transcripts.captioned_room import CaptionedRoom
@@ -60,7 +60,6 @@ ENGINE_IDLE_SECONDS: Final = 600.0
 
 DATABASE_AWAY: Final = (SQLAlchemyError, OSError)
 
-CAPTION: Final = "caption"
 BEHIND: Final = "captions.behind"
 
 STORED = Counter("encore_captions", "Captions that were stored and announced.")

@@ -14,6 +14,7 @@ import core.metrics
 import core.webhooks.api
 import ingest.api
 import replay.api
+import replay.captions_api
 import rooms.api
 import rooms.sse
 import transcripts.api
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         rooms.sse.router,
         ingest.api.router,
         replay.api.router,
+        replay.captions_api.router,
         transcripts.editing_api.router,
         transcripts.api.router,
         transcripts.search_api.router,

@@ -18,13 +18,16 @@ from core.auth.room_tokens import LEEWAY_SECONDS, RoomClaims, issue_room_token
 from core.auth.sessions import close_session
 from core.db import Database
 from rooms import groups, lifecycle
-from rooms.events import announce, record_event
+from rooms.events import CAPTION, announce, record_event
 from rooms.feed import FeedHub
 from rooms.frames import Frame, chunk
 from rooms.models import Room, Visibility
+from rooms.moderation import remove_participant
+from rooms.participation import join_room
+from rooms.sight import Sight
 from rooms.sse import caller_again
 from rooms.stream import MAX_UNSENT, MAX_WAITING, Pace, Stream
-from tests.factories import make_api_key, make_user, sign_in
+from tests.factories import as_user, make_api_key, make_user, sign_in
 from tests.polling import until
 from tests.rooms.conftest import make_house
 from tests.rooms.serving import SECRET, Sent, make_app, sent_events, served
@@ -201,6 +204,50 @@ async def test_who_loses_access_is_sent_away(scene: Scene) -> None:
         "room.updated",
         {"reason": "access"},
     ]
+
+
+async def test_who_may_not_listen_is_not_told_what_is_said(scene: Scene) -> None:
+    """Who was removed from a group's room still sees it, as a member."""
+    async with scene.database.transaction() as session:
+        house = scene.house.on(session)
+        room = await house.group_room()
+        assert room.group_id is not None
+        guest = await make_user(session, house.platform)
+        await groups.add_member(
+            session, principal=house.hosting, group_id=room.group_id, user_id=guest.id
+        )
+        member = as_user(guest)
+        sight = Sight(scene.database, room.id)
+    assert await sight.hears(member), "once it is live"
+    async with scene.database.transaction() as session:
+        await lifecycle.go_live(session, principal=scene.host, room_id=room.id)
+        _, place = await join_room(session, principal=member, room_id=room.id)
+    assert await sight.hears(member)
+    async with scene.database.transaction() as session:
+        await remove_participant(
+            session, principal=scene.host, room_id=room.id, participant_id=place.id
+        )
+    assert await sight.see(member)
+    assert not await sight.hears(member)
+
+
+async def test_captions_go_to_streams_that_may_hear_them(scene: Scene) -> None:
+    scene.set_pace(Pace())
+    hub, room = scene.hub, scene.room
+    async with (
+        hub.open(room.id, stranger(room)) as hearing,
+        hub.open(room.id, stranger(room), hears=False) as deaf,
+    ):
+        hearing.attach(heard := Tape())
+        deaf.attach(seen := Tape())
+        async with scene.database.transaction() as session:
+            await announce(session, room.id, CAPTION, {"text": "hello"})
+            await announce(session, room.id, "speaking", {})
+        await heard.shows("hello")
+        texts = [await seen.next()]
+        while "speaking" not in texts[-1]:
+            texts.append(await seen.next())
+    assert "hello" not in "".join(texts)
 
 
 async def by_session(scene: Scene) -> tuple[str, Callable[[], Awaitable[None]]]:

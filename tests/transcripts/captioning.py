@@ -1,5 +1,6 @@
 """A live room whose journal grows while a test looks on: what captions listen to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from core.ids import uuid7
 from ingest.folders import Folders
 from ingest.journal import MAGIC, next_journal_file
 from ingest.models import IngestWorker, Recording
-from replay.subtitles import ShownCue, shown_cues
+from replay.subtitles import ShownCue, SubtitleTrack, shown_cues
 from rooms.models import Participant, RecordingState, Role, Room, RoomState, Visibility
 from tests.factories import make_platform, make_user
 from tests.ingest.journals import JournalMaker, Pcm, Voice
@@ -44,6 +45,16 @@ class LiveRoom:
         opened = self.maker.opened(self.written, restart=restart, last=self.written)
         path.write_bytes(MAGIC + opened)
         return path
+
+    def timed_batches(self) -> Iterator[tuple[int, bytes]]:
+        """Each drain and its time on the room's clock, microseconds."""
+        for batch in self.maker.batches():
+            yield int.from_bytes(batch[8:16], "little", signed=True), batch
+
+    async def is_registered(self, database: Database) -> bool:
+        """Whether the captions process has taken it up."""
+        async with database.transaction() as session:
+            return await session.get(SubtitleTrack, self.recording_id) is not None
 
     def write_until(self, path: Path, seconds: float) -> None:
         """What arrives up to then, at once."""

@@ -14,7 +14,6 @@ from core.db import Database
 from core.listen import Listener
 from ingest.folders import Folders
 from ingest.models import Recording
-from replay.subtitles import SubtitleTrack
 from rooms.events import LIVE_CHANNEL
 from rooms.models import Participant
 from tests.ingest.speech import SPEECH, read
@@ -62,11 +61,6 @@ async def captioning(
         await running
 
 
-async def is_registered(database: Database, room: LiveRoom) -> bool:
-    async with database.transaction() as session:
-        return await session.get(SubtitleTrack, room.recording_id) is not None
-
-
 @pytest.fixture
 async def room(database: Database, tmp_path: Path) -> LiveRoom:
     return await live_room(database, Folders(tmp_path / "data"), "Ada", "Ben")
@@ -82,7 +76,7 @@ async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoo
         captioning(room.folders, database, FakeEngine()),
     ):
         path = room.open_journal()
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         room.write_until(path, 12)
         cues = await eventually(lambda: cues_of(database, room))
         event = await told.get()
@@ -108,7 +102,7 @@ async def test_a_restarted_process_says_nothing_twice(database: Database, room: 
     room.says("Ada", read(HELLO), 1.0)
     path = room.open_journal()
     async with captioning(room.folders, database, FakeEngine()):
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         room.write_until(path, 6)
         first = await eventually(lambda: cues_of(database, room))
     async with captioning(room.folders, database, FakeEngine()):
@@ -138,7 +132,7 @@ async def test_nothing_is_stored_of_who_took_consent_back(
         )
     async with captioning(room.folders, database, FakeEngine()):
         path = room.open_journal()
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         room.write_until(path, 25)
         cues = await eventually(lambda: cues_of(database, room))
     assert {c.participant_id for c in cues} == {room.speakers["Ben"]}
@@ -149,7 +143,7 @@ async def test_a_worker_that_lost_the_room_lets_it_go(database: Database, room: 
     room.says("Ada", read(HELLO), 1.0)
     async with captioning(room.folders, database, engine):
         path = room.open_journal()
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         async with database.transaction() as session:
             await session.execute(
                 sa.update(Recording).where(Recording.id == room.recording_id).values(epoch=2)
@@ -166,7 +160,7 @@ async def test_captions_come_back_after_the_engine_died(database: Database, room
     room.says("Ada", read(HELLO), 1.0)
     async with captioning(room.folders, database, engine):
         path = room.open_journal()
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         room.write_until(path, 4)
         await until(lambda: not engine.away)
         room.write_until(path, 12)
@@ -179,7 +173,7 @@ async def test_the_engine_ends_with_the_last_room(database: Database, room: Live
     room.maker.end(9)
     async with captioning(room.folders, database, engine):
         path = room.open_journal()
-        await eventually(lambda: is_registered(database, room))
+        await eventually(lambda: room.is_registered(database))
         closed = engine.closed
         room.write_until(path, 10)
         await until(lambda: engine.closed > closed)

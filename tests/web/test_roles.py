@@ -78,6 +78,7 @@ PUBLIC: Final[dict[str, str]] = {
     "GET /v1/rooms/{room}/events":           "200   200   200   200   200   200   .     200   200",
     "POST /v1/rooms/{room}/publish":         "401   403   403   200   200   200   .     403   403",
     "GET /v1/rooms/{room}/listen":           "200   200   200   200   200   200   .     200   200",
+    "GET /v1/rooms/{room}/captions":         "200   200   200   200   200   200   .     200   200",
     "GET /v1/rooms/{room}/replay.m3u8":      "302   302   302   302   302   302   .     302   302",
     "GET /v1/recordings/{recording}":        "200   200   200   200   200   200   .     200   200",
     "GET /v1/search?q=boat":                 "200   200   200   200   200   200   200   200   200",
