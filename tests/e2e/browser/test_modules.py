@@ -279,3 +279,19 @@ async def test_names_are_drawn_as_text(page: Page) -> None:
       return [list.querySelector('.name').textContent, list.querySelectorAll('img').length];"""
     attack = "<img src=x onerror=alert(1)>"
     assert await run(page, "stage-view.js", body, attack) == [attack, 0]
+
+
+@pytest.mark.parametrize(
+    ("room_ms", "shown"),
+    [(999, []), (1000, ["a"]), (2500, ["a", "b"]), (4100, ["b", "c"]), (9000, [])],
+)
+async def test_captions_are_shown_with_what_is_heard(
+    page: Page, room_ms: int, shown: list[str]
+) -> None:
+    cues = [
+        {"id": "a", "start_ms": 1000, "until_ms": 4500},
+        {"id": "b", "start_ms": 2500, "until_ms": 6000},
+        {"id": "c", "start_ms": 4000, "until_ms": 7000},
+    ]
+    body = "return m.shownAt(a.cues, a.ms).map((cue) => cue.id)"
+    assert await run(page, "captions.js", body, {"cues": cues, "ms": room_ms}) == shown

@@ -1,5 +1,6 @@
 /** The card that plays the live room: at the edge, or from its beginning. */
 import { call } from "./api.js";
+import { Captions } from "./captions.js";
 import { RoomPlayer } from "./player.js";
 import { clockText } from "./room-clock.js";
 
@@ -25,6 +26,7 @@ export class Listening {
     this.start = document.querySelector("#from-start");
     this.mode = null;
     this.player = new RoomPlayer(this.audio, liveAtMs);
+    this.captions = new Captions(roomId, () => (this.mode === null ? null : this.player.roomMs));
     this.#wire();
   }
 
@@ -34,7 +36,10 @@ export class Listening {
     document.querySelector("#volume").addEventListener("input", (event) => {
       this.audio.volume = Number(event.target.value);
     });
-    this.player.addEventListener("time", () => this.#showPosition());
+    this.player.addEventListener("time", () => {
+      this.#showPosition();
+      this.captions.show();
+    });
     this.player.addEventListener("waiting", (event) => this.#say(event.detail.reason));
     this.audio.addEventListener("waiting", () => this.#say(this.silent ?? "Waiting for sound…"));
     this.audio.addEventListener("ended", () => this.#stop("That was all of it."));

@@ -1,5 +1,6 @@
 /** The page of a room that has ended: its sound, and everything else on the same clock. */
 import { call } from "./api.js";
+import { Captions } from "./captions.js";
 import { logLine, sentence } from "./log.js";
 import { RoomPlayer } from "./player.js";
 import { clockText, secondsOf } from "./room-clock.js";
@@ -33,6 +34,7 @@ const $ = (selector) => document.querySelector(selector);
 const { room } = JSON.parse($("#room-data").textContent);
 const audio = $("#audio");
 const player = new RoomPlayer(audio, Date.parse(room.live_at));
+const captions = new Captions(room.id, () => player.roomMs);
 const timeline = new Timeline($("#timeline"), room.duration_ms);
 let events = [];
 let stageEvents = [];
@@ -261,6 +263,7 @@ function wire() {
   }
   for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, showPlaying);
   player.addEventListener("time", showPosition);
+  player.addEventListener("time", () => captions.show());
   player.addEventListener("ready", () => say(""));
   player.addEventListener("waiting", (event) => say(event.detail.reason));
   addEventListener("keydown", onKey);

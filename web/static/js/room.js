@@ -87,6 +87,7 @@ function onDurable(event) {
   if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
   if (event.kind === "room.updated") readHeadSoon();
   if (event.kind === "room.ended") onEnd();
+  if (event.kind === "consent.withdrawn") listening?.captions.forget(event.data.participant_id);
   if (event.kind === "recording.moved") you?.reconnect();
   render();
 }
@@ -117,6 +118,8 @@ function openReplaySoon() {
 function onEphemeral({ kind, data: body }) {
   if (kind === "speaking" && heard()) showSpeaking($("#stage"), new Set(body.participants));
   if (kind === "audience") showAudience(body.count);
+  if (kind === "caption") listening?.captions.add(body);
+  if (kind === "captions.behind") listening?.captions.behind();
 }
 
 /** `count` is of open pages; speakers may be in the room without one. */
@@ -129,7 +132,10 @@ function showAudience(count) {
 let audience = data.audience;
 const events = new RoomEvents(room.id, data.seq);
 events.addEventListener("durable", (message) => onDurable(message.detail));
-events.addEventListener("connection", ({ detail }) => showAudience(detail.up ? audience : null));
+events.addEventListener("connection", ({ detail }) => {
+  showAudience(detail.up ? audience : null);
+  if (detail.up) listening?.captions.catchUp();
+});
 events.addEventListener("bye", ({ detail }) => detail.reason === "access" && location.reload());
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 
