@@ -45,15 +45,15 @@ class AacEncoder:
         self._fed = 0
         self._primed = False
 
-    def encode(self, frame: Pcm) -> list[bytes]:
-        """1024 samples in, the frames that are complete out."""
+    def encode(self, signal: Pcm) -> list[bytes]:
+        """A multiple of 1024 samples in, the frames that are complete out."""
         audio = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(frame).reshape(1, -1), format="fltp", layout="mono"
+            np.ascontiguousarray(signal).reshape(1, -1), format="fltp", layout="mono"
         )
         audio.sample_rate = RATE
         audio.pts = self._fed
         audio.time_base = _TIME_BASE
-        self._fed += FRAME
+        self._fed += signal.size
         return self._without_priming(self._context.encode(audio))
 
     def flush(self) -> list[bytes]:

@@ -1,7 +1,7 @@
 """How far behind the arrivals sound is placed and mixed (pure).
 
-The cut moves in steps of 100 ms of the room's clock, half a second behind it, and stays up to
-1.5 s behind while a speaker's packets are late.
+The cut moves in steps of 200 ms of the room's clock, 450 to 650 ms behind it, and stays up to
+a second more behind while a speaker's packets are late.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ from typing import Final
 
 from ingest.timeline import TrackTimeline
 
-TICK_US: Final = 100_000
-CUT_DELAY_US: Final = 500_000
-LONGEST_DELAY_US: Final = 1_500_000
+TICK_US: Final = 200_000
+CUT_DELAY_US: Final = 450_000
+LONGEST_DELAY_US: Final = 1_450_000
 """How far the cut stays behind for a speaker whose packets have stopped, as on a mobile network.
 
 A second more than usual: with segments of 2 s, playlists still change within 1.5 target

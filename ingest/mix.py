@@ -98,12 +98,9 @@ class MixWriter:
         self._early -= early
         signal = np.concatenate((self._rest, mix[early:]))
         whole = signal.size - signal.size % FRAME
-        for at in range(0, whole, FRAME):
-            self._collect(span, self._encoded(signal[at : at + FRAME]))
+        if whole and self._encoder is not None:
+            self._collect(span, self._encoder.encode(signal[:whole]))
         self._rest = signal[whole:]
-
-    def _encoded(self, frame: Pcm) -> list[bytes]:
-        return [] if self._encoder is None else self._encoder.encode(frame)
 
     def _finish(self, span: Span) -> None:
         if self._encoder is None:
