@@ -206,8 +206,15 @@ class Whisper:
         )
 
     def _check(self, language: str | None) -> None:
-        if language is not None and language not in self._model.supported_languages:
+        if language is not None and not self._knows(language):
             raise LanguageUnknown(f"The model does not know the language {language!r}.")
+
+    def _knows(self, language: str) -> bool:
+        """Cantonese, say, came with large-v3: its token is not in the vocabularies before."""
+        listed = language in self._model.supported_languages
+        english = not self._model.model.is_multilingual
+        token = self._model.hf_tokenizer.token_to_id(f"<|{language}|>")
+        return listed and (english or token is not None)
 
 
 def _segment(segment: Any) -> HeardSegment:

@@ -15,6 +15,7 @@ from transcripts.installed_models import (
     BUNDLED,
     BUNDLED_BYTES,
     BUNDLED_DIGEST,
+    PARTS,
     ModelDamaged,
     ModelMissing,
     bundled_folder,
@@ -161,6 +162,23 @@ def test_the_bundled_model_is_joined_once_and_proved(tmp_path: Path) -> None:
     (found[0].folder / "model.bin").write_bytes(b"short")
     with pytest.raises(ModelDamaged, match=r"delete .* made again"):
         locate(BUNDLED, tmp_path)
+
+
+def test_packages_with_other_weights_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's upload under the same names, found before the real ones."""
+    for half, package in enumerate(PARTS, 1):
+        data = tmp_path / "site" / package / "data"
+        data.mkdir(parents=True)
+        (data.parent / "__init__.py").touch()
+        (data / f"model.bin.part{half}").write_bytes(WEIGHTS)
+        for file in ("config.json", "tokenizer.json", "vocabulary.txt"):
+            (data / file).write_text("{}")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with pytest.raises(ModelDamaged, match="has another SHA-256"):
+        locate(BUNDLED, tmp_path / "models")
+    assert [path for path in (tmp_path / "models").iterdir() if path.is_dir()] == []
 
 
 def test_a_record_that_cannot_be_read_is_damage(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def test_more_than_a_window_is_refused(transcriber: Transcriber) -> None:
 async def test_an_unknown_language_is_refused_and_the_next_question_answered(
     transcriber: Transcriber,
 ) -> None:
-    for language in ("xx", "english", ""):
+    for language in ("xx", "yue", "english", ""):
         with pytest.raises(LanguageUnknown):
             await transcriber.hear(silence(1), Decoding(language=language))
         with pytest.raises(LanguageUnknown):
