@@ -103,7 +103,7 @@ def through_packets(room: SpokenRoom, lost: float) -> SpokenRoom:
             pass
         packager.close()
         heard = [
-            decode(folders, maker.recording_id, participant(number)).signal
+            decode(folders, maker.recording_id, f"track-{participant(number)}").signal
             for number in range(len(room.tracks))
         ]
     return SpokenRoom(room.name, dict(zip(room.tracks, heard, strict=True)), room.turns)
