@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final
 
-from transcripts.words import Word
+from transcripts.words import Word, spaced
 
 EASY_WORD_MS: Final = 60
 """Where new words would get less than this each, their neighbors give of their time."""
@@ -40,13 +40,29 @@ def normal(text: str) -> str:
     return "".join(char for char in folded if char.isalnum())
 
 
+def words_of(text: str) -> list[str]:
+    """As they are timed: between spaces, and each character of scripts that write none."""
+    return [word for part in text.split() for word in _unspaced(part)]
+
+
+def _unspaced(part: str) -> list[str]:
+    """Marks and punctuation stay with the character before."""
+    cut = [part[0]]
+    for char in part[1:]:
+        if spaced(cut[-1], char) or not char.isalnum():
+            cut[-1] += char
+        else:
+            cut.append(char)
+    return cut
+
+
 def align(words: Sequence[Word], text: str, start_ms: int, end_ms: int) -> list[Word]:
     """The words of `text` in place of `words`, all within [start_ms, end_ms).
 
     Kept words keep their times (one beside an insertion may give some of its own), changed
     ones share those of the words they replace, added ones the room between. Raises NoRoomError.
     """
-    tokens = text.split()
+    tokens = words_of(text)
     if end_ms - start_ms < len(tokens):
         raise NoRoomError("more words than milliseconds")
     blocks = _blocks(words, tokens)

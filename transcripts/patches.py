@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from transcripts.alignment import NoRoomError, align, normal
-from transcripts.words import Word
+from transcripts.words import Word, joined
 
 NEAR_MS: Final = 1000
 """How far from an edit's place another run may have heard the same words."""
@@ -74,7 +74,7 @@ def within(said: Sequence[Said], start_ms: int, end_ms: int) -> slice:
 
 
 def text_of(said: Iterable[Said]) -> str:
-    return " ".join(s.word.text for s in said)
+    return joined(s.word.text for s in said)
 
 
 def locate(said: Sequence[Said], edit: Edit) -> slice:

@@ -4,7 +4,7 @@ Cues that stay as they are keep their rows and ids, so that an edit costs what i
 Everything is in the caller's transaction: cues, subtitles, search and version change together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from rooms.events import record_event
 from rooms.models import Room
 from rooms.queries import lock_room
 from transcripts.alignment import ordered
+from transcripts.cues import pieces
 from transcripts.indexing import index
 from transcripts.models import (
     Cue,
@@ -135,8 +136,8 @@ async def _publish_track(
         found = patch.id not in edited.conflicts
         patch.state = PatchState.APPLIED if found else PatchState.CONFLICT
     language = track.language or room.language
-    values = [_cue(piece, language) for piece in pieces(edited.said)]
-    await _replace_cues(session, room, head.recording_id, track.participant_id, values)
+    cues = _cues(edited.said, language)
+    await _replace_cues(session, room, head.recording_id, track.participant_id, cues)
     await _replace_missing(session, head, track.participant_id, edited.said)
 
 
@@ -150,35 +151,22 @@ async def _words(session: AsyncSession, run_id: UUID, who: UUID) -> list[Word]:
     return ordered([Word(*word) for words in windows for word in words or ()])
 
 
-def pieces(said: Sequence[Said]) -> list[list[Said]]:
-    """The words of each cue."""
-    cut: list[list[Said]] = []
-    for one in said:
-        last = cut[-1] if cut else None
-        if last is None or one.begins or (one.begins is None and _full(last, one)):
-            cut.append([one])
-        else:
-            last.append(one)
-    return cut
-
-
-def _full(piece: list[Said], following: Said) -> bool:
-    long = following.word.end_ms - piece[0].word.start_ms > 7000
-    paused = following.word.start_ms - piece[-1].word.end_ms > 700
-    return long or paused or len(" ".join(s.word.text for s in piece)) > 60
-
-
-def _cue(piece: list[Said], language: str) -> dict[str, Any]:
-    words = [s.word for s in piece]
-    return {
-        "start_ms": words[0].start_ms,
-        "end_ms": words[-1].end_ms,
-        "language": language,
-        "text": " ".join(w.text for w in words),
-        "words": [[w.start_ms, w.end_ms, w.text, w.confidence] for w in words],
-        "confidence": sum(w.confidence for w in words) / len(words),
-        "edited": any(s.edited for s in piece),
-    }
+def _cues(said: Sequence[Said], language: str) -> Iterator[dict[str, Any]]:
+    """Rows of cues; where people cut, they are cut."""
+    cut = pieces([s.word for s in said], [s.begins for s in said])
+    first = 0
+    for piece in cut:
+        of_cue = said[first : first + len(piece.words)]
+        first += len(of_cue)
+        yield {
+            "start_ms": piece.start_ms,
+            "end_ms": piece.end_ms,
+            "language": language,
+            "text": piece.text,
+            "words": [[w.start_ms, w.end_ms, w.text, w.confidence] for w in piece.words],
+            "confidence": piece.confidence,
+            "edited": any(s.edited for s in of_cue),
+        }
 
 
 async def _replace_cues(

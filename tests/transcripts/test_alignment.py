@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transcripts.heard import spoken
-from transcripts.alignment import NoRoomError, align, normal, ordered
+from transcripts.alignment import NoRoomError, align, normal, ordered, words_of
 from transcripts.words import Word
 
 VOCABULARY = ["the", "sea", "keeps", "Keeps", "what", "it", "is", "given.", "-", "niña", "wreck"]
@@ -116,3 +116,9 @@ def test_refuses_more_words_than_milliseconds() -> None:
 )
 def test_runs_agree_however_they_punctuate(one: str, other: str) -> None:
     assert normal(one) == normal(other)
+
+
+def test_scripts_without_spaces_are_timed_by_the_character() -> None:
+    assert words_of("海が静か。 Well, then") == ["海", "が", "静", "か。", "Well,", "then"]
+    words = [Word(0, 300, "海", 0.9), Word(300, 600, "が", 0.9)]
+    assert times(align(words, "海は", 0, 600)) == [(0, 300, "海"), (300, 600, "は")]
