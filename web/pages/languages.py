@@ -33,6 +33,8 @@ _OTHERS = {
     "zh": "中文",
 }
 _NAMES = _OTHERS | dict(OFFERED)
+SPOKEN = (("", "Detected"), *sorted(_NAMES.items(), key=lambda one: one[1].casefold()))
+"""For the choice of what somebody speaks."""
 
 
 def language_name(tag: str) -> str:

@@ -143,7 +143,15 @@ async def host_name(session: AsyncSession, room: Room) -> str:
 
 def permissions(me: Principal, room: Room, own: Participant | None) -> dict[str, bool]:
     """What the caller may do in a room that he sees, by action, as of now."""
-    actions = (Action.SPEAK, Action.MODERATE, Action.MANAGE, Action.RECORD, Action.END)
+    actions = (
+        Action.SPEAK,
+        Action.MODERATE,
+        Action.MANAGE,
+        Action.RECORD,
+        Action.END,
+        Action.EDIT,
+        Action.EDIT_OWN,
+    )
     return {action.value: _may(me, action, room, own) for action in actions}
 
 

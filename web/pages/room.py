@@ -17,6 +17,7 @@ from rooms.models import Participant, Room, RoomState
 from rooms.queries import room_for
 from rooms.schemas import EventOut, ParticipantOut
 from web.pages import reading
+from web.pages.languages import SPOKEN
 from web.pages.render import page
 from web.pages.route import PageRoute
 
@@ -33,7 +34,9 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
     }
     if found.state is RoomState.ENDED:
         data = _room_data(found, me, own)
-        return page(request, "rooms/replay.html", me=me, data=data, **shared)
+        return page(
+            request, "rooms/replay.html", me=me, data=data, spoken_languages=SPOKEN, **shared
+        )
     there = await reading.people(session, found)
     return page(
         request,

@@ -7,6 +7,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = body.code || "";
     this.fields = body.fields || [];
+    this.body = body;
   }
 
   /** True when the same request may succeed later. */

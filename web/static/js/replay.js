@@ -8,6 +8,7 @@ import { wireEditing } from "./room-head.js";
 import { drawStage } from "./stage-view.js";
 import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
 import { Timeline } from "./timeline.js";
+import { TranscriptPanel } from "./transcript.js";
 
 const PLAY = "M7 4v16l13-8z";
 const PAUSE = "M6 4h4v16H6zM14 4h4v16h-4z";
@@ -31,11 +32,13 @@ const SETTLE_MS = 1000;
 const SETTLE_AT_MOST_MS = 30_000;
 const $ = (selector) => document.querySelector(selector);
 
-const { room } = JSON.parse($("#room-data").textContent);
+const data = JSON.parse($("#room-data").textContent);
+const { room } = data;
 const audio = $("#audio");
 const player = new RoomPlayer(audio, Date.parse(room.live_at));
 const captions = new Captions(room.id, () => player.roomMs);
 const timeline = new Timeline($("#timeline"), room.duration_ms);
+const transcript = new TranscriptPanel(data);
 let events = [];
 let stageEvents = [];
 let lines = [];
@@ -104,6 +107,7 @@ function showPosition() {
   $("#seek").value = at;
   $("#seek").setAttribute("aria-valuetext", clockText(at));
   timeline.moveTo(at);
+  transcript.follow(at);
   showStage(at);
 }
 
@@ -232,6 +236,7 @@ function showTracks(tracks) {
 async function copyLink() {
   const url = new URL(location.href);
   url.searchParams.set("t", Math.floor((player.roomMs ?? 0) / 1000));
+  url.hash = "";
   window.history.replaceState(null, "", url);
   try {
     await navigator.clipboard.writeText(url.href);
@@ -266,7 +271,20 @@ function wire() {
   player.addEventListener("time", () => captions.show());
   player.addEventListener("ready", () => say(""));
   player.addEventListener("waiting", (event) => say(event.detail.reason));
+  transcript.addEventListener("seek", (event) => seek(event.detail));
+  addEventListener("hashchange", () => {
+    const at = linkedMs();
+    if (at !== null) seek(at);
+  });
   addEventListener("keydown", onKey);
+}
+
+/** The room time that the address names: `#t=` in milliseconds, or `?t=` as people write it. */
+function linkedMs() {
+  const exact = /^#t=(\d+)$/.exec(location.hash);
+  if (exact) return Number(exact[1]);
+  const seconds = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
+  return seconds === null ? null : seconds * 1000;
 }
 
 /** Without the comings and goings of those who only listened: the stage is drawn often. */
@@ -299,9 +317,9 @@ async function load() {
   showLog();
   const urls = await showRecording(lanes);
   say(urls ? "" : "Nothing was recorded in this room.");
-  const wish = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
-  if (urls) open(wish === null ? null : wish * 1000);
+  if (urls) open(linkedMs());
   showPosition();
+  await transcript.start(events.at(-1)?.seq ?? 0);
 }
 
 wire();

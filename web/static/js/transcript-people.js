@@ -1,0 +1,96 @@
+/** How speakers are called and what they speak; who corrected what, and what is to be decided. */
+import { call } from "./api.js";
+import { clockText } from "./room-clock.js";
+import { tone } from "./stage-view.js";
+
+function made(name, className = "", text = "") {
+  const element = document.createElement(name);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+function button(label, className, onClick) {
+  const element = made("button", className, label);
+  element.type = "button";
+  element.addEventListener("click", onClick);
+  return element;
+}
+
+/** `languages` are `[code, name]`; `done(promise, words)` tells how it went. */
+export function speakerRow(path, speaker, { languages, speaks, done }) {
+  const row = made("li", `called ${tone(speaker.participant_id)}`);
+  const name = made("input");
+  name.value = speaker.name;
+  name.maxLength = 80;
+  name.setAttribute("aria-label", `Name of ${speaker.name} in the transcript`);
+  const form = made("form", "row");
+  const save = made("button", "tiny", "Rename");
+  form.append(name, save);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const put = call("PUT", `${path}/transcript/speakers/${speaker.participant_id}`, {
+      name: name.value.trim() || null,
+    });
+    done(put, "The speaker is renamed.");
+  });
+  row.append(form);
+  if (speaks) row.append(languageChoice(path, speaker, languages, done));
+  return row;
+}
+
+function languageChoice(path, speaker, languages, done) {
+  const select = made("select");
+  select.setAttribute("aria-label", `Language of ${speaker.name}`);
+  const known = languages.some(([code]) => code === (speaker.language ?? ""));
+  for (const [code, name] of known ? languages : [...languages, [speaker.language, speaker.language]]) {
+    const option = made("option", "", name);
+    option.value = code;
+    option.selected = code === (speaker.language ?? "");
+    select.append(option);
+  }
+  select.addEventListener("change", () => {
+    const put = call("PUT", `${path}/tracks/${speaker.participant_id}/language`, {
+      language: select.value || null,
+    });
+    done(put, "The language holds for the next time this is transcribed.");
+  });
+  return select;
+}
+
+function quoted(label, text) {
+  const line = made("p", "quoted");
+  line.append(made("span", "quiet small", label), " ", made("span", "", text || "nothing"));
+  return line;
+}
+
+function whenAndWho(edit, name) {
+  const line = made("p", "small quiet");
+  const at = new Date(edit.withdrawn_at ?? edit.created_at);
+  const time = made("time", "", at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  time.dateTime = at.toISOString();
+  const who = edit.withdrawn_by ? `${edit.author}, undone by ${edit.withdrawn_by}` : edit.author;
+  line.append(`${name} at ${clockText(edit.start_ms)} · ${who} · `, time);
+  return line;
+}
+
+/** One edit of the history, with what can be done about it. */
+export function editRow(path, edit, name, done) {
+  const row = made("li", `edit-${edit.state}`);
+  const at = `${path}/transcript/edits/${edit.id}`;
+  row.append(whenAndWho(edit, name));
+  if (edit.text === null) row.append(made("p", "", "Cut into cues otherwise."));
+  else row.append(quoted("was", edit.replaced), quoted("became", edit.text));
+  const actions = made("p", "row");
+  if (edit.state === "conflict") {
+    row.append(quoted("another model heard", edit.current));
+    const keep = () => done(call("POST", `${at}/keep`), "The correction is kept.");
+    actions.append(button("Keep the correction", "tiny", keep));
+  }
+  if (edit.state !== "withdrawn") {
+    const label = edit.state === "conflict" ? "Take what was heard" : "Undo";
+    actions.append(button(label, "tiny", () => done(call("DELETE", at), "Undone.")));
+  }
+  row.append(actions);
+  return row;
+}

@@ -1,0 +1,320 @@
+/**
+ * The transcript of a replay: follows the player, leads it by a click, is searched and corrected.
+ *
+ * Fires `seek` (room milliseconds in `detail`). Hidden while there is nothing to tell.
+ */
+import { call } from "./api.js";
+import { clockText } from "./room-clock.js";
+import { CueEditor } from "./transcript-editor.js";
+import { drawTranscript, linesAt, linesOf, occurrences } from "./transcript-list.js";
+import { editRow, speakerRow } from "./transcript-people.js";
+
+const PROGRESS_MS = 3000;
+const CHANGES_MS = 15_000;
+const JOIN_WITHIN_MS = 10_000;
+const UNDER_WAY = new Set(["waiting", "running"]);
+const CHANGES = new Set(["transcript.published", "consent.withdrawn", "consent.given"]);
+const $ = (selector) => document.querySelector(selector);
+
+export class TranscriptPanel extends EventTarget {
+  /** `data` is the page's: `{room, me, can}`. */
+  constructor({ room, me, can }) {
+    super();
+    this.path = `/v1/recordings/${room.recording_id}`;
+    Object.assign(this, { room, can, self: me.participant?.id ?? null });
+    this.lines = [];
+    this.speakers = [];
+    this.names = new Map();
+    this.shown = [];
+    this.found = [];
+    this.version = 0;
+    this.list = $("#said");
+    this.#wire();
+  }
+
+  #wire() {
+    this.list.addEventListener("click", (event) => this.#onClick(event));
+    this.list.addEventListener("keydown", (event) => this.#onKey(event));
+    this.list.addEventListener("focusin", (event) => this.#rove(event.target.closest(".cue")));
+    $("#find").addEventListener("input", () => this.#find(0));
+    $("#find").addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.#step(event.shiftKey ? -1 : 1);
+    });
+    $("#find-next").addEventListener("click", () => this.#step(1));
+    $("#find-back").addEventListener("click", () => this.#step(-1));
+    $("#history").addEventListener("toggle", () => this.#showEdits());
+  }
+
+  /** Once; afterwards it keeps itself up to date. `seq`: of the last event that the page knows. */
+  async start(seq) {
+    this.seq = seq;
+    if (!this.room.recording_id) return;
+    await this.#refresh();
+    setInterval(() => document.hidden || this.#look().catch(() => {}), CHANGES_MS);
+  }
+
+  async #look() {
+    if (!this.version) return this.#refresh();
+    const { events } = await call("GET", `/v1/rooms/${this.room.id}/history?after=${this.seq}`);
+    this.seq = events.at(-1)?.seq ?? this.seq;
+    if (events.some((event) => CHANGES.has(event.kind))) await this.#refresh({ anew: true });
+  }
+
+  async #refresh({ anew = false } = {}) {
+    clearTimeout(this.timer);
+    const status = await call("GET", `${this.path}/transcript/status`).catch(() => null);
+    const changed = status && status.version !== null && status.version !== this.version;
+    if (changed || anew) await this.#load();
+    const waits = this.#showStatus(status);
+    if (waits) this.timer = setTimeout(() => this.#refresh(), PROGRESS_MS);
+  }
+
+  /** Says how far it is; whether there is something to wait for. */
+  #showStatus(status) {
+    const run = status?.run ?? null;
+    const waits = UNDER_WAY.has(run?.status);
+    const total = status?.windows_total ?? 0;
+    $("#transcript").hidden = !run && !this.version;
+    $("#progress").hidden = !waits;
+    $("#progress-bar").value = status?.windows_done ?? 0;
+    $("#progress-bar").max = Math.max(1, total);
+    if (!total) $("#progress-bar").removeAttribute("value");
+    const share = total ? ` ${Math.floor((100 * status.windows_done) / total)} %` : "";
+    $("#progress-text").textContent = `${this.version ? "Listening again" : "Writing it down"}…${share}`;
+    if (run?.status === "failed" && !this.version) this.#say("This recording could not be transcribed.");
+    return waits;
+  }
+
+  async #load() {
+    const all = await this.#cues();
+    if (!all || this.editor) return;
+    this.version = all.version;
+    this.speakers = all.speakers;
+    this.names = new Map(all.speakers.map((one) => [one.participant_id, one.name]));
+    this.lines = linesOf(all);
+    this.byId = new Map(this.lines.map((line) => [line.id, line]));
+    this.#draw();
+  }
+
+  /** All pages; begun anew when somebody changes it meanwhile. */
+  async #cues() {
+    let all = null;
+    for (let after = ""; ; ) {
+      const page = await call("GET", `${this.path}/transcript/cues?limit=1000${after}`).catch((problem) => {
+        if (problem.status !== 404) this.#say(problem.message);
+        return null;
+      });
+      if (!page) return null;
+      if (all && page.version !== all.version) return this.#cues();
+      all = all ? { ...all, cues: [...all.cues, ...page.cues] } : page;
+      if (page.next === null) return all;
+      after = `&after=${page.next}`;
+    }
+  }
+
+  #draw() {
+    const { scrollTop } = this.list;
+    $("#transcript").hidden = false;
+    $("#reading").hidden = false;
+    drawTranscript(this.list, this.lines, this.names, (who) => this.#mayEdit(who));
+    this.list.scrollTop = scrollTop;
+    this.shown = [];
+    $("#nothing-said").hidden = this.lines.length > 0;
+    this.#showSpeakers();
+    this.#showEdits();
+    this.#find(null);
+    if (this.at !== undefined) this.follow(this.at);
+  }
+
+  #mayEdit(who) {
+    return this.can.edit || (this.can.edit_own && who === this.self);
+  }
+
+  #say(text, action = null) {
+    $("#transcript-said").replaceChildren(text, ...(action ? [" ", action] : []));
+  }
+
+  /** Marks what is spoken at a room time; scrolls along unless somebody reads or writes. */
+  follow(roomMs) {
+    this.at = roomMs;
+    const now = linesAt(this.lines, roomMs).map((line) => this.#item(line)).filter(Boolean);
+    for (const item of this.shown) if (!now.includes(item)) item.classList.remove("now");
+    for (const item of now) item.classList.add("now");
+    this.#showWord(now, roomMs);
+    const moved = now[0] && now[0] !== this.shown[0];
+    this.shown = now;
+    if (!moved || this.editor || this.list.matches(":hover, :focus-within")) return;
+    this.#scrollTo(now[0]);
+  }
+
+  #showWord(items, roomMs) {
+    for (const word of this.list.querySelectorAll(".word.now")) word.classList.remove("now");
+    for (const item of items) {
+      const words = [...item.querySelectorAll(".word")];
+      words.findLast((word) => Number(word.dataset.at) <= roomMs)?.classList.add("now");
+    }
+  }
+
+  #item(line) {
+    return this.list.querySelector(`[data-cue="${line.id}"]`);
+  }
+
+  #scrollTo(item) {
+    this.list.scrollTop += item.getBoundingClientRect().top - this.list.getBoundingClientRect().top
+      - this.list.clientHeight / 3;
+  }
+
+  #seek(roomMs) {
+    this.dispatchEvent(new CustomEvent("seek", { detail: roomMs }));
+  }
+
+  #onClick(event) {
+    const item = event.target.closest(".cue");
+    if (event.target.dataset.do === "edit") return this.#edit(item);
+    const at = event.target.closest("[data-at]");
+    if (at) this.#seek(Number(at.dataset.at));
+  }
+
+  #onKey(event) {
+    const item = event.target.closest(".cue");
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = {
+      ArrowDown: () => this.#toCue(item, 1),
+      ArrowUp: () => this.#toCue(item, -1),
+      Enter: () => event.target === item && this.#seek(this.byId.get(item.dataset.cue).start_ms),
+      e: () => this.#edit(item),
+    }[event.key];
+    if (!action || (event.key === "Enter" && event.target !== item)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  }
+
+  #toCue(item, step) {
+    const all = [...this.list.querySelectorAll(".cue")];
+    all[all.indexOf(item) + step]?.focus();
+  }
+
+  /** One stop for the tab key: the line that was last looked at, with its buttons. */
+  #rove(item) {
+    if (!item) return;
+    for (const one of this.list.querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
+    item.tabIndex = 0;
+    const edit = item.querySelector(".edit");
+    if (edit) edit.tabIndex = 0;
+  }
+
+  #edit(item) {
+    const line = this.byId.get(item?.dataset.cue);
+    if (!line || !this.#mayEdit(line.participant_id)) return;
+    this.editor?.leave();
+    const next = this.#next(line);
+    const editor = new CueEditor(`${this.path}/transcript`, item, line, { version: this.version, next });
+    this.editor = editor;
+    editor.addEventListener("left", () => this.#left(line.id));
+    editor.addEventListener("saved", (event) => this.#saved(event.detail, line));
+  }
+
+  #next(line) {
+    if (line.missing) return null;
+    const own = this.lines.filter((one) => one.participant_id === line.participant_id && !one.missing);
+    const next = own[own.indexOf(line) + 1];
+    return next && next.start_ms - line.end_ms < JOIN_WITHIN_MS ? next : null;
+  }
+
+  async #left(lineId) {
+    this.editor = null;
+    this.list.querySelector(`[data-cue="${lineId}"]`)?.focus();
+    await this.#look().catch(() => {});
+  }
+
+  async #saved(answer, line) {
+    this.editor = null;
+    await this.#load();
+    const item = this.#item(line) ?? this.#item(linesAt(this.lines, line.start_ms)[0] ?? {});
+    item?.focus();
+    if (!answer.edit) return this.#say("Nothing was changed.");
+    const undo = document.createElement("button");
+    undo.type = "button";
+    undo.className = "tiny";
+    undo.textContent = "Undo";
+    const path = `${this.path}/transcript/edits/${answer.edit.id}`;
+    undo.addEventListener("click", () => this.#done(call("DELETE", path), "Undone."));
+    return this.#say("Saved.", undo);
+  }
+
+  async #done(promise, words) {
+    try {
+      await promise;
+      this.#say(words);
+    } catch (problem) {
+      this.#say(problem.message);
+    }
+    await this.#load();
+  }
+
+  #find(number) {
+    this.found = occurrences(this.lines, $("#find").value);
+    for (const word of this.list.querySelectorAll(".found")) word.classList.remove("found", "here");
+    for (const one of this.found) this.#markFound(one, "found");
+    if (number !== null || this.foundAt >= this.found.length) this.foundAt = 0;
+    this.#showFound(number !== null);
+  }
+
+  #step(by) {
+    if (!this.found.length) return;
+    this.foundAt = (this.foundAt + by + this.found.length) % this.found.length;
+    this.#showFound(true);
+  }
+
+  #showFound(scroll) {
+    for (const word of this.list.querySelectorAll(".here")) word.classList.remove("here");
+    const here = this.found[this.foundAt];
+    const any = $("#find").value.trim() !== "";
+    const many = this.found.length ? `${this.foundAt + 1} of ${this.found.length}` : "not found";
+    $("#find-count").textContent = any ? many : "";
+    $("#find-next").hidden = $("#find-back").hidden = this.found.length < 2;
+    if (!here) return;
+    this.#markFound(here, "here");
+    if (scroll) this.#scrollTo(this.#item(here.line));
+  }
+
+  #markFound({ line, from, to }, className) {
+    const words = this.#item(line)?.querySelectorAll(".word") ?? [];
+    for (let n = from; n <= to; n += 1) words[n]?.classList.add(className);
+  }
+
+  #showSpeakers() {
+    const mine = this.speakers.filter((one) => this.#mayEdit(one.participant_id));
+    $("#called").hidden = !mine.length;
+    if (!mine.length || $("#called-list").contains(document.activeElement)) return;
+    const languages = JSON.parse($("#spoken-languages").textContent);
+    const rows = mine.map((speaker) =>
+      speakerRow(this.path, speaker, {
+        languages,
+        speaks: this.can.transcribe || speaker.participant_id === this.self,
+        done: (put, words) => this.#done(put, words),
+      }));
+    $("#called-list").replaceChildren(...rows);
+  }
+
+  async #showEdits() {
+    const panel = $("#history");
+    const may = this.can.edit || (this.can.edit_own && this.names.has(this.self));
+    panel.hidden = !may;
+    if (!may) return;
+    const conflicts = await call("GET", `${this.path}/transcript/edits?state=conflict`).catch(() => null);
+    const waiting = conflicts?.items.length ?? 0;
+    $("#waiting").textContent = waiting ? `${waiting} to decide` : "";
+    $("#waiting").hidden = !waiting;
+    if (!panel.open) return;
+    const page = await call("GET", `${this.path}/transcript/edits?limit=200`).catch(() => null);
+    const others = (page?.items ?? []).filter((edit) => edit.state !== "conflict");
+    const rows = [...(conflicts?.items ?? []), ...others].map((edit) => {
+      const name = this.names.get(edit.participant_id) ?? clockText(edit.start_ms);
+      return editRow(this.path, edit, name, (done, words) => this.#done(done, words));
+    });
+    $("#edits").replaceChildren(...rows);
+    $("#no-edits").hidden = rows.length > 0;
+  }
+}
