@@ -169,6 +169,14 @@ class RoomEvent(Base):
     """Durable, in per-room order: `seq` is taken under the room's row lock (decisions: Events)."""
 
     __tablename__ = "room_event"
+    __table_args__ = (
+        sa.Index(
+            "ix_room_event_consent_withdrawn",
+            "room_id",
+            "at",
+            postgresql_where=sa.text("kind = 'consent.withdrawn'"),
+        ),
+    )
 
     room_id: Mapped[UUID] = mapped_column(sa.ForeignKey("room.id"), primary_key=True)
     seq: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)

@@ -1,4 +1,5 @@
-"""Deletes what has served its time: sign-ins, mail tokens, buckets, deliveries, job logs."""
+"""Deletes what has served its time: sign-ins, mail tokens, buckets, deliveries, job logs, and
+the words of speakers who withdrew their consent."""
 
 import logging
 from datetime import timedelta
@@ -12,6 +13,7 @@ from core.auth.models import LoginSession, MailToken
 from core.progress import JobProgress
 from core.ratelimit import forget_idle_buckets
 from core.webhooks.service import forget_deliveries
+from transcripts.erasure import erase_withdrawn_words
 from workers.kinds import Tools
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ async def clean_up(tools: Tools) -> None:
         forget_deliveries,
         forget_job_logs,
         forget_progress,
+        erase_withdrawn_words,
     ):
         async with tools.database.transaction() as session:
             count = await forget(session)

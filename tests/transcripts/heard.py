@@ -1,6 +1,6 @@
 """A recording with what a model heard in it: rows as a run leaves them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -61,7 +61,7 @@ class Heard:
 
     async def run(
         self,
-        words: dict[Participant, Sequence[Word]],
+        words: Mapping[Participant, Sequence[Word]],
         *,
         missing: Sequence[tuple[int, int]] = (),
         language: str = "en",

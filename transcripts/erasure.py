@@ -1,0 +1,86 @@
+"""Erases the words of speakers who withdrew their consent and left it at that.
+
+Hidden they are at once, wherever anything is read. They stay for a while, so that a withdrawal
+by mistake costs nobody's corrections; then nothing here holds them any more. The sound stays:
+who consents again may be transcribed again.
+"""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from replay.subtitles import SubtitleCue
+from rooms.events import EventKind
+from rooms.models import Participant, Room, RoomEvent
+from rooms.queries import lock_room
+from transcripts.indexing import index
+from transcripts.models import Cue, Missing, Patch, Run, Window
+
+KEPT_AFTER_WITHDRAWAL: Final = timedelta(days=7)
+
+
+async def erase_withdrawn_words(session: AsyncSession) -> int:
+    """Of all runs, captions and edits; returns of how many speakers."""
+    found = (await session.execute(_due().order_by(Room.id, Participant.id).limit(100))).all()
+    for room_id, recording_id, participant_id in found:
+        await lock_room(session, room_id)
+        still = _due().where(Room.id == room_id, Participant.id == participant_id)
+        if (await session.execute(still)).first() is not None:
+            await _erase(session, recording_id, participant_id)
+    return len(found)
+
+
+def _due() -> sa.Select[UUID, UUID | None, UUID]:
+    """Speakers with words, whose last withdrawal is long enough ago."""
+    kept = sa.func.now() - sa.literal(KEPT_AFTER_WITHDRAWAL, sa.Interval())
+    by = sa.cast(Participant.id, sa.Text)
+    withdrawals = (
+        sa.select(RoomEvent.room_id, RoomEvent.data["participant_id"].astext.label("by"))
+        .where(RoomEvent.kind == EventKind.CONSENT_WITHDRAWN)
+        .group_by(RoomEvent.room_id, "by")
+        .having(sa.func.max(RoomEvent.at) < kept)
+        .subquery()
+    )
+    words = (
+        sa.exists()
+        .where(Run.recording_id == Room.recording_id, Window.run_id == Run.id)
+        .where(Window.participant_id == Participant.id)
+        .where(sa.func.jsonb_array_length(Window.words) > 0)
+    )
+    stored = [
+        sa.exists().where(
+            table.recording_id == Room.recording_id, table.participant_id == Participant.id
+        )
+        for table in (SubtitleCue, Patch)
+    ]
+    return (
+        sa.select(Room.id, Room.recording_id, Participant.id)
+        .join(withdrawals, withdrawals.c.room_id == Room.id)
+        .join(Participant, (Participant.room_id == Room.id) & (by == withdrawals.c.by))
+        .where(Participant.consented_at.is_(None), sa.or_(words, *stored))
+    )
+
+
+async def _erase(
+    session: AsyncSession, recording_id: UUID | None, participant_id: UUID
+) -> None:
+    if recording_id is None:
+        return
+    runs = sa.select(Run.id).where(Run.recording_id == recording_id)
+    await session.execute(
+        sa.update(Window)
+        .where(Window.run_id.in_(runs), Window.participant_id == participant_id)
+        .where(Window.words.is_not(None))
+        .values(words=[], missing=[])
+        .execution_options(synchronize_session=False)
+    )
+    for table in (Cue, Missing, Patch, SubtitleCue):
+        await session.execute(
+            sa.delete(table)
+            .where(table.recording_id == recording_id, table.participant_id == participant_id)
+            .execution_options(synchronize_session=False)
+        )
+    await index(session, recording_id)
