@@ -24,14 +24,10 @@ from transcripts.alignment import NoRoomError
 from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
 from transcripts.patches import put, text_of, within
 from transcripts.publication import announce, edit_of, edited_track, republish
+from transcripts.reading import head_of
 
 LONGEST_MS: Final = 120_000
 """Of one edit."""
-
-
-class NotTranscribed(NotFound):
-    code = "not_transcribed"
-    title = "This recording has no transcript yet"
 
 
 class SpeakerUnknown(NotFound):
@@ -83,7 +79,7 @@ async def correct(
 ) -> tuple[Transcript, Patch | None]:
     """The edit, or None where the text is that already. The transcript is published anew.
 
-    Raises EditConflict, TooManyWords, NotTranscribed, SpeakerUnknown, and what access raises.
+    Raises EditConflict, TooManyWords, TranscriptNotReady, SpeakerUnknown, and what access raises.
     """
     room, head = await opened(session, principal, recording_id, wanted.participant_id)
     said = (await edited_track(session, head, wanted.participant_id))[0].said
@@ -163,7 +159,7 @@ async def name_speaker(
 ) -> Transcript:
     """How the speaker is called in this transcript; None: as in the room.
 
-    Raises NameInvalid, NotTranscribed, SpeakerUnknown, and what access raises.
+    Raises NameInvalid, TranscriptNotReady, SpeakerUnknown, and what access raises.
     """
     room, head = await opened(session, principal, recording_id, participant_id)
     mine = sa.and_(
@@ -187,12 +183,11 @@ async def opened(
 ) -> tuple[Room, Transcript]:
     """The transcript, for a change of what this speaker says in it; the room is locked.
 
-    Raises NotFound, NotTranscribed, SpeakerUnknown, and what access raises.
+    Raises NotFound, TranscriptNotReady, SpeakerUnknown, and what access raises.
     """
     room = await editable(session, principal, recording_id, of=participant_id)
-    head = await session.get(Transcript, recording_id, populate_existing=True)
-    if head is None:
-        raise NotTranscribed
+    head = await head_of(session, recording_id)
+    await session.refresh(head)
     speaks = (
         sa.select(RunTrack.participant_id)
         .join(Participant, Participant.id == RunTrack.participant_id)

@@ -25,11 +25,11 @@ from transcripts.editing import (
     EditedSince,
     EditUnknown,
     NoConflict,
-    NotTranscribed,
     SpeakerUnknown,
     TooManyWords,
 )
 from transcripts.models import Patch, PatchState, Transcript
+from transcripts.reading import TranscriptNotReady
 
 EDIT: Final = Limit("transcript-edit", 120, timedelta(minutes=1))
 EDITING = [Depends(rate_limit(EDIT, per_credential=True))]
@@ -40,7 +40,7 @@ REFUSED = (
     Removed,
     NotFound,
     RoomNotLive,
-    NotTranscribed,
+    TranscriptNotReady,
     CrossSite,
     TooManyRequests,
 )

@@ -64,9 +64,7 @@ def _due() -> sa.Select[UUID, UUID | None, UUID]:
     )
 
 
-async def _erase(
-    session: AsyncSession, recording_id: UUID | None, participant_id: UUID
-) -> None:
+async def _erase(session: AsyncSession, recording_id: UUID | None, participant_id: UUID) -> None:
     if recording_id is None:
         return
     runs = sa.select(Run.id).where(Run.recording_id == recording_id)

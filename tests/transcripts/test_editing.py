@@ -24,7 +24,6 @@ from transcripts.editing import (
     EditedSince,
     EditUnknown,
     NoConflict,
-    NotTranscribed,
     SpeakerUnknown,
     TooManyWords,
     correct,
@@ -34,6 +33,7 @@ from transcripts.editing import (
 )
 from transcripts.models import Missing, Patch, PatchState, Transcript
 from transcripts.publication import PUBLISHED
+from transcripts.reading import TranscriptNotReady
 
 SAID = "what the see keeps it keeps well"
 
@@ -111,7 +111,9 @@ async def test_corrects_a_word(studio: Studio) -> None:
         "what the sea keeps it keeps well"
     ]
     kinds = await studio.session.scalars(
-        sa.select(RoomEvent.data).where(RoomEvent.kind == PUBLISHED).order_by(RoomEvent.seq)
+        sa.select(RoomEvent.data)
+        .where(RoomEvent.room_id == studio.heard.room.id, RoomEvent.kind == PUBLISHED)
+        .order_by(RoomEvent.seq)
     )
     assert [data["version"] for data in kinds] == [1, 2]
 
@@ -171,7 +173,7 @@ async def test_there_is_nothing_to_correct_before_it_is_made(house: House) -> No
     heard = await make_heard(house)
     ada = await heard.speaker("Ada")
     wanted = Correction(base_version=1, participant_id=ada.id, start_ms=0, end_ms=1, text="x")
-    with pytest.raises(NotTranscribed):
+    with pytest.raises(TranscriptNotReady):
         await correct(
             heard.session,
             principal=house.hosting,
@@ -244,7 +246,8 @@ async def test_what_a_person_fills_in_is_missing_no_more(studio: Studio) -> None
     run = await studio.heard.run({studio.ada: spoken(SAID)}, missing=[(5000, 8000)])
     await studio.heard.publish(run)
     await studio.correct(5000, 8000, "and that is all")
-    assert list(await studio.session.scalars(sa.select(Missing))) == []
+    missing = sa.select(Missing).where(Missing.recording_id == studio.recording_id)
+    assert list(await studio.session.scalars(missing)) == []
     assert (await studio.said()).endswith("well and that is all")
 
 
@@ -261,7 +264,9 @@ async def test_edits_survive_another_model(studio: Studio) -> None:
     transcript = await studio.heard.publish(await studio.heard.run({studio.ada: better}))
     assert transcript.run_version == transcript.version == 4
     assert await studio.said() == "What the sea keeps, it keeps good"
-    patches = await studio.session.scalars(sa.select(Patch).order_by(Patch.number))
+    patches = await studio.session.scalars(
+        sa.select(Patch).where(Patch.recording_id == studio.recording_id).order_by(Patch.number)
+    )
     assert [p.state for p in patches] == [PatchState.APPLIED, PatchState.APPLIED]
 
 

@@ -151,6 +151,7 @@ def permissions(me: Principal, room: Room, own: Participant | None) -> dict[str,
         Action.END,
         Action.EDIT,
         Action.EDIT_OWN,
+        Action.TRANSCRIBE,
     )
     return {action.value: _may(me, action, room, own) for action in actions}
 

@@ -319,7 +319,7 @@ async function load() {
   say(urls ? "" : "Nothing was recorded in this room.");
   if (urls) open(linkedMs());
   showPosition();
-  await transcript.start(events.at(-1)?.seq ?? 0);
+  await transcript.start(events);
 }
 
 wire();

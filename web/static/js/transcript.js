@@ -4,6 +4,7 @@
  * Fires `seek` (room milliseconds in `detail`). Hidden while there is nothing to tell.
  */
 import { call } from "./api.js";
+import { sure } from "./dialogs.js";
 import { clockText } from "./room-clock.js";
 import { CueEditor } from "./transcript-editor.js";
 import { drawTranscript, linesAt, linesOf, occurrences } from "./transcript-list.js";
@@ -45,19 +46,21 @@ export class TranscriptPanel extends EventTarget {
     $("#history").addEventListener("toggle", () => this.#showEdits());
   }
 
-  /** Once; afterwards it keeps itself up to date. `seq`: of the last event that the page knows. */
-  async start(seq) {
-    this.seq = seq;
+  /** Once; afterwards it keeps itself up to date. `events`: all that happened until now. */
+  async start(events) {
+    this.seq = events.at(-1)?.seq ?? 0;
+    this.#noteConsent(events);
     if (!this.room.recording_id) return;
     await this.#refresh();
     setInterval(() => document.hidden || this.#look().catch(() => {}), CHANGES_MS);
   }
 
   async #look() {
-    if (!this.version) return this.#refresh();
     const { events } = await call("GET", `/v1/rooms/${this.room.id}/history?after=${this.seq}`);
     this.seq = events.at(-1)?.seq ?? this.seq;
-    if (events.some((event) => CHANGES.has(event.kind))) await this.#refresh({ anew: true });
+    this.#noteConsent(events);
+    const changed = events.some((event) => CHANGES.has(event.kind));
+    if (changed || !this.version) await this.#refresh({ anew: changed });
   }
 
   async #refresh({ anew = false } = {}) {
@@ -74,7 +77,7 @@ export class TranscriptPanel extends EventTarget {
     const run = status?.run ?? null;
     const waits = UNDER_WAY.has(run?.status);
     const total = status?.windows_total ?? 0;
-    $("#transcript").hidden = !run && !this.version;
+    $("#transcript").hidden = !run && !this.version && $("#own-words").hidden;
     $("#progress").hidden = !waits;
     $("#progress-bar").value = status?.windows_done ?? 0;
     $("#progress-bar").max = Math.max(1, total);
@@ -282,6 +285,30 @@ export class TranscriptPanel extends EventTarget {
   #markFound({ line, from, to }, className) {
     const words = this.#item(line)?.querySelectorAll(".word") ?? [];
     for (let n = from; n <= to; n += 1) words[n]?.classList.add(className);
+  }
+
+  /** Who once agreed to be recorded may take that back, and give it again. */
+  #noteConsent(events) {
+    const last = events.findLast(({ kind, data }) =>
+      kind.startsWith("consent.") && data.participant_id === this.self);
+    if (!last) return;
+    const given = last.kind === "consent.given";
+    $("#own-words").hidden = false;
+    $("#own-words-said").textContent = given ? "" : "You withdrew your consent: your words are hidden.";
+    $("#own-words-do").textContent = given ? "Hide what I said" : "Show them again";
+    $("#own-words-do").onclick = () => this.#setConsent(!given);
+  }
+
+  async #setConsent(consent) {
+    const what = "Your words leave the transcript, captions, subtitles and search at once, and are "
+      + "erased after a week. The sound of the recording stays as it is.";
+    if (!consent && !(await sure(what, "Hide what I said"))) return;
+    try {
+      await call("PUT", `/v1/rooms/${this.room.id}/consent`, { consent });
+      await this.#look();
+    } catch (problem) {
+      this.#say(problem.message);
+    }
   }
 
   #showSpeakers() {
