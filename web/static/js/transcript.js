@@ -341,7 +341,7 @@ export class TranscriptPanel extends EventTarget {
       const name = this.names.get(edit.participant_id) ?? clockText(edit.start_ms);
       return editRow(this.path, edit, name, (done, words) => this.#done(done, words));
     });
-    $("#edits").replaceChildren(...rows);
-    $("#no-edits").hidden = rows.length > 0;
+    $("#corrected").replaceChildren(...rows);
+    $("#none-corrected").hidden = rows.length > 0;
   }
 }
