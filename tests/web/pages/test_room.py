@@ -40,6 +40,9 @@ async def test_the_host_gets_the_controls(house: House, look: Look) -> None:
         "manage": True,
         "record": True,
         "end": True,
+        "edit": True,
+        "edit_own": True,
+        "transcribe": True,
     }
 
 
