@@ -14,7 +14,7 @@ from rooms.models import Room
 from transcripts.cursor import Cursor
 from transcripts.index_models import SearchedCue, SearchedRecording
 from transcripts.query import TsQuery
-from transcripts.reach import ENOUGH_MATCHES, Reach
+from transcripts.reach import Reach
 
 BEST_MOMENTS: Final = 3
 
@@ -81,7 +81,7 @@ def _looked_up(asked: TsQuery, reach: Reach) -> sa.Select[Any]:
     )
     heard = aliased(SearchedCue, audible)
     newest = _hits(heard, asked).where(reach.of_speaker(heard)).order_by(audible.c.live_at.desc())
-    return newest.fetch(ENOUGH_MATCHES, with_ties=True)
+    return newest.fetch(reach.effort.enough_matches, with_ties=True)
 
 
 def _read(asked: TsQuery, reach: Reach, recordings: Sequence[UUID]) -> sa.Select[Any]:

@@ -25,15 +25,24 @@ from transcripts.cursor import Cursor
 from transcripts.index_models import SearchedCue, SearchedRecording
 from transcripts.languages import base_language
 
-COMMON: Final = 6_000
-"""Matches from which on a query's cues are read for rather than looked up."""
-
-ENOUGH_MATCHES: Final = 1_500
-"""The newest ones, which are ranked; a few more, so that a recording is never cut in two."""
-
-MOST_CUES_READ: Final = 40_000
 MOST_RECORDINGS: Final = 1_000
 """That are read, whether they hold enough matches or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of an archive one search reads, and for how long."""
+
+    timeout_ms: int = 3_000
+
+    common: int = 6_000
+    """Matches from which on a query's cues are read for rather than looked up."""
+
+    enough_matches: int = 1_500
+    """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
+
+    most_cues: int = 40_000
+    """Of which as many as that are hoped for, if matches are common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class Reach:
 
     audible: sa.ColumnElement[bool]
     filters: Filters
+    effort: Effort
     recordings: Sequence[UUID] | None = None
     oldest: datetime | None = None
 
@@ -86,20 +96,21 @@ async def find_reach(
     session: AsyncSession,
     principal: Principal,
     filters: Filters,
+    effort: Effort,
     *,
     matches: str,
     after: Cursor | None,
 ) -> Reach:
     """For what a tsquery matches. Pages sorted by score all keep to the first one's reach."""
-    whole = Reach(_audible(principal, filters) & _beyond(after), filters)
+    whole = Reach(_audible(principal, filters) & _beyond(after), filters, effort)
     if not matches or (after is not None and after.score is not None and after.oldest is None):
         return whole
     corpus = await _estimate(session, matches)
-    if corpus.matches < COMMON:
+    if corpus.matches < effort.common:
         return whole
     if after is not None and after.score is not None:
         return await _newest(session, principal, whole, cues=_ANY_NUMBER, most=MOST_RECORDINGS)
-    cues = min(MOST_CUES_READ, round(ENOUGH_MATCHES * corpus.cues / corpus.matches))
+    cues = min(effort.most_cues, round(effort.enough_matches * corpus.cues / corpus.matches))
     most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / corpus.cues))
     return await _newest(session, principal, whole, cues=cues, most=most)
 

@@ -17,11 +17,9 @@ from transcripts.found import FoundRecording, describe
 from transcripts.languages import DICTIONARIES, searched_language
 from transcripts.query import Query, render
 from transcripts.ranking import Sort, ranked_recordings
-from transcripts.reach import ENOUGH_MATCHES, Filters, Reach, find_reach
+from transcripts.reach import Effort, Filters, Reach, find_reach
 from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
-
-TIMEOUT_MS: Final = 3_000
 
 _CANCELED: Final = "57014"
 _FIRST_ID: Final = UUID(int=0)
@@ -51,6 +49,7 @@ class Wanted:
     sort: Sort = Sort.RELEVANCE
     after: Cursor | None = None
     limit: int = 20
+    effort: Effort = field(default_factory=Effort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
     if after is not None and (after.live_at is None) != (wanted.sort is Sort.RELEVANCE):
         raise CursorInvalid
     try:
-        await session.execute(_SETTINGS, {"timeout": str(TIMEOUT_MS)})
+        await session.execute(_SETTINGS, {"timeout": str(wanted.effort.timeout_ms)})
         return await _search(session, principal, wanted)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _CANCELED:
@@ -94,7 +93,12 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
     words = await vocabulary_of(session, _languages(wanted.filters), query.words)
     asked = render(query, words)
     reach = await find_reach(
-        session, principal, wanted.filters, matches=asked.matches, after=wanted.after
+        session,
+        principal,
+        wanted.filters,
+        wanted.effort,
+        matches=asked.matches,
+        after=wanted.after,
     )
     rows: Sequence[sa.Row[Any]] = ()
     if asked.matches:
@@ -131,7 +135,7 @@ def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
 
 def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach) -> datetime | None:
     """When the oldest recording went live that was searched, if there are older ones."""
-    if reach.recordings is None and rows and rows[0].all_matches >= ENOUGH_MATCHES:
+    if reach.recordings is None and rows and rows[0].all_matches >= reach.effort.enough_matches:
         oldest: datetime = rows[0].oldest
         return oldest
     return reach.oldest

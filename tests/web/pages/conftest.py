@@ -77,7 +77,7 @@ async def house(session: AsyncSession) -> House:
 
 @pytest.fixture
 def app(session: AsyncSession, tmp_path: Path) -> FastAPI:
-    """The pages' router alone: what it needs of the services are the settings."""
+    """The pages' router alone: of the services it needs the settings and the secret."""
     app = FastAPI()
     settings = Settings(
         data_dir=tmp_path,
@@ -93,7 +93,7 @@ def app(session: AsyncSession, tmp_path: Path) -> FastAPI:
             ),
         ),
     )
-    app.state.services = SimpleNamespace(settings=settings)
+    app.state.services = SimpleNamespace(settings=settings, secret=bytes(32), database=None)
     install_problem_handlers(app)
     install_error_pages(app)
     app.include_router(router)

@@ -1,0 +1,111 @@
+"""From what people type to words, and to what PostgreSQL is asked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcripts.folding import fold
+from transcripts.highlights import found_positions, marked, spans_of
+from transcripts.query import QueryInvalid, Unit, parse, render
+from transcripts.stemming import Vocabulary
+
+
+def words_of(text: str) -> list[str]:
+    return [token.word for token in fold(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Città, L’AMICO perché!", ["citta", "l", "amico", "perche"]),
+        ("Straße Ærø œuvre", ["strasse", "aero", "oeuvre"]),
+        ("всё мой ми́р", ["все", "мой", "мир"]),
+        ("cafe\u0301 re\u0301sume\u0301", ["cafe", "resume"]),
+        ("東京タワー", list("東京タワー")),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("한국어 말", ["한국어", "말"]),
+        ("snake_case 3.14", ["snake", "case", "3", "14"]),
+        ("", []),
+    ],
+)
+def test_folds(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+@given(st.text(max_size=80))
+def test_every_word_stands_where_it_says(text: str) -> None:
+    for token in fold(text):
+        assert words_of(text[token.start : token.end]) == [token.word]
+
+
+@given(st.text(max_size=80), st.sets(st.integers(1, 20)))
+def test_pieces_are_the_text(text: str, positions: set[int]) -> None:
+    pieces = marked(text, spans_of(fold(text), positions))
+    assert "".join(piece.text for piece in pieces) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("sea boat", [[Unit(("sea",)), Unit(("boat",))]]),
+        ('"Open Sea"', [[Unit(("open", "sea"))]]),
+        ("“open sea", [[Unit(("open", "sea"))]]),
+        ("well-known", [[Unit(("well", "known"))]]),
+        ("sea -boat", [[Unit(("sea",)), Unit(("boat",), negated=True)]]),
+        ('sea -"a boat"', [[Unit(("sea",)), Unit(("a", "boat"), negated=True)]]),
+        ("sea OR boat", [[Unit(("sea",))], [Unit(("boat",))]]),
+        ("or sea or or -boat", [[Unit(("sea",))]]),
+        ("sea - boat", [[Unit(("sea",)), Unit(("boat",))]]),
+    ],
+)
+def test_parses(text: str, units: list[list[Unit]]) -> None:
+    assert [list(one) for one in parse(text).alternatives] == units
+
+
+def test_only_a_word_that_is_still_typed_is_open() -> None:
+    assert parse("sea boa", prefix=True).units[-1] == Unit(("boa",), open=True)
+    assert parse("sea boat ", prefix=True).units[-1] == Unit(("boat",))
+    assert parse("sea -boa", prefix=True).units[-1] == Unit(("boa",), negated=True)
+
+
+@pytest.mark.parametrize("text", ["", " ", "-sea", '""', "or", "-sea or -boat", "a " * 17])
+def test_refuses(text: str) -> None:
+    with pytest.raises(QueryInvalid):
+        parse(text)
+
+
+def vocabulary(*said: str, stop: str = "") -> Vocabulary:
+    words = {word.partition(".")[2] for word in said} | {"the", "never"}
+    languages = ["en", "it"]
+    return Vocabulary(
+        languages,
+        {(x, w): None if w == stop else f"{x}.{w}" for x in languages for w in words},
+        frozenset(said),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("sea", "('en.sea':A) | ('it.sea':A)"),
+        ("boat", "('en.boat':A)"),
+        ("sea never", ""),
+        ("boat -never", "('en.boat':A)"),
+        ("boat -sea", "('en.boat':A & !('en.sea':A))"),
+        ('"sea the boat"', "('en.sea':A <2> 'en.boat')"),
+        ("sea boat", "('en.sea' & 'en.boat' & ('en.sea':A | 'en.boat':A))"),
+        ("the", ""),
+    ],
+)
+def test_renders_what_was_said(text: str, asked: str) -> None:
+    known = vocabulary("en.sea", "it.sea", "en.boat", stop="the")
+    assert render(parse(text), known).matches == asked
+
+
+def test_marks_a_phrase_only_where_it_stands() -> None:
+    known = vocabulary("en.sea", "en.boat")
+    vector = "'en.boat':3A,7A 'en.sea':2A,9"
+    found = found_positions(parse('"sea boat"'), "en", known.lexemes, vector, own=8)
+    assert found == {2, 3}
+    assert found_positions(parse("sea"), "en", known.lexemes, vector, own=8) == {2}
+    assert found_positions(parse("sea"), "en", known.lexemes, vector, own=1) == {2, 9}
