@@ -133,3 +133,24 @@ async def _remember_stems(session: AsyncSession, lexemes: Lexemes) -> None:
     rows = [{"language": language, "stem": stem} for language, _, stem in stems]
     if rows:
         await session.execute(insert(Stem).on_conflict_do_nothing(), rows)
+
+
+async def forget_unsaid_stems(session: AsyncSession, *, parts: int = 24) -> int:
+    """Deletes what is in no cue any more; returns how many.
+
+    Called each hour it looks at one of `parts` of them, in turn.
+    """
+    done = await session.execute(_FORGET, {"parts": parts})
+    return int(done.rowcount)  # type: ignore[attr-defined] # a DELETE's result has it
+
+
+_FORGET: Final = sa.text(
+    """
+    delete from transcript_stem s
+    where mod(hashtext(stem) & 2147483647, :parts) = mod(cast(extract(hour from now()) as int), :parts)
+    and not exists (
+        select from transcript_searched_cue
+        where vector @@ cast(quote_literal(language || '.' || stem) as tsquery)
+    )
+    """
+).bindparams(sa.bindparam("parts", type_=sa.Integer()))

@@ -1,5 +1,5 @@
 """Deletes what has served its time: sign-ins, mail tokens, buckets, deliveries, job logs, and
-the words of speakers who withdrew their consent."""
+words of speakers who withdrew their consent or that nobody said after all."""
 
 import logging
 from datetime import timedelta
@@ -14,6 +14,7 @@ from core.progress import JobProgress
 from core.ratelimit import forget_idle_buckets
 from core.webhooks.service import forget_deliveries
 from transcripts.erasure import erase_withdrawn_words
+from transcripts.indexing import forget_unsaid_stems
 from workers.kinds import Tools
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ async def clean_up(tools: Tools) -> None:
         forget_job_logs,
         forget_progress,
         erase_withdrawn_words,
+        forget_unsaid_stems,
     ):
         async with tools.database.transaction() as session:
             count = await forget(session)

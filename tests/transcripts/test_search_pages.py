@@ -16,6 +16,8 @@ from rooms.models import Room
 from tests.rooms.conftest import House, make_house
 from tests.transcripts.archive import FIRST_LIVE_AT, Archive, make_archive
 from transcripts.cursor import Cursor, CursorInvalid, read_cursor
+from transcripts.index_models import Stem
+from transcripts.indexing import forget_unsaid_stems
 from transcripts.models import Cue
 from transcripts.ranking import Sort
 from transcripts.reach import Effort
@@ -156,6 +158,17 @@ async def test_indexing_again_writes_nothing(archive: Archive, session: AsyncSes
     before = (await session.execute(versions)).all()
     await archive.publish(room)
     assert (await session.execute(versions)).all() == before
+
+
+async def test_words_that_nobody_said_any_more_are_forgotten(
+    archive: Archive, session: AsyncSession
+) -> None:
+    await archive.recording("a boat left")
+    gone = await archive.recording("a lighthouse")
+    await session.execute(sa.delete(Cue).where(Cue.recording_id == gone.recording_id))
+    assert await forget_unsaid_stems(session, parts=1) == 1
+    assert set(await session.scalars(sa.select(Stem.stem))) == {"boat", "left"}
+    assert await forget_unsaid_stems(session, parts=1) == 0
 
 
 async def test_a_cursor_belongs_to_its_order(archive: Archive) -> None:
