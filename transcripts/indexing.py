@@ -147,7 +147,8 @@ async def forget_unsaid_stems(session: AsyncSession, *, parts: int = 24) -> int:
 _FORGET: Final = sa.text(
     """
     delete from transcript_stem s
-    where mod(hashtext(stem) & 2147483647, :parts) = mod(cast(extract(hour from now()) as int), :parts)
+    where mod(hashtext(stem) & 2147483647, :parts)
+        = mod(cast(extract(hour from now()) as int), :parts)
     and not exists (
         select from transcript_searched_cue
         where vector @@ cast(quote_literal(language || '.' || stem) as tsquery)
