@@ -154,6 +154,10 @@ class Settings(BaseSettings):
         None, description="for captions while a room is live; transcribe_model when absent"
     )
     captions: bool = Field(True, description="on or off: captions of live rooms on this worker")
+    transcribe_choices: Several = Field(
+        (),
+        description="models that hosts may ask for besides, by commas; each is loaded, or fetched",
+    )
     transcribe_device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",

@@ -12,8 +12,8 @@ from core.auth.browser import CrossSite
 from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
 from core.auth.documented import problems
 from core.auth.principal import Scope
-from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
-from core.http import RequestBody, SessionDep
+from core.errors import Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
+from core.http import RequestBody, ServicesDep, SessionDep
 from core.ratelimit import Limit, rate_limit
 from rooms.access import Action, RoomNotLive
 from rooms.schemas import Language
@@ -90,6 +90,11 @@ _CUES_EXAMPLE: dict[str, JsonValue] = {
     ],
     "next": None,
 }
+
+
+class ModelNotOffered(Invalid):
+    code = "model_not_offered"
+    title = "This model may not be asked for"
 
 
 class RunOut(BaseModel):
@@ -229,8 +234,8 @@ class NewRun(RequestBody):
 
     model: ModelName = Field(
         runs.DEFAULT_MODEL,
-        description="`bundled` or a name on the hub that the machines have "
-        "(`encore models list`); theirs when absent",
+        description="one that this installation offers (`ENCORE_TRANSCRIBE_CHOICES`); that of its "
+        "machines when absent",
     )
 
 
@@ -461,14 +466,25 @@ async def list_runs(recording_id: UUID, session: SessionDep, principal: CallerDe
     status_code=202,
     summary="Have another model listen",
     dependencies=[Depends(rate_limit(RUN, per_credential=True))],
-    responses=problems(*REFUSED, RecordingUnfinished, RunUnderWay, CrossSite),
+    responses=problems(*REFUSED, RecordingUnfinished, RunUnderWay, ModelNotOffered, CrossSite),
 )
 async def add_run(
-    recording_id: UUID, body: NewRun, session: SessionDep, principal: CallerDep
+    recording_id: UUID,
+    body: NewRun,
+    services: ServicesDep,
+    session: SessionDep,
+    principal: CallerDep,
 ) -> RunOut:
     """It is published when it is done; edits are kept, and those that no longer fit are shown as
     conflicts. What is published until then stays."""
     await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
+    settings = services.settings
+    if body.model not in (
+        runs.DEFAULT_MODEL,
+        settings.transcribe_model,
+        *settings.transcribe_choices,
+    ):
+        raise ModelNotOffered(f"{body.model} is not among the models that may be asked for here.")
     run = await runs.request_run(
         session, recording_id, model=body.model, requested_by=principal.user_id
     )

@@ -21,7 +21,15 @@ from core.errors import Problem
 from core.installation import adopt
 from core.logging import configure_logging
 from core.settings import Settings
-from web import doctor, models_cli, operators, recordings_cli, transcribe_cli, workers_cli
+from web import (
+    doctor,
+    models_cli,
+    operators,
+    recordings_cli,
+    transcribe_cli,
+    transcripts_cli,
+    workers_cli,
+)
 from web.processes import PROCESSES, run_process
 from web.supervise import (
     Supervisor,
@@ -43,6 +51,7 @@ app.add_typer(db, name="db")
 app.add_typer(operators.platform, name="platform")
 app.add_typer(operators.admin, name="admin")
 app.add_typer(recordings_cli.recording, name="recording")
+app.add_typer(transcripts_cli.transcript, name="transcript")
 app.add_typer(workers_cli.workers, name="workers")
 app.add_typer(models_cli.models, name="models")
 app.command("transcribe")(transcribe_cli.transcribe_files)

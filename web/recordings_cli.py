@@ -47,7 +47,7 @@ def list_(
     for title in ("ID", "Live at (UTC)", "Length", "Tracks", "MB", "Gaps", "State", "Room"):
         right = title in ("Length", "Tracks", "MB", "Gaps")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for one in _run(work):
+    for one in over_the_database(work):
         table.add_row(
             str(one.recording_id),
             f"{one.live_at:%Y-%m-%d %H:%M}",
@@ -78,7 +78,7 @@ def verify_(
         holding = await _holding(database, recording_id)
         return holding, await verify(store, holding, quick=quick)
 
-    holding, report = _run(work)
+    holding, report = over_the_database(work)
     if as_json:
         console.print_json(data=report.as_json(), ensure_ascii=False)
     else:
@@ -123,7 +123,7 @@ def export_(
                 lambda name, samples: bar.advance(tasks[name], samples),
             )
 
-    for path in _run(work):
+    for path in over_the_database(work):
         console.print(_plain(str(path)), markup=False)
 
 
@@ -152,7 +152,7 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _run(work: Work[Result]) -> Result:
+def over_the_database(work: Work[Result]) -> Result:
     """Over DATABASE_URL, or over the embedded database, running or not."""
 
     async def run() -> Result:

@@ -218,24 +218,26 @@ async def test_the_status_tells_of_the_newest_run(site: Site) -> None:
     ada = next(track for track in status["tracks"] if track["speaker"] == "Ada")
     assert (ada["language"], ada["windows_done"], ada["windows_total"]) == ("en", 1, 1)
     host = await site.sign_in("host")
-    asked = await site.http.post(f"{site.path}/runs", json={"model": "tiny"}, headers=host)
+    asked = await site.http.post(f"{site.path}/runs", json={"model": "default"}, headers=host)
     assert asked.status_code == 202
     status = (await site.http.get(f"{site.path}/status")).json()
-    assert (status["run"]["model"], status["run"]["status"]) == ("tiny", "waiting")
+    assert (status["run"]["model"], status["run"]["status"]) == ("default", "waiting")
     assert (status["version"], status["windows_total"]) == (1, None)
 
 
 async def test_another_run_is_asked_for_once(site: Site) -> None:
     host = await site.sign_in("host")
-    first = await site.http.post(f"{site.path}/runs", json={"model": "org/large"}, headers=host)
+    first = await site.http.post(f"{site.path}/runs", json={"model": "bundled"}, headers=host)
     assert first.status_code == 202, first.text
-    again = await site.http.post(f"{site.path}/runs", json={"model": "org/large"}, headers=host)
+    again = await site.http.post(f"{site.path}/runs", json={"model": "bundled"}, headers=host)
     assert (again.status_code, again.json()["code"]) == (409, "run_under_way")
+    other = await site.http.post(f"{site.path}/runs", json={"model": "org/large"}, headers=host)
+    assert (other.status_code, other.json()["code"]) == (422, "model_not_offered")
     for path in ("/etc/model", "../model", "~/model", "a/b/c", ""):
         wrong = await site.http.post(f"{site.path}/runs", json={"model": path}, headers=host)
         assert wrong.status_code == 422, path
     listed = (await site.http.get(f"{site.path}/runs", headers=host)).json()["items"]
-    assert [run["model"] for run in listed] == ["org/large", "bundled"]
+    assert [run["model"] for run in listed] == ["bundled", "bundled"]
     assert [run["published"] for run in listed] == [False, True]
     ada = await site.sign_in("Ada")
     assert (await site.http.get(f"{site.path}/runs", headers=ada)).status_code == 403

@@ -36,7 +36,8 @@ def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Co
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = encore(tmp_path, "--help")
     assert done.returncode == 0
-    commands = ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor", "workers")
+    commands = ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor", "workers",
+        "transcript", "transcribe", "models")  # fmt: skip
     for command in commands:
         assert f" {command} " in done.stdout
 
@@ -89,6 +90,8 @@ SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none
         (["admin", "create", "nobody", "--password", "x" * 20], {}, "email"),
         (["admin", "create", "you@example.org"], {}, "--password"),
         (["nonsense"], {}, "nonsense"),
+        (["work", "--queues", "default,mail"], {}, "queues are default, transcribe"),
+        (["transcript", "rerun", "nope"], {}, "not the ID of a recording"),
         (["up", "--bad"], {}, "--bad"),
         (["workers", "drain", "nope"], {}, "'ID': must be a valid UUID\n"),
         (["up"], {"ENCORE_EDGE_PORT": "x"}, "ENCORE_EDGE_PORT: must be a valid integer\n"),
