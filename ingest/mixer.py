@@ -11,8 +11,10 @@ from typing import Final
 import numpy as np
 
 from ingest.decoder import Pcm
+from ingest.journal import NO_LEVEL
 from ingest.limiter import Limiter
 from ingest.loudness import HOP, Level, heard, power_of
+from ingest.timeline import Run
 from ingest.voice import PRE_ROLL, Sound, Voice
 
 _RAMP: Final = np.linspace(0, 1, 960, dtype=np.float32)
@@ -113,13 +115,25 @@ class Mixer:
             speaker = self._speakers[name] = _Speaker(self.position)
         return speaker
 
-    def add(self, sound: Sound) -> None:
-        if sound.end <= self.position:
-            return
-        voice = self._voices.get(sound.stream)
+    def _voice(self, speaker: str, stream: int) -> Voice:
+        voice = self._voices.get(stream)
         if voice is None:
-            voice = self._voices[sound.stream] = Voice(self._speaker(sound.speaker).put)
-        voice.add(sound)
+            voice = self._voices[stream] = Voice(self._speaker(speaker).put)
+        return voice
+
+    def add(self, sound: Sound) -> None:
+        if sound.end > self.position:
+            self._voice(sound.speaker, sound.stream).add(sound)
+
+    def add_run(self, speaker: str, run: Run, start: int, *, has_level: bool) -> None:
+        """As `add` for each packet, from `start` on."""
+        position, stream, lost = self.position, run.stream, run.lost
+        for _, _, samples, level, payload in run.packets:
+            if start + samples > position:
+                known = level if has_level else NO_LEVEL
+                sound = Sound(speaker, stream, start, samples, known, payload, lost)
+                self._voice(speaker, stream).add(sound)
+            start, lost = start + samples, 0
 
     def forget(self, stream: int) -> None:
         """Frees the decoder of a stream that is over; the speaker's loudness stays known."""

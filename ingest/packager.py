@@ -323,8 +323,8 @@ class Packager:
             if media is not None:
                 track.writer.add_run(media, media + run.end - run.start, run.packets)
                 if self._mix is not None:
-                    for packet in run.singly():
-                        self._mix_in(track, packet, media + packet.start - run.start)
+                    has_level = run.stream not in self._level_less
+                    self._mixer.add_run(track.participant_id, run, media, has_level=has_level)
             elif len(run.packets) > 1:
                 self._keep_singly(track, run)
 

@@ -29,6 +29,9 @@ CONCEALED: Final = PRE_ROLL
 """Holes up to 60 ms are concealed; longer ones are silent."""
 
 PROBE_EVERY: Final = RATE // 2
+RAREST_PROBE: Final = 8 * RATE
+"""Each probe that agrees with the level doubles the time to the next one, up to this."""
+
 PROBE_PACKETS: Final = 2
 LIE_RMS: Final = 0.003
 """-50 dBFS in a packet that claims to be below -60 dBov: the level is not believed again."""
@@ -66,6 +69,7 @@ class Voice:
         self._open_until = -1
         self._heard_end: int | None = None
         self._probe_at: int | None = None
+        self._probe_every = PROBE_EVERY
         self._probing = 0
         self._distrusted = False
         self._skipped: deque[Sound] = deque()
@@ -90,7 +94,8 @@ class Voice:
         if self._probe_at is None:
             self._probe_at = sound.start + PROBE_EVERY
         if sound.start >= self._probe_at:
-            self._probe_at = sound.start + PROBE_EVERY
+            self._probe_every = min(2 * self._probe_every, RAREST_PROBE)
+            self._probe_at = sound.start + self._probe_every
             self._probing = PROBE_PACKETS
         self._probing -= 1
         return self._probing >= 0
