@@ -160,6 +160,8 @@ def lines(texts: Sequence[str]) -> list[str]:
     whole = joined(texts)
     if width(whole) <= LINE:
         return [whole]
+    if width(whole) > 2 * LINE + 1:
+        return _filled(texts)
     pairs = [(joined(texts[:at]), joined(texts[at:])) for at in range(1, len(texts))]
     fitting = [pair for pair in pairs if max(map(width, pair)) <= LINE]
     if fitting:

@@ -126,6 +126,12 @@ def test_a_word_that_lasts_too_long_is_taken_away_in_time() -> None:
     assert only.end_ms == LONGEST_MS
 
 
+def test_whatever_a_person_writes_is_cut_soon_enough() -> None:
+    said = steady("room " * 3000)
+    (only,) = pieces(said, [False] * len(said))
+    assert len(only.words) == 3000
+
+
 def test_the_confidence_is_the_mean() -> None:
     (only,) = pieces([Word(0, 500, "good", 0.9), Word(500, 900, "evening", 0.6)])
     assert only.confidence == 0.75
