@@ -55,9 +55,6 @@ class Run:
     uses: dict[int, Use] = field(default_factory=dict)
     sent: int = 0
     kept: int = 0
-    returned: int = 0
-    """Datagrams that came back to the clients."""
-
     hiccups: int = 0
     """How often the load fell behind: the machine was busy with something else."""
 
@@ -102,7 +99,6 @@ async def grow(
         await crowd.silence()
         await asyncio.sleep(SETTLE_SECONDS)  # what is on its way arrives before rooms end
         run.sent, run.hiccups = crowd.sent, crowd.hiccups
-        run.returned = sum(speaker.client.received for speaker in crowd.speakers)
         run.profile = crowd.speakers[0].client.profile
     finally:
         await crowd.end()

@@ -9,11 +9,11 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
 from ingest import rtcp
+from ingest.checks import Checks, Credentials, new_credentials
 from ingest.journal import AGE_US, AGED, NO_LEVEL, PACKET
 from ingest.reception import Reception
 from ingest.rtp import (
@@ -52,11 +52,6 @@ PACKET_OVERHEAD: Final = 100
 """What one person may send: Opus at its highest rate (510 kbit/s) in packets of 2.5 ms takes two
 thirds of it. Otherwise whoever is brought on a stage could fill the disk as fast as his line is."""
 
-CHECKS_PER_SECOND: Final = 100
-"""A client that looks for a way sends one each 5 to 50 ms for a moment (RFC 8445, 14)."""
-_CHECKS: Final = 1 << 15
-"""Bits to remember checks in: 4 KB a session."""
-
 LOUD_DB: Final = 45
 """Levels up to this many dB below overload count as speech."""
 LOUD_BYTES: Final = 40
@@ -65,20 +60,6 @@ LOUD_BYTES: Final = 40
 _AGE_SECONDS: Final = AGE_US / 1_000_000
 _read = USUAL_HEADER.unpack_from
 _pack = PACKET.pack_into
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Ours, and the client's user fragment that its checks must name."""
-
-    ufrag: str
-    password: str
-    remote_ufrag: str
-
-
-def new_credentials(remote_ufrag: str) -> Credentials:
-    """48 and 192 random bits: more than RFC 8445, 5.3 asks for (24 and 128)."""
-    return Credentials(secrets.token_hex(6), secrets.token_hex(24), remote_ufrag)
 
 
 class PacketSink(Protocol):
@@ -97,7 +78,6 @@ class Peer:
         "_allowance",
         "_allowed_at",
         "_begins_dtls",
-        "_checked",
         "_checks",
         "_dtls",
         "_fingerprints",
@@ -179,9 +159,7 @@ class Peer:
         self._resumed: dict[int, int] = {}
         self._allowance = BYTES_PER_SECOND * BURST_SECONDS
         self._allowed_at = now
-        self._checks = bytearray(_CHECKS // 8)
-        self._checked = 0, 0
-        """The second of the last check, and how many came in it."""
+        self._checks = Checks()
 
     @property
     def established(self) -> bool:
@@ -195,13 +173,14 @@ class Peer:
 
     def authenticate(self, request: BindingRequest, address: Address, now: float) -> bytes | None:
         """The response to a check, or None when it proves nothing."""
-        used = next((c for c in (self.credentials, self.restarting) if _names(c, request)), None)
+        known = [c for c in (self.credentials, self.restarting) if c and c.named_by(request)]
+        used = known[0] if known else None
         binding = None if used is None else request.authenticate(used.password)
         if used is None or binding is None:
             return None
-        if self._seen(binding.transaction_id) and address not in self.addresses:
+        if self._checks.seen(binding.transaction_id) and address not in self.addresses:
             return None
-        if not self._checks_in_time(now):
+        if not self._checks.in_time(now):
             return None
         self.consent_at = now
         self._validate(address, now)
@@ -210,24 +189,6 @@ class Peer:
             if used is self.restarting:
                 self.credentials, self.restarting = used, None
         return binding.response(address)
-
-    def _seen(self, transaction_id: bytes) -> bool:
-        """Whether a check was here before: it proves nothing of another address then.
-
-        A bit per hash of a transaction id: never forgotten, mistaken for known now and then. A
-        client that moves does not notice, because it sends its checks anew several times a second.
-        """
-        byte, bit = divmod(hash(transaction_id) % _CHECKS, 8)
-        seen = self._checks[byte] >> bit & 1
-        self._checks[byte] |= 1 << bit
-        return bool(seen)
-
-    def _checks_in_time(self, now: float) -> bool:
-        """At most CHECKS_PER_SECOND: an answer costs as much as ten packets of sound."""
-        second, count = self._checked
-        count = count + 1 if int(now) == second else 1
-        self._checked = int(now), count
-        return count <= CHECKS_PER_SECOND
 
     def _validate(self, address: Address, now: float) -> None:
         """The newest MAX_ADDRESSES stay, and the chosen one."""
@@ -424,11 +385,3 @@ class Peer:
         if self.established and now - self.consent_at > CONSENT_SECONDS:
             return "no consent"
         return None
-
-
-def _names(credentials: Credentials | None, request: BindingRequest) -> bool:
-    return (
-        credentials is not None
-        and credentials.ufrag == request.local_ufrag
-        and credentials.remote_ufrag == request.remote_ufrag
-    )

@@ -6,11 +6,13 @@ from hashlib import sha256
 from uuid import UUID
 
 from core.errors import Forbidden, NotFound, Unavailable
+from ingest.checks import new_credentials
 from ingest.endpoint import Endpoint, open_socket
 from ingest.live_room import LiveRoom
-from ingest.peer import Peer, new_credentials
+from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
-from ingest.sdp import Candidate, Local, Offer
+from ingest.sdp import Offer
+from ingest.sdp_answer import Candidate, Local
 from ingest.sessions import Sessions
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""SDP offers of WHIP clients and our answers (RFC 8866, RFC 8829, RFC 9725, 4.4). Pure.
+"""SDP offers of WHIP clients (RFC 8866, RFC 8829, RFC 9725, 4.4). Pure.
 
 One audio section with Opus is taken and received; every other section (video, data, a second
 audio) is answered with port 0. A client that offers to receive too is answered `recvonly`.
@@ -27,7 +27,7 @@ _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}", re.ASCII)
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}", re.ASCII)
 _FINGERPRINT = re.compile(r"([A-Za-z0-9\-]{1,32}) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*)")
 _EXTMAP = re.compile(r"(\d{1,5})(?:/[a-z]+)? (\S+)", re.ASCII)
-_RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
+RTP_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
 
 
 class OfferInvalid(Problem):
@@ -88,33 +88,6 @@ class Offer:
     @property
     def audio(self) -> Media:
         return self.media[self.taken]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A host candidate of ours: an IP address and the UDP port."""
-
-    host: str
-    port: int
-
-    @property
-    def family(self) -> str:
-        return "IP6" if ":" in self.host else "IP4"
-
-    def line(self, number: int) -> str:
-        """Priorities fall in the order of the candidates (RFC 8445, 5.1.2.1)."""
-        priority = 126 << 24 | (65535 - number) << 8 | 255
-        return f"a=candidate:{number + 1} 1 udp {priority} {self.host} {self.port} typ host"
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """Our side of a session: ICE credentials, DTLS fingerprint (sha-256) and addresses."""
-
-    ufrag: str
-    password: str
-    fingerprint: str
-    candidates: tuple[Candidate, ...]
 
 
 class _Section:
@@ -272,7 +245,7 @@ def _take(session: _Section, sections: list[_Section]) -> tuple[int, int]:
         payload_type = _opus(section, media)
         if payload_type is None:
             why = "The audio section offers no opus/48000/2."
-        elif media.protocol not in _RTP_PROTOCOLS:
+        elif media.protocol not in RTP_PROTOCOLS:
             why = "The audio section is not DTLS-SRTP (UDP/TLS/RTP/SAVPF)."
         else:
             return index, payload_type
@@ -310,65 +283,6 @@ def parse_offer(text: str) -> Offer:
     )
 
 
-def answer(offer: Offer, local: Local, *, session_id: int) -> str:
-    """The answer; `session_id` is the number of the o= line (RFC 8866, 5.2)."""
-    first = local.candidates[0]
-    lines = ["v=0", f"o=- {session_id} 1 IN {first.family} {first.host}", "s=-", "t=0 0"]
-    lines.append("a=ice-lite")
-    if offer.bundled:
-        lines.append(f"a=group:BUNDLE {offer.audio.mid}")
-    for index, media in enumerate(offer.media):
-        taken = index == offer.taken
-        lines += _taken(offer, local) if taken else _refused(media, offer, local)
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _refused(media: Media, offer: Offer, local: Local) -> list[str]:
-    """Port 0 (RFC 3264, 6); the section stays, because answers keep the offer's order.
-
-    GStreamer takes no answer of which a section, used or not, lacks DTLS and ICE.
-    """
-    formats = " ".join(media.formats)
-    lines = [f"m={media.kind} 0 {media.protocol} {formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
-    lines += [f"a=mid:{media.mid}"] if media.mid is not None else []
-    if media.protocol not in _RTP_PROTOCOLS:
-        return lines
-    return lines + _dtls(offer, local) + _credentials_of(local)
-
-
-def _taken(offer: Offer, local: Local) -> list[str]:
-    media, first, number = offer.audio, local.candidates[0], offer.payload_type
-    lines = [f"m=audio {first.port} {media.protocol} {number}", f"c=IN {first.family} {first.host}"]
-    if media.mid is not None:
-        lines.append(f"a=mid:{media.mid}")
-    lines += [
-        "a=recvonly",
-        "a=rtcp-mux",
-        f"a=rtpmap:{number} opus/48000/2",
-        f"a=fmtp:{number} minptime=10;useinbandfec=1",
-        *_dtls(offer, local),
-    ]
-    if offer.level_id:
-        lines.append(f"a=extmap:{offer.level_id} {AUDIO_LEVEL_URI}")
-    if offer.mid_id:
-        lines.append(f"a=extmap:{offer.mid_id} {MID_URI}")
-    return lines + _ice(local)
-
-
-def _dtls(offer: Offer, local: Local) -> list[str]:
-    return [f"a=fingerprint:sha-256 {local.fingerprint}", f"a=setup:{offer.setup}"]
-
-
-def _credentials_of(local: Local) -> list[str]:
-    return [f"a=ice-ufrag:{local.ufrag}", f"a=ice-pwd:{local.password}"]
-
-
-def _ice(local: Local) -> list[str]:
-    lines = _credentials_of(local)
-    lines += [c.line(number) for number, c in enumerate(local.candidates)]
-    return [*lines, "a=end-of-candidates"]
-
-
 @dataclass(frozen=True, slots=True)
 class Fragment:
     """What a PATCH carries (RFC 8840): ICE credentials, where given; candidates are not needed."""
@@ -388,14 +302,3 @@ def parse_fragment(text: str) -> Fragment:
     if password is not None and not _PASSWORD.fullmatch(password):
         raise OfferInvalid("a=ice-pwd has 22 to 256 ice-chars.")
     return Fragment(ufrag, password)
-
-
-def restart_fragment(mid: str | None, payload_type: int, local: Local) -> str:
-    """The answer to an ICE restart: our new credentials and candidates (RFC 9725, 4.3.3)."""
-    lines = ["a=ice-lite"]
-    if mid is not None:
-        lines.append(f"a=group:BUNDLE {mid}")
-    lines.append(f"m=audio 9 UDP/TLS/RTP/SAVPF {payload_type}")
-    if mid is not None:
-        lines.append(f"a=mid:{mid}")
-    return "\r\n".join(lines + _ice(local)) + "\r\n"

@@ -12,7 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from core.durable import replace_file
-from ingest.peer import Credentials, Peer
+from ingest.checks import Credentials
+from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.sdp import Media, Offer
 from ingest.webrtc import DtlsError, SrtpKeys

@@ -16,7 +16,7 @@ from core.auth.room_tokens import RoomClaims, RoomTokenInvalid, read_room_token
 from core.errors import Problem, Unauthenticated
 from core.health import healthz
 from core.http import install_problem_handlers
-from ingest import sdp
+from ingest import sdp, sdp_answer
 from ingest.admission import CHANGES, SESSIONS, Admission
 from ingest.peer import Peer
 from ingest.receiver import NotASpeaker, Receiver, RoomNotHere, SessionNotFound
@@ -105,7 +105,9 @@ async def publish(room_id: UUID, request: Request, whip: WhipDep) -> Response:
     await _must_be_on_stage(whip, room_id, participant_id)
     offer = sdp.parse_offer(await _body(request, SDP))
     peer, local = whip.receiver.open_session(room_id, participant_id, offer, token)
-    answer = sdp.answer(offer, local, session_id=int.from_bytes(peer.token_sha256[:7], "big"))
+    answer = sdp_answer.answer(
+        offer, local, session_id=int.from_bytes(peer.token_sha256[:7], "big")
+    )
     headers = {
         "Location": f"{whip.public_url}/whip/{room_id}/{peer.session_id}",
         "ETag": f'"{peer.etag}"',
@@ -165,7 +167,7 @@ def _restart(whip: Whip, peer: Peer, fragment: sdp.Fragment) -> Response:
     if fragment.ufrag is None or fragment.password is None:
         raise FragmentUnusable("An ICE restart names a=ice-ufrag and a=ice-pwd.")
     local = whip.receiver.restart_ice(peer, fragment.ufrag)
-    body = sdp.restart_fragment(peer.mid, peer.payload_type, local)
+    body = sdp_answer.restart_fragment(peer.mid, peer.payload_type, local)
     return Response(body, 200, {"ETag": f'"{peer.etag}"'}, FRAGMENT)
 
 

@@ -97,7 +97,6 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     spare: asyncio.subprocess.Process | None = None
     keeper: asyncio.Task[None] | None = None
-    restarts: int = 0
 
 
 @dataclass(slots=True)
@@ -169,7 +168,6 @@ class Supervisor:
             log.error("%s ended with code %s; starting it again", child.name, code)
             await asyncio.sleep(delay)
             delay = min(delay * 4, LONGEST_RESTART_SECONDS)
-            child.restarts += 1
             await self._spawn(child)
 
     async def _stop(self, child: Child) -> None:

@@ -15,16 +15,14 @@ from ingest.sdp import (
     MAX_LINES,
     MAX_SDP_BYTES,
     MAX_SECTIONS,
-    Candidate,
-    Local,
     Offer,
     OfferInvalid,
     OfferTooLarge,
-    answer,
     decode,
     parse_fragment,
     parse_offer,
 )
+from ingest.sdp_answer import Candidate, Local, answer
 from tests.hostile.arena import Arena, Voice, token
 from tests.hostile.shapes import SHAPES, aiortc_offer
 from tests.ingest.offers import CHROME, FINGERPRINT

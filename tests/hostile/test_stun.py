@@ -11,8 +11,9 @@ from aioice import stun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.checks import CHECKS_PER_SECOND
 from ingest.endpoint import Dropped
-from ingest.peer import CHECKS_PER_SECOND, HOLD_SECONDS, MAX_ADDRESSES, Peer
+from ingest.peer import HOLD_SECONDS, MAX_ADDRESSES, Peer
 from ingest.webrtc import BindingRequest
 from tests.hostile.arena import EVE, Arena, Knocker, Voice
 from tests.ingest.client import check

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from ingest.journal import NO_LEVEL
 from ingest.voice import Sound
 from tests.ingest.journals import Pcm, level_of, opus
@@ -36,11 +34,3 @@ def sounds(
 def unlevelled(signal: Pcm) -> int:
     del signal
     return NO_LEVEL
-
-
-def overlaid(*signals: Pcm) -> Pcm:
-    """The sum of signals of different lengths."""
-    total = np.zeros(max(signal.size for signal in signals), np.float32)
-    for signal in signals:
-        total[: signal.size] += signal
-    return total

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from ingest.checks import new_credentials
 from ingest.journal import Packet
 from ingest.peer import (
     BURST_SECONDS,
@@ -15,7 +16,6 @@ from ingest.peer import (
     MAX_ADDRESSES,
     MAX_STREAMS,
     Peer,
-    new_credentials,
 )
 from ingest.rtcp import ReceiverReport, SenderReport, pack_sender_report, parse
 from ingest.sdp import parse_offer

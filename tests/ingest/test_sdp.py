@@ -12,18 +12,15 @@ from hypothesis import strategies as st
 from core.errors import Problem
 from ingest.sdp import (
     MAX_SDP_BYTES,
-    Candidate,
-    Local,
     OfferInvalid,
     OfferNotAcceptable,
     OfferTooLarge,
-    answer,
     check_size,
     decode,
     parse_fragment,
     parse_offer,
-    restart_fragment,
 )
+from ingest.sdp_answer import Candidate, Local, answer, restart_fragment
 from tests.ingest.offers import CHROME, DTLS, FINGERPRINT, ICE, OBS
 
 LOCAL = Local("ufrag1", "password0123456789abcd", FINGERPRINT, (Candidate("127.0.0.1", 8003),))
