@@ -164,11 +164,29 @@ async def replace_cues(session: AsyncSession, recording_id: UUID, cues: Sequence
         .execution_options(populate_existing=True)
     )
     track = (await session.scalars(put)).one()
-    await session.execute(sa.delete(SubtitleCue).where(SubtitleCue.recording_id == recording_id))
-    rows = _rows(recording_id, CueKind.FINAL, cues, first=track.last_number + 1)
+    there = await _final_cues(session, recording_id)
+    new = [cue for cue in cues if there.pop(cue, None) is None]
+    gone = SubtitleCue.number.in_(list(there.values())) | (SubtitleCue.kind == CueKind.LIVE)
+    await session.execute(
+        sa.delete(SubtitleCue)
+        .where(SubtitleCue.recording_id == recording_id, gone)
+        .execution_options(synchronize_session=False)
+    )
+    rows = _rows(recording_id, CueKind.FINAL, new, first=track.last_number + 1)
     track.last_number += len(rows)
     session.add_all(rows)
     await session.flush()
+
+
+async def _final_cues(session: AsyncSession, recording_id: UUID) -> dict[NewCue, int]:
+    """Their numbers: cues that stay as they are need not be written again."""
+    query = sa.select(SubtitleCue).where(
+        SubtitleCue.recording_id == recording_id, SubtitleCue.kind == CueKind.FINAL
+    )
+    return {
+        NewCue(c.participant_id, c.start_ms, c.end_ms, c.language, c.text, c.name): c.number
+        for c in await session.scalars(query)
+    }
 
 
 def _rows(

@@ -60,18 +60,22 @@ class Said:
         return " ".join(f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
 
 
-async def index(session: AsyncSession, recording_id: UUID) -> None:
+async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = None) -> None:
     """Makes what can be found of the recording its cues as they are now.
 
-    Cues that were deleted have taken their rows along; those that are as they were stay.
+    Cues that were deleted have taken their rows along; those that are as they were stay. `of`:
+    the only participant whose cues have changed.
     """
-    cues = await _cues(session, recording_id)
-    if not cues:
+    count = sa.select(sa.func.count()).where(Cue.recording_id == recording_id)
+    total = (await session.execute(count)).scalar_one()
+    if not total:
         await remove(session, recording_id)
         return
-    said = list(_said(cues))
+    await _put_head(session, recording_id, total)
+    said = list(_said(await _cues(session, recording_id, of)))
+    if not said:
+        return
     lexemes = await lexemes_of(session, {(s.language, word) for _, s in said for word in s.words})
-    await _put_head(session, recording_id, len(cues))
     await session.execute(_PUT, [_row(cue, s.vector(lexemes)) for cue, s in said])
     await _remember_stems(session, lexemes)
 
@@ -86,12 +90,16 @@ async def remove(session: AsyncSession, recording_id: UUID) -> None:
         )
 
 
-async def _cues(session: AsyncSession, recording_id: UUID) -> Sequence[Cue]:
+async def _cues(
+    session: AsyncSession, recording_id: UUID, participant_id: UUID | None
+) -> Sequence[Cue]:
     query = (
         sa.select(Cue)
         .where(Cue.recording_id == recording_id)
         .order_by(Cue.participant_id, Cue.start_ms, Cue.id)
     )
+    if participant_id is not None:
+        query = query.where(Cue.participant_id == participant_id)
     return (await session.scalars(query)).all()
 
 

@@ -59,16 +59,18 @@ async def republish(session: AsyncSession, room: Room, head: Transcript, who: UU
     """After an edit of one participant's track. Needs the room's lock."""
     track = await session.get_one(RunTrack, (head.run_id, who))
     await _publish_track(session, room, head, track)
-    await announce(session, room, head)
+    await announce(session, room, head, of=who)
 
 
-async def announce(session: AsyncSession, room: Room, head: Transcript) -> None:
+async def announce(
+    session: AsyncSession, room: Room, head: Transcript, *, of: UUID | None = None
+) -> None:
     """Another version: subtitles and search follow, the room and the platform are told.
 
-    Needs the room's lock.
+    `of`: the only participant whose cues have changed. Needs the room's lock.
     """
     await _show_subtitles(session, head.recording_id)
-    await index(session, head.recording_id)
+    await index(session, head.recording_id, of=of)
     head.version += 1
     head.published_at = sa.func.now()
     data = {

@@ -1,15 +1,26 @@
 """The page of a room that has ended."""
 
+import asyncio
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, expect
 
+from core.auth.models import Platform, User
+from core.db import Database
+from core.postgres import EmbeddedPostgres
+from ingest.models import Recording
+from rooms.models import Room
+from rooms.queries import participant_of
 from tests.e2e.browser.conftest import NewPerson
-from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
+from tests.e2e.browser.people import end, hears_something, open_room, room_of, sign_up, speak
+from tests.e2e.stack import Stack
 from tests.polling import eventually
+from tests.rooms.conftest import House
+from tests.transcripts.heard import Heard, spoken
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +39,28 @@ async def places(page: Page) -> dict[str, Any]:
     return found
 
 
-async def test_one_speaker_is_heard_alone_at_the_same_second(new_person: NewPerson) -> None:
+async def write_down(page: Page, stack: Stack, text: str) -> None:
+    """Publishes `text` as what the host said from the first second on, as a run would."""
+    room = await room_of(page)
+    server = EmbeddedPostgres(stack.data_dir / "postgres")
+    port = server.running_port()
+    assert port is not None
+    database = Database(server.url(port))
+    async with database.transaction() as session:
+        found = await session.get_one(Room, UUID(str(room["id"])))
+        recording = await session.get_one(Recording, found.recording_id)
+        host = await participant_of(session, found, found.host_id)
+        platform = await session.get_one(Platform, found.platform_id)
+        house = House(session, platform, await session.get_one(User, found.host_id))
+        assert host is not None
+        heard = Heard(house, found, recording)
+        await heard.publish(await heard.run({host: spoken(text)}))
+    await database.close()
+
+
+async def test_one_speaker_is_heard_alone_and_read_at_the_same_second(
+    new_person: NewPerson, stack: Stack
+) -> None:
     host, listener = await new_person(), await new_person()
     await sign_up(host, "Ada Lovelace")
     room = await open_room(host, "Solo")
@@ -63,6 +95,53 @@ async def test_one_speaker_is_heard_alone_at_the_same_second(new_person: NewPers
     await listener.keyboard.press("j")
     await listener.get_by_role("button", name="Play", exact=True).click()
     await hears_something(listener)
+    await listener.get_by_role("button", name="Pause").click()
+    await _its_transcript(host, listener, stack)
+
+
+async def _its_transcript(host: Page, listener: Page, stack: Stack) -> None:
+    """Follows and leads the player, is searched, and is corrected by the host alone."""
+    await write_down(host, stack, "what the see keeps it keeps well")
+    await asyncio.gather(host.reload(), listener.reload())
+    said = listener.locator("#said")
+    await expect(said).to_contain_text("what the see keeps")
+    await said.get_by_text("well", exact=True).click()
+    await expect(listener.locator(".word.now")).to_have_text("well")
+    await expect(listener.locator("#now")).to_have_text("0:02")
+    await listener.get_by_label("Find in the transcript").fill("KEEPS")
+    await expect(listener.locator("#find-count")).to_have_text("1 of 2")
+    await expect(listener.get_by_role("button", name="Edit")).to_have_count(0)
+
+    both = (host, await _another_tab(host))
+    for page in both:
+        await page.locator("#said .cue").focus()
+        await page.keyboard.press("e")
+    await (
+        both[0]
+        .get_by_role("textbox", name="What was said")
+        .fill("what the sea keeps it keeps well")
+    )
+    await both[0].keyboard.press("Enter")
+    await expect(both[0].locator("#transcript-said")).to_contain_text("Saved.")
+    await (
+        both[1]
+        .get_by_role("textbox", name="What was said")
+        .fill("what the ski keeps it keeps well")
+    )
+    await both[1].keyboard.press("Enter")
+    conflict = both[1].locator(".conflict")
+    await expect(conflict).to_contain_text("what the sea keeps")
+    await expect(conflict).to_contain_text("what the ski keeps")
+    await conflict.get_by_role("button", name="Leave theirs").click()
+    await expect(both[1].locator("#said")).to_contain_text("what the sea keeps")
+    await host.locator("#transcript-said").get_by_role("button", name="Undo").click()
+    await expect(host.locator("#said")).to_contain_text("what the see keeps")
+
+
+async def _another_tab(page: Page) -> Page:
+    tab = await page.context.new_page()
+    await tab.goto(page.url)
+    return tab
 
 
 async def test_a_replay_goes_on_after_an_expired_address(new_person: NewPerson) -> None:

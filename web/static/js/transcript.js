@@ -13,6 +13,8 @@ import { editRow, speakerRow } from "./transcript-people.js";
 const PROGRESS_MS = 3000;
 const CHANGES_MS = 15_000;
 const JOIN_WITHIN_MS = 10_000;
+/** Players land a little before what they were sent to. */
+const ROUNDED_MS = 30;
 const UNDER_WAY = new Set(["waiting", "running"]);
 const CHANGES = new Set(["transcript.published", "consent.withdrawn", "consent.given"]);
 const $ = (selector) => document.querySelector(selector);
@@ -140,10 +142,11 @@ export class TranscriptPanel extends EventTarget {
   /** Marks what is spoken at a room time; scrolls along unless somebody reads or writes. */
   follow(roomMs) {
     this.at = roomMs;
-    const now = linesAt(this.lines, roomMs).map((line) => this.#item(line)).filter(Boolean);
+    const at = roomMs + ROUNDED_MS;
+    const now = linesAt(this.lines, at).map((line) => this.#item(line)).filter(Boolean);
     for (const item of this.shown) if (!now.includes(item)) item.classList.remove("now");
     for (const item of now) item.classList.add("now");
-    this.#showWord(now, roomMs);
+    this.#showWord(now, at);
     const moved = now[0] && now[0] !== this.shown[0];
     this.shown = now;
     if (!moved || this.editor || this.list.matches(":hover, :focus-within")) return;
