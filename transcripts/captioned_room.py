@@ -1,5 +1,7 @@
 """One live room as captions know it: its tap, its speakers' languages, and what it has by now."""
 
+from collections import deque
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +18,9 @@ from transcripts.live_tap import LiveTap
 from transcripts.models import TrackLanguage
 from transcripts.utterances import Utterance
 
+EARLY: Final = 16
+"""Utterances that are kept while the engine starts."""
+
 
 class CaptionedRoom:
     """Until `prepare` has succeeded nothing of it is transcribed."""
@@ -31,8 +36,7 @@ class CaptionedRoom:
         self.told_at_s = float("-inf")
         """How many captions are missing since the room was told of it, and when that was."""
 
-        self.early: list[Waiting] = []
-        """What was said before it was prepared."""
+        self._early: deque[Waiting] = deque(maxlen=EARLY)
 
         self._room_language = ""
         self._languages: dict[UUID, SpeakerLanguage] = {}
@@ -85,11 +89,17 @@ class CaptionedRoom:
         spoken.chosen = self._chosen.get(participant_id)
         return spoken
 
+    def wait(self, waiting: Waiting) -> None:
+        """Keeps what is said before it is prepared: the last of it."""
+        self._early.append(waiting)
+
     def begin(self) -> list[Waiting]:
         """From now on it is prepared; what was said before, but for what an earlier run of the
         process stored: more than half of it, that is."""
-        early, self.early, self.prepared = self.early, [], True
-        return [waiting for waiting in early if not self._is_stored(waiting.said)]
+        self.prepared = True
+        early = [waiting for waiting in self._early if not self._is_stored(waiting.said)]
+        self._early.clear()
+        return early
 
     def _is_stored(self, said: Utterance) -> bool:
         until_ms = self._heard_until.get(said.participant_id, -1)

@@ -33,9 +33,11 @@ from transcripts.caption_lines import readable
 from transcripts.captioned_room import CaptionedRoom
 from transcripts.engine_process import EngineProcess
 from transcripts.guard import believable
+from transcripts.installed_models import ModelDamaged, ModelMissing
 from transcripts.transcriber import (
     Heard,
     LanguageUnknown,
+    ModelUnfit,
     Transcriber,
     TranscriberUnavailable,
 )
@@ -50,6 +52,10 @@ QUIET_SECONDS: Final = 0.3
 
 LANGUAGES_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 2.0
+MODEL_SECONDS: Final = 60.0
+"""Before a model that is not there, or does not run, is looked for again."""
+
+WRONG_MODEL: Final = (ModelMissing, ModelDamaged, ModelUnfit)
 STORE_SECONDS: Final = 5.0
 TELL_SECONDS: Final = 5.0
 """At most so often a room is told that captions are missing."""
@@ -173,11 +179,19 @@ class Captions:
         open_streams = 0
         for room in list(self._rooms.values()):
             if not room.tap.ended:
-                self._hear(room, time.monotonic())
+                self._try_to_hear(room)
                 open_streams += room.tap.speakers
                 await asyncio.sleep(0)
         pause = LISTEN_SECONDS if open_streams else QUIET_SECONDS
         await asyncio.sleep(max(pause - (time.monotonic() - began), LISTEN_SECONDS / 5))
+
+    def _try_to_hear(self, room: CaptionedRoom) -> None:
+        """One room's fault is its own: the others go on."""
+        try:
+            self._hear(room, time.monotonic())
+        except Exception:
+            log.exception("recording %s gets no more captions", room.recording_id)
+            self._let_go(room)
 
     def _hear(self, room: CaptionedRoom, now_s: float) -> None:
         now_us = round(now_s * 1_000_000)
@@ -187,7 +201,7 @@ class Captions:
             if room.prepared:
                 self._put(waiting)
             else:
-                room.early.append(waiting)
+                room.wait(waiting)
 
     def _put(self, waiting: Waiting) -> None:
         self._backlog.put(waiting)
@@ -311,7 +325,7 @@ async def _insist(name: str, work: Callable[[], Awaitable[None]]) -> None:
             if reason != told:
                 log.warning("captions wait (%s): %s", name, reason)
             told = reason
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(MODEL_SECONDS if isinstance(error, WRONG_MODEL) else RETRY_SECONDS)
         except Exception:
             log.exception("captions: %s failed; it goes on", name)
             await asyncio.sleep(RETRY_SECONDS)

@@ -100,16 +100,17 @@ async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoo
 
 async def test_a_restarted_process_says_nothing_twice(database: Database, room: LiveRoom) -> None:
     room.says("Ada", read(HELLO), 1.0)
+    room.says("Ada", read(HELLO), 9.0)
     path = room.open_journal()
     async with captioning(room.folders, database, FakeEngine()):
         await eventually(lambda: room.is_registered(database))
-        room.write_until(path, 6)
+        room.write_until(path, 8.5)
         first = await eventually(lambda: cues_of(database, room))
     async with captioning(room.folders, database, FakeEngine()):
-        room.write_until(path, 12)
+        room.write_until(path, 20)
 
         async def more() -> bool:
-            return max(c.end_ms for c in await cues_of(database, room)) > 7000
+            return max(c.end_ms for c in await cues_of(database, room)) > 14_000
 
         await eventually(more)
     cues = await cues_of(database, room)
