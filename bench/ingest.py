@@ -32,7 +32,7 @@ from bench.rounds import ROUNDS, interleaved, middle
 from bench.voices import noise, voices
 from bench.webrtc_client import Identity, WebRtcClient
 
-TRACKS: Final = {20: 15.0, 100: 9.0, 400: 15.0}
+TRACKS: Final = {20: 15.0, 100: 9.0, 400: 12.0}
 """Seconds of steady state at each number of tracks. A track's object is written every 30 s; the
 rooms' objects are spread evenly, so these hold as many of them as belong there."""
 
@@ -42,6 +42,9 @@ ROOMS: Final = {30: 15.0}
 TALKING: Final = 4
 
 NOISE_SECONDS: Final = 10.0
+LAST_ROUND_BEGINS: Final = 330.0
+"""Seconds after the first: a round takes two and a half minutes, all of it eight."""
+
 Steps = Mapping[int, float]
 
 OURS_TRACKS: Final = "Encore: receive + track recording"
@@ -150,7 +153,7 @@ async def bench(*, rounds: int) -> None:
     async with postgres() as (url, pid):
         load = Load(measured, Identity(), voices(), noise(NOISE_SECONDS), pid)
         chosen = cases(load, url, program, tracks=TRACKS, rooms=ROOMS)
-        runs = await interleaved(chosen, rounds)
+        runs = await interleaved(chosen, rounds, begin_within=LAST_ROUND_BEGINS)
     print(tracks_table(runs), rooms_table(runs), sep="\n\n")
     print(f"\n{notes(runs)}\n")
     print(bench_lines(numbers(runs)))
@@ -208,7 +211,7 @@ def notes(runs: Runs) -> str:
     profiles = sorted({run.profile for found in runs.values() for run in found})
     hiccups = sum(run.hiccups for found in runs.values() for run in found)
     return (
-        f"SRTP: {', '.join(profiles)}. {max(map(len, runs.values()))} rounds, medians. "
+        f"SRTP: {', '.join(profiles)}. Rounds: {max(map(len, runs.values()))}; medians. "
         f"The load fell behind {hiccups} times (0 on a machine that is quiet)."
     )
 

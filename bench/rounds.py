@@ -1,5 +1,7 @@
 """Runs of several cases in turn, so that a busy minute of the machine hurts all of them alike."""
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from statistics import median
 from typing import Final, TypeVar
@@ -9,11 +11,20 @@ ROUNDS: Final = 3
 
 
 async def interleaved(
-    cases: Mapping[str, Callable[[], Awaitable[T]]], rounds: int = ROUNDS
+    cases: Mapping[str, Callable[[], Awaitable[T]]],
+    rounds: int = ROUNDS,
+    *,
+    begin_within: float = math.inf,
 ) -> dict[str, list[T]]:
-    """Every case once a round, in the order given; each case's results in the order of rounds."""
+    """Every case once a round, in the order given; each case's results in the order of rounds.
+
+    No round but the first begins when `begin_within` seconds are over.
+    """
     results: dict[str, list[T]] = {name: [] for name in cases}
-    for _ in range(rounds):
+    began = time.monotonic()
+    for number in range(rounds):
+        if number and time.monotonic() - began > begin_within:
+            break
         for name, run in cases.items():
             results[name].append(await run())
     return results

@@ -43,6 +43,7 @@ async def test_cases_take_turns() -> None:
 
     assert order == ["a", "b", "a", "b"]
     assert results == {"a": [1, 3], "b": [2, 4]}
+    assert await interleaved({"c": case("c")}, rounds=3, begin_within=-1) == {"c": [5]}, "too late"
 
 
 def test_the_middle_of_three_runs_ignores_the_one_that_was_disturbed() -> None:
