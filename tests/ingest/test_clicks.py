@@ -8,7 +8,7 @@ from ingest.endpoint import DRAIN_SECONDS
 from ingest.folders import Folders
 from tests.ingest.journals import JournalMaker, Voice, clicks, participant
 from tests.ingest.listening import decode, onset
-from tests.ingest.test_packager import package
+from tests.ingest.packaging import package
 
 DELAY = 0.02
 DRAIN_US = round(DRAIN_SECONDS * 1_000_000)

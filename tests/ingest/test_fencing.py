@@ -17,10 +17,10 @@ from ingest.package import run
 from ingest.placement import Candidate, claim
 from replay.library import Library
 from tests.ingest.journals import JournalMaker, Voice, participant, tone
+from tests.ingest.packaging import package
 from tests.ingest.receiving import Hall, eventually, eventually_async, receiving, settings_for
 from tests.ingest.recorded import placed_recording
 from tests.ingest.test_package import settings_of
-from tests.ingest.test_packager import package
 
 OTHER = UUID(int=0x77)
 

@@ -1,7 +1,5 @@
 """What is listed as missing of one speaker, and what is only silence."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from ingest.models import GapCause
 from ingest.opus import RATE
 from ingest.timeline import Placed
 from tests.ingest.journals import JournalMaker, Voice, participant, quiet, tone
-from tests.ingest.test_packager import package
+from tests.ingest.packaging import package
 
 LOUD, DTX = bytes([0xF8, *bytes(60)]), b"\xf8"
 SECOND = RATE
@@ -117,11 +115,6 @@ def test_without_leaves_exactly_what_is_in_none_of_them(
 
 
 # Through the packager
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path)
 
 
 def listed(lines: list[Line]) -> list[tuple[str, str | None, float, float]]:

@@ -1,7 +1,6 @@
 """A pause that the packager learns of late: what still gets out is bounded, and stays the same."""
 
 import contextlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +14,11 @@ from ingest.opus import RATE
 from ingest.packager import Packager
 from tests.ingest.journals import JournalMaker, Voice, participant, tone
 from tests.ingest.listening import decode
-from tests.ingest.test_packager import check_chain, package, segments
+from tests.ingest.packaging import check_chain, package, segments
 
 OFF, ON, END = 4.0, 8.0, 10.0
 SECRET_HZ = 440.0
 ADA = participant(1)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path)
 
 
 def seconds_with(signal: np.ndarray, hertz: float) -> float:

@@ -17,9 +17,9 @@ from ingest.models import Recording, RecordingStatus
 from ingest.opus import RATE
 from tests.ingest.journals import JournalMaker, Voice, clicks
 from tests.ingest.listening import decode, onset
+from tests.ingest.packaging import check_chain, segments
 from tests.ingest.receiving import eventually, eventually_async
 from tests.ingest.recorded import placed_recording
-from tests.ingest.test_packager import check_chain, segments
 
 SECONDS = 9
 MOMENTS = (1.5, 3.0, 5.0, 7.0)

@@ -12,8 +12,8 @@ from ingest.opus import RATE
 from ingest.packager import Packager
 from tests.ingest.journals import JournalMaker, Voice, participant, tone
 from tests.ingest.listening import decode
+from tests.ingest.packaging import check_chain, package, segments
 from tests.ingest.speech import say
-from tests.ingest.test_packager import check_chain, package, segments
 
 
 def conversation() -> JournalMaker:

@@ -17,9 +17,9 @@ from ingest.models import Gap, GapCause, Recording, RecordingStatus, Rendition, 
 from ingest.rows import Fenced
 from ingest.uploader import Patience, Uploader
 from tests.ingest.journals import JournalMaker, Voice, tone
+from tests.ingest.packaging import package
 from tests.ingest.receiving import eventually
 from tests.ingest.recorded import placed_recording
-from tests.ingest.test_packager import package
 
 HASTE = Patience(poll=0.01, first_backoff=0.01, longest_backoff=0.05, spool_grace=0)
 
@@ -55,11 +55,6 @@ async def recorded(database: Database, folders: Folders) -> JournalMaker:
     maker.write(folders)
     package(folders, maker.recording_id)
     return maker
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path)
 
 
 async def queued(database: Database, recording_id: str) -> int:

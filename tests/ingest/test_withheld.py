@@ -23,8 +23,8 @@ from rooms.models import RoomState
 from rooms.stage import RecordMark, Stage
 from tests.ingest.journals import opus, tone
 from tests.ingest.listening import decode, rms
+from tests.ingest.packaging import package
 from tests.ingest.test_live_room import ADA, ON, peer_of, speaker, stage
-from tests.ingest.test_packager import package
 
 RECORDING = "recording"
 SSRC = 5

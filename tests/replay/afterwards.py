@@ -16,8 +16,8 @@ from replay.compaction import compact, sweep
 from replay.holdings import Holding, load_holding
 from rooms.models import Participant
 from tests.ingest.journals import JournalMaker, Voice, tone
+from tests.ingest.packaging import package
 from tests.ingest.recorded import placed_recording
-from tests.ingest.test_packager import package
 
 HASTE = Patience(poll=0.01, first_backoff=0.01, longest_backoff=0.05, spool_grace=0)
 
