@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.errors import Conflict, NotFound, Problem
 from core.queue import enqueue
 from ingest.models import Recording, RecordingStatus
+from replay.holdings import UnknownRecording
 from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
 from transcripts.pipeline import TrackPlan, WindowResult
 from transcripts.publication import publish
@@ -73,10 +74,12 @@ async def request_run(
 ) -> Run:
     """Another run over a recording that is stored; it is published when it is done.
 
-    Raises RecordingUnfinished, RunUnderWay.
+    Raises UnknownRecording, RecordingUnfinished, RunUnderWay.
     """
     recording = await session.get(Recording, recording_id, with_for_update={"key_share": True})
-    if recording is None or recording.status is not RecordingStatus.STORED:
+    if recording is None:
+        raise UnknownRecording(f"There is no recording {recording_id}.")
+    if recording.status is not RecordingStatus.STORED:
         raise RecordingUnfinished
     same = sa.select(Run.id).where(
         Run.recording_id == recording.id,

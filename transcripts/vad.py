@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from transcripts.transcriber import RATE, Pcm
 from transcripts.words import Span as Span
@@ -66,6 +65,8 @@ class SpeechRules:
 @cache
 def _silero() -> Any:
     """The model lies in faster-whisper's package, which need not be imported for it."""
+    import onnxruntime  # 40 MB, for those only who listen
+
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("faster-whisper is not installed")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from core.db import Database
 from core.storage import ObjectStore
+from ingest.models import Recording
 from replay.holdings import UnknownRecording
 from transcripts import reading, runs
 from transcripts.reading import Progress
@@ -25,6 +26,8 @@ def status(recording_id: Id) -> None:
 
     async def work(database: Database, _store: ObjectStore) -> Progress:
         async with database.transaction() as session:
+            if await session.get(Recording, wanted) is None:
+                raise UnknownRecording(f"There is no recording {wanted}.")
             return await reading.progress(session, wanted)
 
     found = over_the_database(work)

@@ -19,7 +19,6 @@ from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
 from transcripts import runs
-from transcripts.making import make
 from workers.abandoned import end_abandoned_rooms
 from workers.cleanup import clean_up
 from workers.kinds import Chore, JobKind, Queue, Tools
@@ -99,6 +98,8 @@ async def sweep_recording(tools: Tools, payload: dict[str, Any]) -> None:
 
 async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
     """Why it is not made is said where people look for it."""
+    from transcripts.making import make  # codecs: memory that other workers need not have
+
     run_id = UUID(payload["run_id"])
     scratch = tools.settings.data_dir / "scratch"
     try:
