@@ -107,7 +107,7 @@ NOTE possibly missing: Ben, 00:01:10.000 to 00:01:12.000
 <v Ada>What the sea keeps.</v>
 
 2
-00:00:02.000 --> 00:00:02.700
+00:00:02.000 --> 00:00:03.000
 <v Ben>È &lt;vero&gt;.</v>
 
 3
