@@ -244,7 +244,10 @@ class Edge:
         document = playlists.document(
             recorded, wanted.names[0], skip=skip, now=time.monotonic(), sheet=sheet
         )
-        return answers.playlist(document, request, ended=recorded.ended)
+        ended = recorded.ended
+        if sheet is not None and playlists.is_of_captions(wanted.names[0]):
+            ended = sheet.ended
+        return answers.playlist(document, request, ended=ended)
 
     async def _read(self, wanted: _Wanted, request: Request) -> Answer:
         recorded = await self._find(wanted)

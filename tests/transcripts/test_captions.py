@@ -5,13 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from core.listen import Listener
+from core.listen import Listener, Subscription
 from ingest.folders import Folders
 from ingest.models import Recording
 from rooms.events import LIVE_CHANNEL
@@ -61,6 +62,15 @@ async def captioning(
         await running
 
 
+async def told_to(room: LiveRoom, told: Subscription, kind: str) -> dict[str, Any]:
+    """The next event of that kind in the room."""
+    async with asyncio.timeout(20):
+        while True:
+            event = await told.get()
+            if (event.get("room_id"), event.get("kind")) == (str(room.room_id), kind):
+                return event
+
+
 @pytest.fixture
 async def room(database: Database, tmp_path: Path) -> LiveRoom:
     return await live_room(database, Folders(tmp_path / "data"), "Ada", "Ben")
@@ -79,14 +89,11 @@ async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoo
         await eventually(lambda: room.is_registered(database))
         room.write_until(path, 12)
         cues = await eventually(lambda: cues_of(database, room))
-        event = await told.get()
-        while event.get("room_id") != str(room.room_id):
-            event = await told.get()
+        event = await told_to(room, told, "caption")
     await listener.stop()
     first = cues[0]
     assert (first.name, first.number, first.language) == ("Ada", 1, "en")
     assert first.start_ms == pytest.approx(1150, abs=250)
-    assert event["kind"] == "caption"
     assert event["data"] == {
         "id": 1,
         "participant_id": str(first.participant_id),
@@ -124,7 +131,7 @@ async def test_nothing_is_stored_of_who_took_consent_back(
     database: Database, room: LiveRoom
 ) -> None:
     room.says("Ada", read(HELLO), 1.0)
-    room.says("Ben", read(HELLO), 12.0)
+    room.says("Ben", read(HELLO), 2.0)
     async with database.transaction() as session:
         await session.execute(
             sa.update(Participant)
@@ -134,9 +141,31 @@ async def test_nothing_is_stored_of_who_took_consent_back(
     async with captioning(room.folders, database, FakeEngine()):
         path = room.open_journal()
         await eventually(lambda: room.is_registered(database))
-        room.write_until(path, 25)
+        room.write_until(path, 12)
         cues = await eventually(lambda: cues_of(database, room))
     assert {c.participant_id for c in cues} == {room.speakers["Ben"]}
+
+
+async def test_what_comes_too_late_is_dropped_and_the_room_is_told(
+    database: Database, room: LiveRoom
+) -> None:
+    room.says("Ada", read(HELLO), 1.0)
+    room.says("Ada", read(HELLO), 25.0)
+    listener = Listener(database.url, (LIVE_CHANNEL,))
+    listener.start()
+    await listener.connected.wait()
+    async with (
+        listener.subscribe(LIVE_CHANNEL) as told,
+        captioning(room.folders, database, FakeEngine()),
+    ):
+        path = room.open_journal()
+        await eventually(lambda: room.is_registered(database))
+        room.write_until(path, 34)
+        event = await told_to(room, told, "captions.behind")
+        cues = await eventually(lambda: cues_of(database, room))
+    await listener.stop()
+    assert event["data"] == {"dropped": 1}
+    assert min(c.start_ms for c in cues) > 24_000
 
 
 async def test_a_worker_that_lost_the_room_lets_it_go(database: Database, room: LiveRoom) -> None:
