@@ -39,8 +39,8 @@ export class TranscriptPanel extends EventTarget {
     this.list.addEventListener("click", (event) => this.#onClick(event));
     this.list.addEventListener("keydown", (event) => this.#onKey(event));
     this.list.addEventListener("focusin", (event) => this.#rove(event.target.closest(".cue")));
-    $("#find").addEventListener("input", () => this.#find(0));
-    $("#find").addEventListener("keydown", (event) => {
+    $("#find-said").addEventListener("input", () => this.#find(0));
+    $("#find-said").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.#step(event.shiftKey ? -1 : 1);
     });
     $("#find-next").addEventListener("click", () => this.#step(1));
@@ -260,7 +260,7 @@ export class TranscriptPanel extends EventTarget {
   }
 
   #find(number) {
-    this.found = occurrences(this.lines, $("#find").value);
+    this.found = occurrences(this.lines, $("#find-said").value);
     for (const word of this.list.querySelectorAll(".found")) word.classList.remove("found", "here");
     for (const one of this.found) this.#markFound(one, "found");
     if (number !== null || this.foundAt >= this.found.length) this.foundAt = 0;
@@ -276,7 +276,7 @@ export class TranscriptPanel extends EventTarget {
   #showFound(scroll) {
     for (const word of this.list.querySelectorAll(".here")) word.classList.remove("here");
     const here = this.found[this.foundAt];
-    const any = $("#find").value.trim() !== "";
+    const any = $("#find-said").value.trim() !== "";
     const many = this.found.length ? `${this.foundAt + 1} of ${this.found.length}` : "not found";
     $("#find-count").textContent = any ? many : "";
     $("#find-next").hidden = $("#find-back").hidden = this.found.length < 2;
