@@ -59,8 +59,9 @@ async def run(case: str, folder: Path, room: SpokenRoom) -> Result:
         raise SystemExit(f"{case} ended with {child.returncode}")
     rows = [json.loads(line) for line in output.splitlines()]
     said = [Said(name, Span(start, end), text) for name, start, end, text in rows]
-    found = compare(room.turns, said)
-    return Result(_children_seconds() - before, peak.mb, found, all(s.speaker for s in said))
+    cpu_s, found = _children_seconds() - before, compare(room.turns, said)
+    print(f"{case}: {cpu_s:.0f} CPU s, WER {100 * found.wer:.1f} %", file=sys.stderr, flush=True)
+    return Result(cpu_s, peak.mb, found, all(s.speaker for s in said))
 
 
 def _children_seconds() -> float:
