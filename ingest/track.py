@@ -1,6 +1,7 @@
 """One speaker's packets as they came, in objects of about 30 s of fragmented MP4."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from ingest.epoch import Waiting
@@ -11,6 +12,8 @@ from ingest.spool import RenditionWriter
 
 OBJECT: Final = 30 * RATE
 FRAGMENT: Final = 2 * RATE
+_PAYLOAD: Final = itemgetter(4)
+_SAMPLES: Final = itemgetter(2)
 _NUMBERS: Final = 1024
 """Fragment numbers that each object may use, so that they rise also after a restart."""
 
@@ -27,7 +30,10 @@ class TrackWriter:
         self._spans = spans
         self._cursor = self._resumed = rendition.media_end
         self._start = self._cursor or 0
-        self._packets: list[tuple[bytes, int]] = []
+        self._packets: list[bytes] = []
+        self._durations: list[int] = []
+        """Of each packet; an object for both would be a million of them in a large process."""
+
         self._border = 0
         self._known: tuple[int, int] | None = None
         """The object's start and the version of the spans for which the border holds."""
@@ -46,7 +52,8 @@ class TrackWriter:
         if self._packets and start == self._cursor:
             self._look_ahead()
             if end < self._border:
-                self._packets += [(payload, samples) for _, _, samples, _, payload in packets]
+                self._packets += map(_PAYLOAD, packets)
+                self._durations += map(_SAMPLES, packets)
                 self._cursor = end
                 return
         for _, _, samples, _, payload in packets:
@@ -91,13 +98,14 @@ class TrackWriter:
         if not self._packets:
             self._start = position
         self._look_ahead()
-        self._packets.append((payload, samples))
+        self._packets.append(payload)
+        self._durations.append(samples)
         self._cursor = position + samples
         if self._cursor >= self._border:
             self._write()
 
     def _write(self) -> None:
-        samples = sum(duration for _, duration in self._packets)
+        samples = sum(self._durations)
         self._rendition.write(
             self._fragments(),
             media_start=self._start,
@@ -106,6 +114,7 @@ class TrackWriter:
             discontinuity=self._is_discontinuous(),
         )
         self._packets.clear()
+        self._durations.clear()
 
     def _is_discontinuous(self) -> bool:
         last = self._rendition.last
@@ -118,7 +127,7 @@ class TrackWriter:
         parts: list[bytes] = []
         chunk: list[tuple[bytes, int]] = []
         start, length = self._start, 0
-        for packet in self._packets:
+        for packet in zip(self._packets, self._durations, strict=True):
             chunk.append(packet)
             length += packet[1]
             if length >= FRAGMENT:
