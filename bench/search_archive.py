@@ -5,7 +5,7 @@ Of the recordings 1 % are public, 49 % belong to one group and 50 % to another: 
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -28,21 +28,26 @@ from rooms.models import GroupMember, Participant, Room
 from tests.rooms.conftest import House, make_house
 from transcripts.index_models import SearchedRecording
 from transcripts.indexing import SEAM_WORDS, Said
-from transcripts.stemming import lexemes_of
+from transcripts.stemming import Lexemes, lexemes_of
 
 FIRST_LIVE_AT: Final = datetime(2020, 1, 1, tzinfo=UTC)
 PUBLIC_SHARE, FIRST_GROUP_SHARE = 0.01, 0.49
 
+SPEAKING: Final = 40
 PORTION: Final = 20_000
 _TABLES: Final = ("transcript_cue", "transcript_searched_cue")
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Callers by the share of the recordings that they may hear, and speakers' users."""
+    """Callers by the percentage that they may hear; speakers' users; the lexemes of all words."""
 
     callers: dict[str, Principal]
     speakers: list[UUID]
+    lexemes: Lexemes
+
+
+Also = Callable[[list[MadeCue], Lexemes], None]
 
 
 class _Ids:
@@ -56,7 +61,10 @@ class _Ids:
         return [UUID(int=first + at * 2**20) for at in range(count)]
 
 
-async def load(url: str, cues: Iterable[MadeCue], recordings: int, seed: int) -> Archive:
+async def load(
+    url: str, cues: Iterable[MadeCue], recordings: int, seed: int, also: Also
+) -> Archive:
+    """Puts everything in place; `also` gets each portion with its words' lexemes."""
     await upgrade(url)
     ids = _Ids()
     rooms, recording_ids = ids.take(recordings), ids.take(recordings)
@@ -65,39 +73,40 @@ async def load(url: str, cues: Iterable[MadeCue], recordings: int, seed: int) ->
     async with database.transaction() as session:
         house = await make_house(session)
         callers, groups = await _callers(session, house)
-        speakers = [(await house.user(f"Speaker {n}")).user_id for n in range(40)]
+        speakers = [(await house.user(f"Speaker {n}")).user_id for n in range(SPEAKING)]
         for table, rows in _rows(house, groups, rooms, recording_ids, people, speakers, seed):
             await session.execute(sa.insert(table), rows)
     connection = await asyncpg.connect(dsn(url))
     made = _Made(house.platform.id, rooms, recording_ids, people, ids)
-    await _copy(database, connection, made, cues)
+    lexemes = await _copy(database, connection, made, cues, also)
     await connection.close()
     await database.close()
-    return Archive(callers, [speaker for speaker in speakers if speaker])
+    return Archive(callers, [speaker for speaker in speakers if speaker], lexemes)
 
 
-async def _callers(session: AsyncSession, house: House) -> tuple[dict[str, Principal], list[UUID]]:
+async def _callers(
+    session: AsyncSession, house: House
+) -> tuple[dict[str, Principal], dict[str, UUID]]:
     first = await create_group(session, principal=house.hosting, name="First")
     second = await create_group(session, principal=house.hosting, name="Second")
     half, whole = await house.user("Half"), await house.user("Whole")
     for group, member in ((first, half), (first, whole), (second, whole)):
         session.add(GroupMember(group_id=group.id, user_id=member.user_id))
     await session.flush()
-    return {"1": house.stranger, "50": half, "100": whole}, [first.id, second.id]
+    return {"1": house.stranger, "50": half, "100": whole}, {"first": first.id, "second": second.id}
 
 
 def _rows(
     house: House,
-    groups: list[UUID],
+    groups: dict[str, UUID],
     rooms: list[UUID],
     recordings: list[UUID],
     people: list[UUID],
     speakers: list[UUID | None],
     seed: int,
 ) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:
-    random = np.random.default_rng(seed)
     count = len(rooms)
-    shares = (np.argsort(random.permutation(count)) + 0.5) / count
+    audiences = audiences_of(count, seed)
     live = [FIRST_LIVE_AT + timedelta(hours=at) for at in range(count)]
     worker = uuid7()
     yield (
@@ -113,8 +122,8 @@ def _rows(
                 "host_id": house.host.id,
                 "title": f"Room {at}",
                 "topics": [f"topic-{at % 20}"],
-                "visibility": "public" if shares[at] < PUBLIC_SHARE else "group",
-                "group_id": _group(groups, float(shares[at])),
+                "visibility": "public" if audiences[at] == "public" else "group",
+                "group_id": groups.get(audiences[at]),
                 "state": "ended",
                 "live_at": live[at],
                 "ended_at": live[at] + timedelta(minutes=20),
@@ -144,7 +153,7 @@ def _rows(
             {
                 "id": person,
                 "room_id": rooms[at // SPEAKERS],
-                "user_id": speakers[(at // SPEAKERS * 7 + at % SPEAKERS) % len(speakers)],
+                "user_id": speakers[(at // SPEAKERS * 7 + at % SPEAKERS) % SPEAKING],
                 "display_name": f"Speaker {at % SPEAKERS}",
                 "role": "speaker",
                 "joined_at": live[at // SPEAKERS],
@@ -168,10 +177,16 @@ def _rows(
     )
 
 
-def _group(groups: list[UUID], share: float) -> UUID | None:
-    if share < PUBLIC_SHARE:
-        return None
-    return groups[0] if share < PUBLIC_SHARE + FIRST_GROUP_SHARE else groups[1]
+def audiences_of(recordings: int, seed: int) -> list[str]:
+    """Who may hear each recording."""
+    shares = (np.random.default_rng(seed).permutation(recordings) + 0.5) / recordings
+    first = PUBLIC_SHARE + FIRST_GROUP_SHARE
+    return ["public" if s < PUBLIC_SHARE else "first" if s < first else "second" for s in shares]
+
+
+def speaker_of(cue: MadeCue) -> int:
+    """One of SPEAKING people, who turn up in many recordings."""
+    return (cue.recording * 7 + cue.speaker) % SPEAKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +199,12 @@ class _Made:
 
 
 async def _copy(
-    database: Database, connection: asyncpg.Connection, made: _Made, cues: Iterable[MadeCue]
-) -> None:
+    database: Database,
+    connection: asyncpg.Connection,
+    made: _Made,
+    cues: Iterable[MadeCue],
+    also: Also,
+) -> Lexemes:
     """In portions; without indexes and triggers, which are made and checked at the end."""
     indexes = await _drop_indexes(connection)
     await connection.execute("set session_replication_role = replica")
@@ -198,6 +217,7 @@ async def _copy(
             known.update(await lexemes_of(session, new))
         await _copy_cues(connection, made, portion, ids)
         await _copy_vectors(connection, made, portion, ids, [s.vector(known) for s in said])
+        also(portion, known)
     stems = {tuple(lexeme.split(".", 1)) for lexeme in known.values() if lexeme}
     await connection.copy_records_to_table("transcript_stem", records=sorted(stems))
     await connection.execute("set maintenance_work_mem = '512MB'")
@@ -207,6 +227,7 @@ async def _copy(
         await connection.execute(f"vacuum (analyze) {table}")
     await connection.execute("analyze")
     await connection.execute("checkpoint")
+    return known
 
 
 async def _drop_indexes(connection: asyncpg.Connection) -> list[str]:
