@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,8 +22,6 @@ from rooms.access import audible_rooms
 from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
 from transcripts.cursor import Cursor
-from transcripts.index_models import SearchedCue, SearchedRecording
-from transcripts.languages import base_language
 
 MOST_RECORDINGS: Final = 1_000
 """That are read, whether they hold enough matches or not."""
@@ -74,22 +72,55 @@ class Reach:
     recordings: Sequence[UUID] | None = None
     oldest: datetime | None = None
 
-    def of_speaker(self, cue: type[SearchedCue]) -> sa.ColumnElement[bool]:
-        """The cue's speaker agrees to be heard, and is the one who is asked for.
-
-        A subquery for each cue, since a join makes PostgreSQL read all participants there are.
-        """
-        wanted = spoken_with_consent()
-        if self.filters.speaker_id is not None:
-            wanted &= Participant.user_id == self.filters.speaker_id
-        of_cue = Participant.id == cue.participant_id
-        return sa.select(wanted).where(of_cue).scalar_subquery()
+    @property
+    def audible_rooms(self) -> sa.CTE:
+        """`recording_id` and `live_at` of rooms within reach."""
+        return _inlined(
+            sa.select(Room.recording_id, Room.live_at).where(self.audible), "audible_rooms"
+        )
 
     @property
-    def of_language(self) -> sa.ColumnElement[bool]:
-        if self.filters.language is None:
-            return sa.true()
-        return SearchedCue.language == base_language(self.filters.language)
+    def heard_people(self) -> sa.CTE:
+        """`id` of participants who agree to be heard, and are who is asked for."""
+        people = sa.select(Participant.id).where(spoken_with_consent())
+        if self.filters.speaker_id is not None:
+            people = people.where(Participant.user_id == self.filters.speaker_id)
+        return _inlined(people, "heard_people")
+
+
+def _inlined(query: sa.Select[*tuple[Any, ...]], name: str) -> sa.CTE:
+    """A part of a statement by its name, which PostgreSQL plans as if it stood in its place."""
+    return query.cte(name).prefix_with("not materialized")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """How much there is, as PostgreSQL's statistics say; at least 1."""
+
+    cues: float
+    recordings: float
+
+
+async def prepare(session: AsyncSession, effort: Effort) -> Corpus:
+    """Settings of the rest of the transaction."""
+    sizes = (await session.execute(_PREPARE, {"timeout": str(effort.timeout_ms)})).one()
+    return Corpus(max(sizes.cues, 1.0), max(sizes.recordings, 1.0))
+
+
+_PREPARE: Final = sa.text(
+    """
+    select
+        cues.reltuples as cues, recordings.reltuples as recordings,
+        set_config('statement_timeout', :timeout, true),
+        set_config('jit', 'off', true),
+        set_config('max_parallel_workers_per_gather', '0', true),
+        set_config('plan_cache_mode', 'force_custom_plan', true)
+    from pg_class cues, pg_class recordings
+    where cues.oid = cast('transcript_searched_cue' as regclass)
+    and recordings.oid = cast('transcript_searched' as regclass)
+    """
+)
+"""Plans have to know the words: a common one wants another than a rare one."""
 
 
 async def find_reach(
@@ -98,6 +129,7 @@ async def find_reach(
     filters: Filters,
     effort: Effort,
     *,
+    corpus: Corpus,
     matches: str,
     after: Cursor | None,
 ) -> Reach:
@@ -105,12 +137,12 @@ async def find_reach(
     whole = Reach(_audible(principal, filters) & _beyond(after), filters, effort)
     if not matches or (after is not None and after.score is not None and after.oldest is None):
         return whole
-    corpus = await _estimate(session, matches)
-    if corpus.matches < effort.common:
+    hits = await _matches(session, matches)
+    if hits < effort.common:
         return whole
     if after is not None and after.score is not None:
         return await _newest(session, principal, whole, cues=_ANY_NUMBER, most=MOST_RECORDINGS)
-    cues = min(effort.most_cues, round(effort.enough_matches * corpus.cues / corpus.matches))
+    cues = min(effort.most_cues, round(effort.enough_matches * corpus.cues / hits))
     most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / corpus.cues))
     return await _newest(session, principal, whole, cues=cues, most=most)
 
@@ -153,18 +185,9 @@ async def _newest(
     session: AsyncSession, principal: Principal, whole: Reach, *, cues: int, most: int
 ) -> Reach:
     """The newest recordings that have so many cues together, and no more than `most`."""
-    newest = (
-        sa.select(SearchedRecording.live_at, SearchedRecording.recording_id, SearchedRecording.cues)
-        .join(Room, Room.id == SearchedRecording.room_id)
-        .where(SearchedRecording.platform_id == principal.platform_id, whole.audible)
-        .order_by(SearchedRecording.live_at.desc(), SearchedRecording.recording_id.desc())
-        .limit(most + 1)
-        .subquery("newest")
-    )
-    counted = sa.select(_COUNTED).select_from(newest).subquery("counted")
-    enough = sa.select(sa.text("*")).select_from(counted).where(sa.text("newer < :cues"))
-    query = enough.order_by(sa.text("newer"))
-    rows = (await session.execute(query, {"cues": cues})).all()[:most]
+    query = sa.select(sa.text("*")).select_from(_NEWEST).add_cte(whole.audible_rooms)
+    values = {"platform_id": principal.platform_id, "cues": cues, "most": most}
+    rows = (await session.execute(query, values)).all()[:most]
     cut = bool(rows) and len(rows) < rows[0].listed
     return replace(
         whole,
@@ -174,35 +197,38 @@ async def _newest(
 
 
 _ANY_NUMBER: Final = 1 << 40
-_COUNTED: Final = sa.text(
-    "*, count(*) over () as listed,"
-    " sum(cues) over (order by live_at desc) - sum(cues) over (partition by live_at) as newer"
+_NEWEST: Final = sa.text(
+    """
+    (
+        select * from (
+            select
+                *, count(*) over () as listed,
+                sum(cues) over (order by live_at desc)
+                    - sum(cues) over (partition by live_at) as newer
+            from (
+                select searched.live_at, recording_id, cues
+                from transcript_searched as searched join audible_rooms using (recording_id)
+                where platform_id = :platform_id
+                order by searched.live_at desc, recording_id desc
+                limit cast(:most as bigint) + 1
+            ) as newest
+        ) as counted
+        where newer < :cues
+        order by newer
+    ) as enough
+    """
 )
 """`newer`: cues in those that went live later."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Corpus:
-    """How much there is and how much matches, as PostgreSQL's statistics say; at least 1."""
-
-    matches: float
-    cues: float
-    recordings: float
-
-
-async def _estimate(session: AsyncSession, matches: str) -> _Corpus:
+async def _matches(session: AsyncSession, matches: str) -> float:
+    """How many cues match, as PostgreSQL would plan with."""
     plan = await session.scalar(_MATCHING, {"matches": matches})
     plan = json.loads(plan) if isinstance(plan, str) else plan
-    sizes = (await session.execute(_SIZES)).one()
-    return _Corpus(plan[0]["Plan"]["Plan Rows"], max(sizes.cues, 1.0), max(sizes.recordings, 1.0))
+    return max(float(plan[0]["Plan"]["Plan Rows"]), 1.0)
 
 
 _MATCHING: Final = sa.text(
     "explain (format json)"
     " select from transcript_searched_cue where vector @@ cast(:matches as tsquery)"
-)
-_SIZES: Final = sa.text(
-    "select c.reltuples as cues, r.reltuples as recordings from pg_class c, pg_class r"
-    " where c.oid = cast('transcript_searched_cue' as regclass)"
-    " and r.oid = cast('transcript_searched' as regclass)"
 )

@@ -17,21 +17,13 @@ from transcripts.found import FoundRecording, describe
 from transcripts.languages import DICTIONARIES, searched_language
 from transcripts.query import Query, render
 from transcripts.ranking import Sort, ranked_recordings
-from transcripts.reach import Effort, Filters, Reach, find_reach
+from transcripts.reach import Effort, Filters, Reach, find_reach, prepare
 from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
 
 _CANCELED: Final = "57014"
 _FIRST_ID: Final = UUID(int=0)
 """Nothing of the same moment comes after it in a descending order."""
-
-_SETTINGS: Final = sa.text(
-    "select set_config('statement_timeout', :timeout, true), set_config('jit', 'off', true),"
-    " set_config('plan_cache_mode', 'force_custom_plan', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true),"
-    " set_config('work_mem', '32MB', true)"
-)
-"""Plans have to know the words: a common one wants another than a rare one."""
 
 
 class SearchTooSlow(Unavailable):
@@ -80,7 +72,6 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
     if after is not None and (after.live_at is None) != (wanted.sort is Sort.RELEVANCE):
         raise CursorInvalid
     try:
-        await session.execute(_SETTINGS, {"timeout": str(wanted.effort.timeout_ms)})
         return await _search(session, principal, wanted)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _CANCELED:
@@ -89,7 +80,7 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
 
 
 async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -> Found:
-    query = wanted.query
+    query, corpus = wanted.query, await prepare(session, wanted.effort)
     words = await vocabulary_of(session, _languages(wanted.filters), query.words)
     asked = render(query, words)
     reach = await find_reach(
@@ -97,6 +88,7 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
         principal,
         wanted.filters,
         wanted.effort,
+        corpus=corpus,
         matches=asked.matches,
         after=wanted.after,
     )

@@ -9,16 +9,15 @@ from difflib import SequenceMatcher
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rooms.models import Room
 from transcripts.folding import fold
 from transcripts.highlights import positions_of
 from transcripts.index_models import SearchedCue, Stem
+from transcripts.languages import base_language
 from transcripts.models import Cue
 from transcripts.query import Query
-from transcripts.ranking import matching
 from transcripts.reach import Reach
 from transcripts.stemming import Lexemes, Vocabulary
 
@@ -52,7 +51,7 @@ def _stems(word: str, lexemes: Lexemes) -> list[tuple[str, str]]:
 
 async def _is_said(session: AsyncSession, stems: Sequence[tuple[str, str]], reach: Reach) -> bool:
     either = " | ".join(f"'{language}.{stem}':A" for language, stem in stems)
-    said = sa.select(sa.literal(1)).where(matching(either), *_within(reach)).limit(1)
+    said = sa.select(sa.literal(1)).where(_matching(either, reach)).limit(1)
     return await session.scalar(said) is not None
 
 
@@ -76,7 +75,7 @@ async def _said_alike(
     lexeme = candidates.c.language + "." + candidates.c.stem
     one = (
         sa.select(SearchedCue.cue_id, sa.cast(SearchedCue.vector, sa.Text).label("vector"))
-        .where(matching(sa.literal("'") + lexeme + "':A"), *_within(reach))
+        .where(_matching(sa.literal("'") + lexeme + "':A", reach))
         .limit(1)
         .lateral()
     )
@@ -92,9 +91,16 @@ async def _said_alike(
 _TEXTS: Final = ARRAY(sa.Text)
 
 
-def _within(reach: Reach) -> tuple[sa.ColumnElement[bool], ...]:
-    room = sa.exists().where(Room.recording_id == SearchedCue.recording_id, reach.audible)
-    return room, reach.of_speaker(SearchedCue), reach.of_language
+def _matching(tsquery: str | sa.ColumnElement[str], reach: Reach) -> sa.ColumnElement[bool]:
+    """Cues within reach that match."""
+    rooms, people = reach.audible_rooms, reach.heard_people
+    found = SearchedCue.vector.op("@@", is_comparison=True)(sa.cast(tsquery, TSQUERY))
+    audible = sa.exists().where(rooms.c.recording_id == SearchedCue.recording_id)
+    heard = sa.select(sa.true()).where(people.c.id == SearchedCue.participant_id)
+    conditions = [found, audible, heard.scalar_subquery()]
+    if reach.filters.language is not None:
+        conditions.append(SearchedCue.language == base_language(reach.filters.language))
+    return sa.and_(*conditions)
 
 
 def _words(stem: str, text: str, vector: str) -> Iterable[str]:
