@@ -75,20 +75,6 @@ class Batch:
     records: list[Packet | Event]
 
 
-def pack_packet(packet: Packet) -> bytes:
-    return (
-        PACKET.pack(
-            AGED + packet.age,
-            packet.level,
-            packet.stream,
-            packet.seq,
-            len(packet.payload),
-            packet.timestamp,
-        )
-        + packet.payload
-    )
-
-
 def pack_event(event: Event) -> bytes:
     body = json.dumps({"kind": event.kind, **event.data}, separators=(",", ":")).encode()
     return _EVENT.pack(EVENT_TAG, len(body)) + body

@@ -1,4 +1,4 @@
-"""RTCP: what a receiver reads (sender reports, BYE) and writes (receiver reports, BYE).
+"""RTCP: what a receiver reads (sender reports, BYE) and writes (receiver reports).
 
 Pure (RFC 3550, 6). Compound packets are bounded by one datagram; unknown types are skipped.
 """
@@ -147,16 +147,3 @@ def _pack_cname(ssrc: int, cname: str) -> bytes:
     # An item list ends with at least one zero byte, then is padded to 32 bits.
     body += bytes(4 - len(body) % 4)
     return _HEADER.pack(0x81, SOURCE_DESCRIPTION, len(body) // 4) + body
-
-
-def pack_goodbye(ssrcs: list[int]) -> bytes:
-    """At most 31 sources."""
-    ssrcs = ssrcs[:MAX_REPORTS]
-    return _HEADER.pack(0x80 | len(ssrcs), GOODBYE, len(ssrcs)) + struct.pack(
-        f"!{len(ssrcs)}I", *ssrcs
-    )
-
-
-def pack_sender_report(report: SenderReport) -> bytes:
-    body = _SENDER.pack(report.ssrc, report.ntp, report.timestamp, report.packets, report.octets)
-    return _HEADER.pack(0x80, SENDER_REPORT, len(body) // 4) + body

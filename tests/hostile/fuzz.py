@@ -26,13 +26,14 @@ from typing import Final
 import pylibsrtp
 from aioice import stun
 
-from ingest.rtcp import SenderReport, pack_goodbye, pack_sender_report
+from ingest.rtcp import SenderReport
 from ingest.rtp import pack
 from ingest.whip import FRAGMENT
 from tests.hostile.arena import EVE, ROOM, Arena, Knocker, Voice, arena_in, resident_kb, token
 from tests.hostile.shapes import SHAPES
 from tests.ingest.client import LEVEL_ID, PAYLOAD_TYPE
 from tests.ingest.offers import ICE
+from tests.ingest.packing import pack_goodbye, pack_sender_report
 
 FOUND: Final = Path(".cache/fuzz")
 ROUND: Final = 200

@@ -10,22 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.journal import (
-    MAGIC,
-    Batch,
-    Event,
-    JournalReader,
-    Packet,
-    pack_batch,
-    pack_event,
-    pack_packet,
-)
+from ingest.journal import MAGIC, Batch, Event, JournalReader, Packet, pack_batch, pack_event
 from ingest.journal_end import read_end
 from ingest.manifest import Ended, GapFound, ManifestReader, dump
 from ingest.marks import RoomEnded, to_event
 from ingest.sessions import Sessions
 from tests.hostile.arena import EVE, Arena, Voice
 from tests.ingest.client import Client
+from tests.ingest.packing import pack_packet
 from tests.ingest.receiving import eventually
 from tests.ingest.test_peer import HERE, knock, make_peer, shake_hands
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from ingest import rtcp
 from ingest.endpoint import Dropped
 from ingest.peer import BURST_SECONDS, BYTES_PER_SECOND, Peer
-from ingest.rtcp import MAX_MESSAGES, RtcpError, SenderReport, pack_goodbye, pack_sender_report
+from ingest.rtcp import MAX_MESSAGES, RtcpError, SenderReport
 from tests.hostile.arena import Arena, Knocker, Voice, growth_kb
 from tests.ingest.client import Client
+from tests.ingest.packing import pack_goodbye, pack_sender_report
 from tests.ingest.test_peer import HERE, hear, knock, make_peer, shake_hands
 
 REPORT = SenderReport(77, 1 << 40, 960, 3, 9)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from ingest.folders import Folders
-from ingest.journal import Packet, pack_packet
+from ingest.journal import Packet
 from ingest.manifest import Ended, Line, ManifestReader, SegmentWritten
 from ingest.marks import StreamOpened
 from ingest.opus import RATE
 from ingest.packager import Packager
 from tests.ingest.journals import JournalMaker, Voice, participant, tone
+from tests.ingest.packing import pack_packet
 
 SECONDS = 6.0
 ADA, EVE = participant(1), participant(2)

@@ -27,7 +27,6 @@ from ingest.journal import (
     next_journal_file,
     pack_batch,
     pack_event,
-    pack_packet,
 )
 from ingest.marks import (
     CloseReason,
@@ -40,6 +39,7 @@ from ingest.marks import (
     to_event,
 )
 from ingest.opus import RATE
+from tests.ingest.packing import pack_packet
 
 Pcm = npt.NDArray[np.float32]
 LIVE_AT_US = 1_790_000_000_000_000

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.intake import take_in
-from ingest.journal import LONGEST_AGE, Event, Packet, RawBatch, pack_event, pack_packet
+from ingest.journal import LONGEST_AGE, Event, Packet, RawBatch, pack_event
 from ingest.opus import RATE
 from ingest.timeline import TrackTimeline
+from tests.ingest.packing import pack_packet
 from tests.ingest.streams import TOCS, payload, singly, track
 
 STEPS = st.lists(

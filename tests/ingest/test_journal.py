@@ -20,8 +20,8 @@ from ingest.journal import (
     next_journal_file,
     pack_batch,
     pack_event,
-    pack_packet,
 )
+from tests.ingest.packing import pack_packet
 
 packets = st.builds(
     Packet,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.journal import LAST_STREAM, NO_LEVEL, Packet, pack_packet
+from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
 from ingest.journal_end import JournalEnd, read_end
 from ingest.live_room import LiveRoom
 from ingest.marks import (
@@ -28,6 +28,7 @@ from ingest.recorder import Recorder
 from ingest.room_clock import RoomClock
 from rooms.models import RoomState
 from rooms.stage import RecordMark, Speaker, Stage
+from tests.ingest.packing import pack_packet
 from tests.ingest.receiving import Journal
 from tests.ingest.test_peer import make_peer
 

@@ -17,11 +17,12 @@ from ingest.peer import (
     MAX_STREAMS,
     Peer,
 )
-from ingest.rtcp import ReceiverReport, SenderReport, pack_sender_report, parse
+from ingest.rtcp import ReceiverReport, SenderReport, parse
 from ingest.sdp import parse_offer
 from ingest.webrtc import MAX_DATAGRAM, BindingRequest, Dtls, DtlsError, PacketBuffer
 from tests.ingest.client import Client, check
 from tests.ingest.offers import CHROME, FINGERPRINT
+from tests.ingest.packing import pack_sender_report
 from tests.ingest.receiving import eventually
 
 HERE = ("192.0.2.1", 1000)

@@ -9,13 +9,13 @@ from prometheus_client import REGISTRY
 
 from core.errors import Problem
 from core.settings import Settings
-from ingest.journal import pack_packet
 from ingest.known_rooms import KnownRooms, boot_id
 from ingest.placement import Placement
 from ingest.receive import DataDirInUse, NoPublicAddress, only_one, public_addresses, run
 from ingest.receive_metrics import ReceiveMetrics
 from ingest.receiver import Receiver
 from ingest.sessions import Sessions
+from tests.ingest.packing import pack_packet
 from tests.ingest.test_live_room import ADA, open_room, speaker, stage
 from tests.ingest.test_recorder import PACKET, disk_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.journal import Batch, Event, JournalReader, Packet, journal_files, pack_packet
+from ingest.journal import Batch, Event, JournalReader, Packet, journal_files
 from ingest.journal_end import JournalEnd, read_end
 from ingest.marks import (
     JournalInterrupted,
@@ -20,6 +20,7 @@ from ingest.marks import (
 )
 from ingest.recorder import RETRY_US, Recorder
 from ingest.room_clock import RoomClock
+from tests.ingest.packing import pack_packet
 
 OPENED = RecordingOpened("r", "o", "p", 1, 1, 0, restart=False, last_room_us=0)
 PACKET = Packet(1, 2, 3, 4, b"payload")

@@ -11,11 +11,10 @@ from ingest.rtcp import (
     ReceptionReport,
     RtcpError,
     SenderReport,
-    pack_goodbye,
     pack_receiver_report,
-    pack_sender_report,
     parse,
 )
+from tests.ingest.packing import pack_goodbye, pack_sender_report
 
 U32 = st.integers(0, 0xFFFFFFFF)
 BLOCKS = st.builds(

@@ -9,7 +9,7 @@ import pytest
 
 import ingest.recorder
 from ingest.folders import Folders
-from ingest.journal import Packet, pack_packet
+from ingest.journal import Packet
 from ingest.journal_end import JournalEnd
 from ingest.live_room import LiveRoom
 from ingest.manifest import Ended, GapFound
@@ -24,6 +24,7 @@ from rooms.stage import RecordMark, Stage
 from tests.ingest.journals import opus, tone
 from tests.ingest.listening import decode, rms
 from tests.ingest.packaging import package
+from tests.ingest.packing import pack_packet
 from tests.ingest.test_live_room import ADA, ON, peer_of, speaker, stage
 
 RECORDING = "recording"
