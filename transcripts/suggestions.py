@@ -21,10 +21,10 @@ from transcripts.query import Query
 from transcripts.reach import Reach
 from transcripts.stemming import Lexemes, Vocabulary
 
-CANDIDATES: Final = 16
+CANDIDATES: Final = 10
 """Alike at all; the first ones that the caller may find are compared in full."""
 
-COMPARED: Final = 6
+COMPARED: Final = 5
 ALIKE: Final = 0.6
 
 
