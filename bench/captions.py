@@ -44,7 +44,7 @@ SHARED: Final = Path(__file__).resolve().parent.parent.parent / "shared" / "spee
 """A recorded room beside the repository; where there is none, the demo's is said."""
 
 ROOMS: Final = (1, 4, 8)
-SECONDS: Final = 75.0
+SECONDS: Final = 60.0
 LEAD_S: Final = 1.0
 WAIT_S: Final = 12.0
 """For the last captions."""
