@@ -36,10 +36,10 @@ class Effort:
     common: int = 6_000
     """Matches from which on a query's cues are read for rather than looked up."""
 
-    enough_matches: int = 1_500
+    enough_matches: int = 1_000
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
-    most_cues: int = 40_000
+    most_cues: int = 30_000
     """Of which as many as that are hoped for, if matches are common."""
 
 
@@ -113,6 +113,7 @@ _PREPARE: Final = sa.text(
         cues.reltuples as cues, recordings.reltuples as recordings,
         set_config('statement_timeout', :timeout, true),
         set_config('jit', 'off', true),
+        set_config('random_page_cost', '1.1', true),
         set_config('max_parallel_workers_per_gather', '0', true),
         set_config('plan_cache_mode', 'force_custom_plan', true)
     from pg_class cues, pg_class recordings
