@@ -30,15 +30,9 @@ from web import (
     transcripts_cli,
     workers_cli,
 )
+from web.database import connected, same_installation, with_database
 from web.processes import PROCESSES, run_process
-from web.supervise import (
-    Supervisor,
-    check_shared,
-    connected,
-    running,
-    same_installation,
-    with_database,
-)
+from web.supervise import Supervisor, check_shared, running
 
 app = typer.Typer(
     no_args_is_help=True,

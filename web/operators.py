@@ -16,7 +16,7 @@ from core.auth.principal import Kind, Principal, Scope
 from core.db import Database
 from core.errors import Invalid
 from core.settings import Settings
-from web.supervise import with_database
+from web.database import with_database
 
 platform = typer.Typer(no_args_is_help=True, help="Platforms that embed Encore.")
 admin = typer.Typer(no_args_is_help=True, help="Operators of this site.")

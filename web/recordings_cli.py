@@ -19,8 +19,8 @@ from replay.formats import Format
 from replay.holdings import Holding, UnknownRecording, load_holding
 from replay.listing import Listed, list_recordings
 from replay.verification import Verification, verify
+from web.database import with_database
 from web.recording_timeline import draw, duration
-from web.supervise import with_database
 
 recording = typer.Typer(no_args_is_help=True, help="What was recorded.")
 console = Console(highlight=False, soft_wrap=True)

@@ -14,20 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import asyncpg
 from pydantic import SecretStr
 from pydantic_core import to_jsonable_python
 
 from core.addresses import bound_socket, http_url
-from core.db import Database
 from core.errors import Problem
-from core.installation import check_installation
 from core.keys import load_secret
-from core.migrate import upgrade
-from core.postgres import EmbeddedPostgres
 from core.settings import Settings
 from core.storage import StoreUnavailable, open_store
 from core.storage.folder import FolderStore
+from web.database import DatabaseUrlMissing, same_installation, with_database
 from web.processes import GO
 
 log = logging.getLogger(__name__)
@@ -41,7 +37,6 @@ STANDBY = ("receive",)
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
 PRIVATE_FOLDERS = ("journal", "spool", "objects", "sessions", "stages", "outbox")
-DATABASE_WATCH_SECONDS = 0.5
 FIRST_RESTART_SECONDS = 0.05
 LONGEST_RESTART_SECONDS = 5.0
 STABLE_SECONDS = 10.0
@@ -65,22 +60,10 @@ class DataDirUnusable(Problem):
     title = "Encore cannot write to its data folder"
 
 
-class DatabaseUrlMissing(Problem):
-    status = 503
-    code = "database_url_missing"
-    title = "Set DATABASE_URL; only `encore up` brings its own PostgreSQL"
-
-
 class NotShared(Problem):
     status = 503
     code = "not_shared"
     title = "Parts of one installation share a secret key and an object store"
-
-
-class DatabaseUnreachable(Problem):
-    status = 503
-    code = "database_unreachable"
-    title = "The database does not answer"
 
 
 class NotReady(Problem):
@@ -260,24 +243,6 @@ def _cannot_bind(kind: socket.SocketKind, host: str, port: int) -> str | None:
     return None
 
 
-async def same_installation(settings: Settings) -> None:
-    """Raises OtherSecret, OtherStore; the first start registers what it has."""
-    async with connected(settings) as database:
-        await check_installation(settings, database)
-
-
-@contextlib.asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Database]:
-    """A pool for a moment. Raises DatabaseUrlMissing."""
-    if settings.database_url is None:
-        raise DatabaseUrlMissing
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
 def check_shared(settings: Settings) -> None:
     """What the parts of one installation must be told alike, wherever they run.
 
@@ -340,55 +305,6 @@ def _lock_files(data_dir: Path, names: tuple[str, ...]) -> dict[str, TextIO]:
             f"cannot write to {data_dir} ({error.strerror}); set ENCORE_DATA_DIR to a "
             "folder that you may write to"
         ) from error
-
-
-@contextlib.asynccontextmanager
-async def with_database(
-    settings: Settings, *, embed: bool, owned: bool = False
-) -> AsyncIterator[Settings]:
-    """Settings with a database that answers and has today's schema.
-
-    An embedded server that ran before goes on running afterwards, unless it is `owned`: left
-    over from a supervisor that was killed.
-    """
-    server: EmbeddedPostgres | None = None
-    keeper: asyncio.Task[None] | None = None
-    if settings.database_url is None and embed:
-        embedded = EmbeddedPostgres(settings.data_dir / "postgres")
-        server = embedded if owned or embedded.running_port() is None else None
-        url = await asyncio.to_thread(embedded.start)
-        settings = settings.model_copy(update={"database_url": SecretStr(url)})
-        keeper = asyncio.create_task(_keep_database(embedded)) if owned else None
-    if settings.database_url is None:
-        raise DatabaseUrlMissing
-    try:
-        await _upgrade(settings.database_url.get_secret_value())
-        yield settings
-    finally:
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait({keeper})
-        if server is not None:
-            await asyncio.to_thread(server.stop)
-
-
-async def _upgrade(url: str) -> None:
-    try:
-        await upgrade(url)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnreachable(f"DATABASE_URL: {type(error).__name__}: {error}") from error
-
-
-async def _keep_database(server: EmbeddedPostgres) -> None:
-    """Starts a server that was killed again; it keeps its port, so that pools find it."""
-    while True:
-        await asyncio.sleep(DATABASE_WATCH_SECONDS)
-        if server.running_port() is None:
-            log.error("the embedded PostgreSQL has ended; starting it again")
-            try:
-                await asyncio.to_thread(server.start)
-            except (Problem, OSError) as error:
-                log.error("it did not start: %s", error)
 
 
 def _check_store(settings: Settings) -> None:

@@ -7,15 +7,14 @@ import pytest
 from pydantic import SecretStr
 
 from core.settings import Settings
+from web.database import DatabaseUrlMissing, with_database
 from web.supervise import (
     AlreadyRunning,
-    DatabaseUrlMissing,
     PortTaken,
     check_ports,
     data_folder,
     environment,
     runs_here,
-    with_database,
 )
 
 
