@@ -1,6 +1,7 @@
 """A whole Encore over a folder of its own, started as a user would: `encore up`."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,21 +10,35 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+PORTS = (20_000, 32_000)
 NO_SETTINGS: Mapping[str, str] = {}
 
 
 def free_ports(kinds: list[socket.SocketKind]) -> list[int]:
-    """Ports that are free now, all different; held together so that none is given twice."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """All different, each free when it was looked at.
+
+    Below those that the system gives to whoever asks for any: between the look and the start of
+    the stack, connections of other tests would take one of these.
+    """
+    ports: list[int] = []
+    with ExitStack() as held:
+        for kind in kinds:
+            ports.append(_take_port(held, kind))
+    return ports
+
+
+def _take_port(held: ExitStack, kind: socket.SocketKind) -> int:
+    while True:
+        bound = held.enter_context(socket.socket(socket.AF_INET, kind))
+        with suppress(OSError):
+            bound.bind(("127.0.0.1", random.randrange(*PORTS)))  # noqa: S311 - no secret
+            port: int = bound.getsockname()[1]
+            return port
 
 
 def free_port_settings() -> dict[str, str]:
