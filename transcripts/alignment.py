@@ -5,16 +5,21 @@ none reaches into the next: `ordered` makes that true of what an engine heard, `
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 from transcripts.words import Word, spaced
 
 EASY_WORD_MS: Final = 60
 """Where new words would get less than this each, their neighbors give of their time."""
+
+MOST_PAIRS: Final = 10_000
+"""Of equal words, old and new. More is one word over and over, which takes cubic time to match;
+two minutes of speech have far fewer."""
 
 
 class NoRoomError(ValueError):
@@ -111,9 +116,31 @@ class _Block:
 
 
 def _blocks(words: Sequence[Word], tokens: list[str]) -> list[_Block]:
-    heard = [_key(word.text) for word in words]
-    matcher = SequenceMatcher(None, heard, [_key(t) for t in tokens], autojunk=False)
-    return [_Block(tag == "equal", *at) for tag, *at in matcher.get_opcodes()]
+    old, new = [_key(word.text) for word in words], [_key(t) for t in tokens]
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    i, j = len(old) - tail, len(new) - tail
+    blocks = [_Block(True, 0, head, 0, head)] if head else []
+    for kept, i1, i2, j1, j2 in _changes(old[head:i], new[head:j]):
+        blocks.append(_Block(kept, head + i1, head + i2, head + j1, head + j2))
+    return [*blocks, _Block(True, i, len(old), j, len(new))] if tail else blocks
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many are the same from the first on."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(old), len(new)))
+
+
+def _changes(old: list[str], new: list[str]) -> list[tuple[bool, int, int, int, int]]:
+    """(the same, and where in `old` and in `new`); all of it changed, where that is dear to say."""
+    if not old and not new:
+        return []
+    heard, put = Counter(old), Counter(new)
+    if sum(count * put[key] for key, count in heard.items()) > MOST_PAIRS:
+        return [(False, 0, len(old), 0, len(new))]
+    codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [(tag == "equal", i1, i2, j1, j2) for tag, i1, i2, j1, j2 in codes]
 
 
 def _key(token: str) -> str:
@@ -147,9 +174,7 @@ def _renamed(word: Word, text: str) -> Word:
 
 def _spread(tokens: Sequence[str], start_ms: int, end_ms: int) -> list[Word]:
     """One after the other without a pause, each as long as its text is, at least 1 ms."""
-    weights = [len(token) + 1 for token in tokens]
-    free, total = end_ms - start_ms - len(tokens), sum(weights)
-    edges = [
-        start_ms + n + free * sum(weights[:n]) // max(total, 1) for n in range(len(tokens) + 1)
-    ]
+    before = [0, *accumulate(len(token) + 1 for token in tokens)]
+    free, total = end_ms - start_ms - len(tokens), before[-1]
+    edges = [start_ms + n + free * part // max(total, 1) for n, part in enumerate(before)]
     return [Word(a, b, t, 1.0) for (a, b), t in zip(pairwise(edges), tokens, strict=True)]

@@ -4,6 +4,7 @@ Host and co-hosts correct everybody, speakers themselves. An edit names the vers
 author was reading: it is refused when somebody has changed the same stretch since.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -20,14 +21,20 @@ from core.ids import uuid7
 from rooms.access import Action
 from rooms.models import Participant, Room
 from rooms.queries import room_for, spoken_with_consent
-from transcripts.alignment import NoRoomError
+from transcripts.alignment import NoRoomError, words_of
 from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
-from transcripts.patches import put, text_of, within
+from transcripts.patches import Edit, Said, bounds, put, text_of, within
 from transcripts.publication import announce, edit_of, edited_track, republish
 from transcripts.reading import head_of
 
 LONGEST_MS: Final = 120_000
 """Of one edit."""
+
+MOST_WORDS: Final = 600
+"""In one edit; of scripts that write no spaces, characters."""
+
+SHORTEST_WORD_MS: Final = 30
+"""Nobody says more words than this allows; what was heard in less may stay as many."""
 
 
 class SpeakerUnknown(NotFound):
@@ -90,12 +97,21 @@ async def correct(
     if not wanted.breaks and (wanted.text is None or wanted.text.split() == current.split()):
         return head, None
     patch = await _new_patch(session, principal, head, wanted, current)
-    try:
-        put(said, edit_of(patch), place)
-    except NoRoomError:
-        raise TooManyWords from None
+    _try(said, edit_of(patch), place)
     await _publish(session, room, head, patch)
     return head, patch
+
+
+def _try(said: Sequence[Said], edit: Edit, place: slice) -> None:
+    """Raises TooManyWords."""
+    start_ms, end_ms = bounds(said, edit, place)
+    fitting = max((end_ms - start_ms) // SHORTEST_WORD_MS, place.stop - place.start)
+    if len(words_of(edit.text or "")) > min(fitting, MOST_WORDS):
+        raise TooManyWords
+    try:
+        put(said, edit, place)
+    except NoRoomError:
+        raise TooManyWords from None
 
 
 async def undo(
@@ -141,10 +157,7 @@ async def keep(
         breaks=tuple(old.breaks),
     )
     patch = await _new_patch(session, principal, head, wanted, text_of(said[place]))
-    try:
-        put(said, edit_of(patch), place)
-    except NoRoomError:
-        raise TooManyWords from None
+    _try(said, edit_of(patch), place)
     await _publish(session, room, head, patch)
     return head, patch
 

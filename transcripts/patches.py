@@ -8,6 +8,7 @@ they put; elsewhere they are conflicts, for a person to decide.
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -144,14 +145,16 @@ def _beginning(said: Said) -> Said:
 def _near(said: Sequence[Said], start_ms: int, text: str) -> Iterable[slice]:
     """Runs of words close to `start_ms` whose letters are `text`."""
     nearby = within(said, start_ms - NEAR_MS, start_ms + NEAR_MS)
-    for first in range(nearby.start, nearby.stop):
-        heard = ""
-        for last in range(first, len(said)):
-            heard += normal(said[last].word.text)
-            if heard == text:
-                yield slice(first, last + 1)
-            if not text.startswith(heard) or len(heard) >= len(text):
-                break
+    count, letters, ends = nearby.stop - nearby.start, "", [0]
+    for one in islice(said, nearby.start, None):
+        if len(ends) > count and ends[-1] - ends[count] >= len(text):
+            break
+        letters += normal(one.word.text)
+        ends.append(len(letters))
+    for first in range(count):
+        end = ends[first] + len(text)
+        if letters.startswith(text, ends[first]) and ends[last := bisect_left(ends, end)] == end:
+            yield slice(nearby.start + first, nearby.start + last)
 
 
 def _start(said: Said) -> int:

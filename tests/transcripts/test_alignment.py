@@ -122,3 +122,18 @@ def test_scripts_without_spaces_are_timed_by_the_character() -> None:
     assert words_of("海が静か。 Well, then") == ["海", "が", "静", "か。", "Well,", "then"]
     words = [Word(0, 300, "海", 0.9), Word(300, 600, "が", 0.9)]
     assert times(align(words, "海は", 0, 600)) == [(0, 300, "海"), (300, 600, "は")]
+
+
+def test_one_word_over_and_over_is_not_matched_in_cubic_time() -> None:
+    count = 2000
+    words = [Word(n * 50, n * 50 + 50, "一", 0.9) for n in range(count)]
+    new = align(words, "先" + "一二" * (count // 2), 0, count * 50)
+    assert len(new) == count + 1
+    assert all(a.end_ms == b.start_ms for a, b in pairwise(new))
+
+
+def test_what_stays_before_and_after_a_repetition_keeps_its_times() -> None:
+    words = spoken("so " + "no " * 300 + "well then")
+    new = align(words, "so " + "no yes " * 200 + "well then", 0, words[-1].end_ms)
+    assert new[:2] == words[:2]
+    assert new[-2:] == words[-2:]

@@ -257,6 +257,17 @@ async def test_refuses_more_words_than_there_is_time(studio: Studio) -> None:
     assert await studio.version() == 1
 
 
+@pytest.mark.parametrize("text", ["a " * 12, "一" * 12])
+async def test_refuses_more_words_than_a_person_can_say(studio: Studio, text: str) -> None:
+    with pytest.raises(TooManyWords):
+        await studio.correct(800, 1100, text)
+
+
+async def test_refuses_more_words_than_an_edit_holds(studio: Studio) -> None:
+    with pytest.raises(TooManyWords):
+        await studio.correct(30_000, 150_000, "a " * 601)
+
+
 async def test_edits_survive_another_model(studio: Studio) -> None:
     await studio.correct(800, 1100, "sea")
     await studio.correct(2400, 2700, "good")

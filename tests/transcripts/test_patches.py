@@ -138,6 +138,20 @@ def test_the_nearest_of_equal_words_is_meant() -> None:
     assert text_of(result.said) == "no yes no"
 
 
+def test_marks_among_words_of_another_run_are_passed_over() -> None:
+    made = edit([Said(w) for w in spoken("the see keeps it")], 400, 1100, "sea keeps")
+    result = apply_all(spoken("the see – keeps it", 350), [made])
+    assert not result.conflicts
+    assert text_of(result.said) == "the sea keeps it"
+
+
+def test_repeated_words_are_found_near_their_place_once() -> None:
+    crowd = [Said(Word(n, n + 1, "no", 0.9)) for n in range(4000)]
+    made = Edit(uuid4(), 1500, 1501, "yes", (), "no" * 1000)
+    place = locate(crowd, made)
+    assert (place.start, place.stop) == (1500, 2500)
+
+
 def test_a_deletion_goes_with_what_another_run_does_not_hear() -> None:
     made = edit([Said(w) for w in spoken("um the sea")], 0, 300, "")
     assert one(spoken("um the sea"), made) == [(400, "the"), (800, "sea")]
