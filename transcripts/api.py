@@ -48,6 +48,11 @@ class ModelNotOffered(Invalid):
     title = "This model may not be asked for"
 
 
+class PlaceInvalid(Invalid):
+    code = "place_invalid"
+    title = "`after` is not the `next` of a page"
+
+
 def answer(request: Request, body: str, content_type: str) -> Response:
     """With an ETag (RFC 9110, 8.8.3): who has it already gets 304.
 
@@ -124,7 +129,9 @@ async def transcript(
     recording_id: UUID, request: Request, session: SessionDep, principal: CallerDep
 ) -> Response:
     """In the format that `Accept` names: WebVTT with voices, SubRip, plain text, or JSON of
-    Podcasting 2.0, which is the default. Times are those of the replay's media. The same lies at
+    Podcasting 2.0, which is the default. Times are those of the replay's media, as players
+    count them: what was off the record takes no time, so after a pause they are behind the times
+    of the room's page and of `/transcript/cues`. The same lies at
     `/transcript.vtt`, `.srt`, `.txt` and `.json`. An API key needs `recordings:read`."""
     format_ = wanted(request.headers.get("Accept"))
     return await _rendered(request, session, principal, recording_id, format_)
@@ -144,7 +151,8 @@ async def transcript_file(
     session: SessionDep,
     principal: CallerDep,
 ) -> Response:
-    """For players, podcast feeds and downloads."""
+    """For players, podcast feeds and downloads. Times are those of the replay's media, not of the
+    room's clock."""
     return await _rendered(request, session, principal, recording_id, extension)
 
 
@@ -165,13 +173,13 @@ async def status(recording_id: UUID, session: SessionDep, principal: CallerDep) 
     "/recordings/{recording_id}/transcript/cues",
     summary="A transcript's cues",
     dependencies=READING,
-    responses=problems(*REFUSED, TranscriptNotReady),
+    responses=problems(*REFUSED, TranscriptNotReady, PlaceInvalid),
 )
 async def cues(
     recording_id: UUID,
     session: SessionDep,
     principal: CallerDep,
-    after: Annotated[str | None, Query(pattern=r"^\d{1,15}_[0-9a-f-]{36}$")] = None,
+    after: Annotated[str | None, Query(pattern=r"^-?\d{1,19}_[0-9a-f-]{36}$")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
 ) -> CuePage:
     """For pages that show, play and edit it: on the room's clock, with every word's time."""
@@ -198,7 +206,13 @@ def _place(after: str | None) -> tuple[int, UUID] | None:
     if after is None:
         return None
     start_ms, _, cue_id = after.partition("_")
-    return int(start_ms), UUID(cue_id)
+    try:
+        place = int(start_ms), UUID(cue_id)
+    except ValueError as error:
+        raise PlaceInvalid from error
+    if place[0].bit_length() > 63:  # the column's type
+        raise PlaceInvalid
+    return place
 
 
 @router.put(
@@ -291,7 +305,11 @@ async def add_run(
     ):
         raise ModelNotOffered(f"{body.model} is not among the models that may be asked for here.")
     run = await runs.request_run(
-        session, recording_id, model=body.model, requested_by=principal.user_id
+        session,
+        recording_id,
+        model=body.model,
+        own_model=settings.transcribe_model,
+        requested_by=principal.user_id,
     )
     return RunOut.of(run, None)
 

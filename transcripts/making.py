@@ -129,8 +129,9 @@ async def _decode(
         waiting = await runs.waiting_windows(session, run_id)
     for window, language in waiting:
         plan = WindowPlan(window.number, tuple(Span(*region) for region in window.regions))
-        result = WindowResult((), ())
-        if window.participant_id in tracks:  # nobody listens to who took their consent back
+        # Nobody listens to who took their consent back; if they give it again, that shows.
+        result = WindowResult((), plan.regions)
+        if window.participant_id in tracks:
             track = await tracks.of(window.participant_id)
             result = await decode_window(track, transcriber, plan, language=language)
         async with database.transaction() as session:

@@ -70,10 +70,16 @@ async def request_first_run(session: AsyncSession, recording: Recording) -> Run 
 
 
 async def request_run(
-    session: AsyncSession, recording_id: UUID, *, model: str, requested_by: UUID | None
+    session: AsyncSession,
+    recording_id: UUID,
+    *,
+    model: str,
+    own_model: str,
+    requested_by: UUID | None,
 ) -> Run:
     """Another run over a recording that is stored; it is published when it is done.
 
+    `own_model` is what DEFAULT_MODEL stands for here: a run has its name once it is planned.
     Raises UnknownRecording, RecordingUnfinished, RunUnderWay.
     """
     recording = await session.get(Recording, recording_id, with_for_update={"key_share": True})
@@ -84,12 +90,17 @@ async def request_run(
     same = sa.select(Run.id).where(
         Run.recording_id == recording.id,
         Run.revision == recording.revision,
-        Run.model == model,
+        Run.model.in_((model, *_namesakes(model, own_model))),
         Run.status.in_(UNDER_WAY),
     )
     if await session.scalar(same.limit(1)) is not None:
         raise RunUnderWay(f"{model} listens to it already.")
     return await _add(session, recording, model, requested_by)
+
+
+def _namesakes(model: str, own_model: str) -> tuple[str, ...]:
+    same = (DEFAULT_MODEL, own_model)
+    return same if model in same else ()
 
 
 async def publish_again(session: AsyncSession, recording_id: UUID, run_id: UUID) -> Run:
@@ -126,12 +137,16 @@ async def begin(session: AsyncSession, run_id: UUID) -> Run | None:
     run = await _locked(session, run_id)
     if run is None or run.status not in UNDER_WAY:
         return None
-    revision = sa.select(Recording.revision).where(Recording.id == run.recording_id)
-    if await session.scalar(revision) != run.revision:
-        raise RunSuperseded
+    await _check_revision(session, run)
     if run.status is RunStatus.WAITING:
         run.status, run.started_at = RunStatus.RUNNING, sa.func.now()
     return run
+
+
+async def _check_revision(session: AsyncSession, run: Run) -> None:
+    revision = sa.select(Recording.revision).where(Recording.id == run.recording_id)
+    if await session.scalar(revision) != run.revision:
+        raise RunSuperseded
 
 
 async def store_plan(
@@ -220,10 +235,14 @@ def _as_json(word: Word) -> list[Any]:
 
 
 async def finish(session: AsyncSession, run_id: UUID) -> bool:
-    """Done and published, once; whether this call did it. All windows must have words."""
+    """Done and published, once; whether this call did it. All windows must have words.
+
+    Raises RunSuperseded: the other revision's run may be published already.
+    """
     run = await _locked(session, run_id)
     if run is None or run.status is not RunStatus.RUNNING:
         return False
+    await _check_revision(session, run)
     waiting = sa.select(sa.exists().where(Window.run_id == run_id, Window.words.is_(None)))
     if await session.scalar(waiting):
         return False

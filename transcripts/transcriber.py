@@ -3,6 +3,7 @@
 Sound is mono float32 at 16 kHz, -1 to 1; times are seconds from its beginning.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -69,14 +70,34 @@ class Decoding:
     seed: int = 0
 
 
+_DIRECTIONS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+def _writable(text: str) -> str:
+    """Without what no database takes, no terminal should, or what would turn the line around."""
+    return "".join(
+        " " if c.isspace() else c
+        for c in text
+        if c not in _DIRECTIONS and (c.isspace() or unicodedata.category(c) not in {"Cc", "Cs"})
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class HeardWord:
-    """`text` as the model gives it: with its punctuation, a space before it where a word begins."""
+    """`text` as the model gives it: with its punctuation, a space before it where a word begins.
+
+    What cannot be written is left out of it, and of a segment's: a model's tokens are bytes.
+    """
 
     start_s: float
     end_s: float
     text: str
     probability: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _writable(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +111,9 @@ class HeardSegment:
     no_speech_probability: float
     average_log_probability: float
     compression_ratio: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _writable(self.text))
 
 
 @dataclass(frozen=True, slots=True)

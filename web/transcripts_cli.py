@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.db import Database
+from core.settings import Settings
 from core.storage import ObjectStore
 from ingest.models import Recording
 from replay.holdings import UnknownRecording
@@ -65,15 +66,25 @@ def _table(found: Progress) -> Table:
 def rerun(
     recording_id: Id,
     model: Annotated[
-        str, typer.Option(help="bundled, a name on the hub, or a folder on the worker's machine.")
-    ] = runs.DEFAULT_MODEL,
+        str | None,
+        typer.Option(
+            help="bundled, a name on the hub, or a folder on the worker's machine; else as in "
+            "its settings."
+        ),
+    ] = None,
 ) -> None:
     """Have another model listen. Its transcript is published when it is done; edits are kept."""
     wanted = _parsed(recording_id)
 
     async def work(database: Database, _store: ObjectStore) -> UUID:
         async with database.transaction() as session:
-            run = await runs.request_run(session, wanted, model=model, requested_by=None)
+            run = await runs.request_run(
+                session,
+                wanted,
+                model=model or runs.DEFAULT_MODEL,
+                own_model=Settings().transcribe_model,
+                requested_by=None,
+            )
         return run.id
 
     console.print(f"Run {over_the_database(work)} waits for `encore work --queues transcribe`.")

@@ -43,7 +43,8 @@ class ScriptedTranscriber:
 
     @property
     def model(self) -> Model:
-        digest = f"{zlib.crc32(' '.join(self.script).encode()):064x}"
+        joined = " ".join(self.script).encode(errors="surrogatepass")
+        digest = f"{zlib.crc32(joined):064x}"
         return Model("scripted", digest, "cpu", "none")
 
     async def ready(self) -> Model:

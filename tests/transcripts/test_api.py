@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from tests.rooms.conftest import make_house
 from tests.rooms.serving import in_process, make_app
 from tests.transcripts.heard import Heard, make_heard, spoken
 from transcripts.api import router
-from transcripts.models import Run, RunStatus, TrackLanguage, Transcript
+from transcripts.models import Cue, Run, RunStatus, TrackLanguage, Transcript
 
 PAUSE = (60_000, 70_000)
 
@@ -188,8 +189,24 @@ async def test_pages_of_cues_are_on_the_rooms_clock(site: Site) -> None:
         if after is None:
             break
     assert pages == whole["cues"]
-    wrong = await site.http.get(f"{site.path}/cues?after=1000")
+
+
+@pytest.mark.parametrize(
+    "after", ["1000", "1_" + "-" * 36, "9" * 19 + "_" + str(UUID(int=7)), "-_" + str(UUID(int=7))]
+)
+async def test_a_place_from_nowhere_is_refused(site: Site, after: str) -> None:
+    wrong = await site.http.get(f"{site.path}/cues", params={"after": after})
     assert wrong.status_code == 422
+    assert wrong.headers["content-type"] == "application/problem+json"
+
+
+async def test_cues_before_the_room_was_live_have_a_next_page(site: Site) -> None:
+    async with site.database.transaction() as session:
+        await session.execute(sa.update(Cue).values(start_ms=Cue.start_ms - 5000))
+    first = (await site.http.get(f"{site.path}/cues?limit=1")).json()
+    assert first["next"].startswith("-4000_")
+    rest = await site.http.get(f"{site.path}/cues", params={"after": first["next"]})
+    assert [cue["start_ms"] for cue in rest.json()["cues"]] == [-3000, 70_000]
 
 
 async def test_until_there_is_one_the_problem_says_how_far_it_is(
@@ -231,6 +248,8 @@ async def test_another_run_is_asked_for_once(site: Site) -> None:
     assert first.status_code == 202, first.text
     again = await site.http.post(f"{site.path}/runs", json={"model": "bundled"}, headers=host)
     assert (again.status_code, again.json()["code"]) == (409, "run_under_way")
+    by_default = await site.http.post(f"{site.path}/runs", json={"model": "default"}, headers=host)
+    assert (by_default.status_code, by_default.json()["code"]) == (409, "run_under_way")
     other = await site.http.post(f"{site.path}/runs", json={"model": "org/large"}, headers=host)
     assert (other.status_code, other.json()["code"]) == (422, "model_not_offered")
     for path in ("/etc/model", "../model", "~/model", "a/b/c", ""):

@@ -54,7 +54,9 @@ class Place:
     async def request(self, model: str) -> UUID:
         """Two names of one model, so that both runs may be under way."""
         async with self.database.transaction() as session:
-            run = await runs.request_run(session, self.made.id, model=model, requested_by=None)
+            run = await runs.request_run(
+                session, self.made.id, model=model, own_model="bundled", requested_by=None
+            )
         return run.id
 
     async def status(self, run_id: UUID) -> RunStatus:

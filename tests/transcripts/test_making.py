@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from core.db import Database
 from core.storage.folder import FolderStore
 from demo.script import load_script
+from ingest.models import Recording
 from rooms.models import RoomEvent
 from tests.transcripts.fakes import ScriptedTranscriber, scripted_engine
 from tests.transcripts.recordings import Recorded, record_script
@@ -20,6 +21,7 @@ from transcripts import runs
 from transcripts.engines import Engine
 from transcripts.making import make
 from transcripts.models import Cue, Run, RunStatus, RunTrack, TrackLanguage, Transcript, Window
+from transcripts.reading import missing_of
 from transcripts.transcriber import Decoding, Heard, Model, Pcm, TranscriberUnavailable
 
 UNTIL_S = 30.0
@@ -200,8 +202,64 @@ async def test_a_new_revision_ends_a_run_over_the_old_one(studio: Studio) -> Non
             await studio.make(run_id)
     finally:
         async with studio.database.transaction() as session:
-            recording = await session.merge(studio.made.recording)
-            recording.revision -= 1
+            await session.merge(studio.made.recording)
+            await runs.stumble(session, run_id, runs.RunSuperseded.code, for_good=True)
+
+
+async def test_a_run_that_ends_after_a_new_revision_is_not_published(studio: Studio) -> None:
+    """The new one's transcript may be there already."""
+    run_id = await studio.request()
+    version = await version_of(studio)
+
+    class Salvaged(ScriptedTranscriber):
+        async def hear(self, pcm: Pcm, decoding: Decoding) -> Heard:
+            await self._revise(2)
+            return await super().hear(pcm, decoding)
+
+        async def _revise(self, revision: int) -> None:
+            async with studio.database.transaction() as session:
+                (await session.get_one(Recording, studio.made.id)).revision = revision
+
+    engine = Salvaged()
+    try:
+        with pytest.raises(runs.RunSuperseded):
+            await studio.make(run_id, scripted_engine(engine))
+    finally:
+        await engine._revise(1)
+    assert await version_of(studio) == version
+    assert (await studio.run(run_id)).status is RunStatus.RUNNING
+    async with studio.database.transaction() as session:
+        await runs.stumble(session, run_id, runs.RunSuperseded.code, for_good=True)
+
+
+async def test_who_withdraws_while_a_run_goes_on_is_missing_in_it(studio: Studio) -> None:
+    """Seen by nobody until they agree again; then it says that something was said there."""
+    run_id = await studio.request()
+    with pytest.raises(TranscriberUnavailable):
+        await studio.make(run_id, scripted_engine(Dies(after=3)))  # planned, nothing decoded
+    ben = studio.made.participants["Ben"]
+    async with studio.database.transaction() as session:
+        (await session.merge(ben)).consented_at = None
+    assert await studio.make(run_id)
+    async with studio.database.transaction() as session:
+        hidden = await missing_of(session, studio.made.id)
+        (await session.merge(ben)).consented_at = studio.made.room.live_at
+        await session.flush()
+        shown = await missing_of(session, studio.made.id)
+    rows = [row for row in await studio.words(run_id) if row[0] == ben.id]
+    assert [(words, missing) for *_, words, missing in rows] == [([], row[2]) for row in rows]
+    assert ben.id not in {gap.participant_id for gap, _ in hidden}
+    assert ben.id in {gap.participant_id for gap, _ in shown}
+
+
+async def test_words_that_no_database_takes_do_not_end_a_run(studio: Studio) -> None:
+    run_id = await studio.request()
+    odd = ScriptedTranscriber(("sea\x00weed", "\u202ekeeps", "wor\ud800ds", "\x1b[2Jwell"))
+    assert await studio.make(run_id, scripted_engine(odd))
+    async with studio.database.transaction() as session:
+        cues = await session.scalars(sa.select(Cue).where(Cue.recording_id == studio.made.id))
+        said = {word[2].strip() for cue in cues for word in cue.words}
+    assert said <= {"seaweed", "keeps", "words", "[2Jwell"}
 
 
 async def test_nobody_listens_to_who_did_not_agree(studio: Studio) -> None:
@@ -237,7 +295,9 @@ async def test_the_engine_gets_the_model_that_was_asked_for(studio: Studio) -> N
 
     for model in (runs.DEFAULT_MODEL, "large-v3-turbo"):
         async with studio.database.transaction() as session:
-            run = await runs.request_run(session, studio.made.id, model=model, requested_by=None)
+            run = await runs.request_run(
+                session, studio.made.id, model=model, own_model="bundled", requested_by=None
+            )
         await studio.make(run.id, engine)
     assert asked == [None, "large-v3-turbo"]
     assert isinstance(ScriptedTranscriber().model, Model)

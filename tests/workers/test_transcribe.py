@@ -79,7 +79,9 @@ async def requested(tools: Tools) -> Run:
     assert isinstance(tools.store, FolderStore)
     async with tools.database.transaction() as session:
         made = await record_script(session, tools.store, load_script(), until_s=4.0)
-        return await runs.request_run(session, made.id, model="bundled", requested_by=None)
+        return await runs.request_run(
+            session, made.id, model="bundled", own_model="bundled", requested_by=None
+        )
 
 
 async def found(tools: Tools, run: Run) -> Run:
