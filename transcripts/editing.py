@@ -22,6 +22,7 @@ from rooms.access import Action
 from rooms.models import Participant, Room
 from rooms.queries import room_for, spoken_with_consent
 from transcripts.alignment import NoRoomError, words_of
+from transcripts.cues import SHORTEST_MS
 from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
 from transcripts.patches import Edit, Said, bounds, put, text_of, within
 from transcripts.publication import announce, edit_of, edited_track, republish
@@ -29,6 +30,9 @@ from transcripts.reading import head_of
 
 LONGEST_MS: Final = 120_000
 """Of one edit."""
+
+LONGEST_CUE_MS: Final = 30_000
+"""That people may cut."""
 
 MOST_WORDS: Final = 600
 """In one edit; of scripts that write no spaces, characters."""
@@ -69,6 +73,16 @@ class TooManyWords(Invalid):
     title = "So many words can't be said in this time"
 
 
+class OutsideRecording(Invalid):
+    code = "outside_recording"
+    title = "The recording ends before this"
+
+
+class CueTooLong(Invalid):
+    code = "cue_too_long"
+    title = f"Nobody reads a cue of more than {LONGEST_CUE_MS // 1000} s: break it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """`text` in place of the words that start in [start_ms, end_ms); see patches.Edit."""
@@ -86,10 +100,12 @@ async def correct(
 ) -> tuple[Transcript, Patch | None]:
     """The edit, or None where the text is that already. The transcript is published anew.
 
-    Raises EditConflict, TooManyWords, TranscriptNotReady, SpeakerUnknown, and what access raises.
+    Raises EditConflict, OutsideRecording, TooManyWords, CueTooLong, TranscriptNotReady,
+    SpeakerUnknown, and what access raises.
     """
     room, head = await opened(session, principal, recording_id, wanted.participant_id)
     said = (await edited_track(session, head, wanted.participant_id))[0].said
+    _require_within(room, said, wanted)
     place = within(said, wanted.start_ms, wanted.end_ms)
     current = text_of(said[place])
     if await _touched_since(session, head, wanted):
@@ -103,15 +119,35 @@ async def correct(
 
 
 def _try(said: Sequence[Said], edit: Edit, place: slice) -> None:
-    """Raises TooManyWords."""
+    """Raises TooManyWords, CueTooLong."""
     start_ms, end_ms = bounds(said, edit, place)
     fitting = max((end_ms - start_ms) // SHORTEST_WORD_MS, place.stop - place.start)
     if len(words_of(edit.text or "")) > min(fitting, MOST_WORDS):
         raise TooManyWords
     try:
-        put(said, edit, place)
+        new = put(said, edit, place)
     except NoRoomError:
         raise TooManyWords from None
+    if _longest_cue_ms(new[within(new, start_ms, end_ms)]) > LONGEST_CUE_MS:
+        raise CueTooLong
+
+
+def _longest_cue_ms(said: Sequence[Said]) -> int:
+    """As far as people forbid that one begins."""
+    longest = start_ms = 0
+    for one in said:
+        if one.begins is not False:
+            start_ms = one.word.start_ms
+        else:
+            longest = max(longest, one.word.end_ms - start_ms)
+    return longest
+
+
+def _require_within(room: Room, said: Sequence[Said], wanted: Correction) -> None:
+    """A cue at the very end is shown for a second, and so may be edited that far."""
+    last_ms = max([room.duration_ms or 0, *(s.word.end_ms for s in said[-1:])]) + SHORTEST_MS
+    if wanted.start_ms < 0 or wanted.end_ms > last_ms:
+        raise OutsideRecording
 
 
 async def undo(
@@ -138,7 +174,7 @@ async def keep(
 ) -> tuple[Transcript, Patch]:
     """Decides a conflict for the edit: a new one puts its text in place of what is there now.
 
-    Raises NoConflict, TooManyWords, EditUnknown, and what access raises.
+    Raises NoConflict, TooManyWords, CueTooLong, EditUnknown, and what access raises.
     """
     old = await _patch(session, principal, recording_id, patch_id)
     room, head = await opened(session, principal, recording_id, old.participant_id)
@@ -248,7 +284,7 @@ def _person(principal: Principal) -> UUID:
 
 
 async def _touched_since(session: AsyncSession, head: Transcript, wanted: Correction) -> bool:
-    if wanted.base_version < head.run_version:
+    if not head.run_version <= wanted.base_version <= head.version:
         return True
     touched = sa.select(Patch.id).where(
         Patch.recording_id == head.recording_id,

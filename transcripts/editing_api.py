@@ -17,19 +17,26 @@ from core.ratelimit import Limit, rate_limit
 from rooms.access import Removed, RoomNotLive
 from rooms.schemas import Prose
 from transcripts import editing
+from transcripts.api import READING
 from transcripts.edit_history import MadeEdit, history
 from transcripts.editing import (
+    LONGEST_CUE_MS,
     LONGEST_MS,
     Correction,
+    CueTooLong,
     EditConflict,
     EditedSince,
     EditUnknown,
     NoConflict,
+    OutsideRecording,
     SpeakerUnknown,
     TooManyWords,
 )
 from transcripts.models import Patch, PatchState, Transcript
 from transcripts.reading import TranscriptNotReady
+
+MOST: Final = (1 << 31) - 1
+"""That a version or a number of an edit can be."""
 
 EDIT: Final = Limit("transcript-edit", 120, timedelta(minutes=1))
 EDITING = [Depends(rate_limit(EDIT, per_credential=True))]
@@ -79,7 +86,7 @@ class NewEdit(RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EDIT]})
 
-    base_version: int = Field(ge=1, description="of the transcript that was read")
+    base_version: int = Field(ge=1, le=MOST, description="of the transcript that was read")
     participant_id: UUID
     start_ms: int = Field(ge=0, lt=1 << 53, description="on the room's clock")
     end_ms: int = Field(ge=1, lt=1 << 53, description=f"at most {LONGEST_MS // 1000} s later")
@@ -90,7 +97,8 @@ class NewEdit(RequestBody):
         [],
         max_length=50,
         description="where cues begin within the stretch; given one, its first word begins one, "
-        "and nothing else does. To join two cues, name the beginning of the first; to split "
+        f"and nothing else does, {LONGEST_CUE_MS // 1000} s a cue at most. "
+        "To join two cues, name the beginning of the first; to split "
         "one, name both beginnings",
     )
 
@@ -172,7 +180,15 @@ class NewName(RequestBody):
     status_code=201,
     summary="Correct what somebody said",
     dependencies=EDITING,
-    responses=problems(*REFUSED, AccountNeeded, SpeakerUnknown, EditConflict, TooManyWords),
+    responses=problems(
+        *REFUSED,
+        AccountNeeded,
+        SpeakerUnknown,
+        EditConflict,
+        OutsideRecording,
+        TooManyWords,
+        CueTooLong,
+    ),
 )
 async def correct(
     recording_id: UUID, edit: NewEdit, session: SessionDep, principal: CallerDep
@@ -190,6 +206,7 @@ async def correct(
 @router.get(
     "/edits",
     summary="Who corrected what, and when",
+    dependencies=READING,
     responses=problems(*REFUSED),
 )
 async def edits(
@@ -197,7 +214,7 @@ async def edits(
     session: SessionDep,
     principal: CallerDep,
     state: PatchState | None = None,
-    before: int | None = None,
+    before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> EditPage:
     """The newest first. `state=conflict`: those that wait for a decision. Speakers see those
@@ -237,7 +254,7 @@ async def undo(
     summary="Keep a correction against what a newer run heard",
     dependencies=EDITING,
     responses=problems(
-        *REFUSED, AccountNeeded, EditUnknown, SpeakerUnknown, NoConflict, TooManyWords
+        *REFUSED, AccountNeeded, EditUnknown, SpeakerUnknown, NoConflict, TooManyWords, CueTooLong
     ),
 )
 async def keep(

@@ -20,10 +20,12 @@ from tests.transcripts.heard import Heard, make_heard, spoken
 from transcripts.edit_history import history
 from transcripts.editing import (
     Correction,
+    CueTooLong,
     EditConflict,
     EditedSince,
     EditUnknown,
     NoConflict,
+    OutsideRecording,
     SpeakerUnknown,
     TooManyWords,
     correct,
@@ -261,6 +263,33 @@ async def test_refuses_more_words_than_there_is_time(studio: Studio) -> None:
 async def test_refuses_more_words_than_a_person_can_say(studio: Studio, text: str) -> None:
     with pytest.raises(TooManyWords):
         await studio.correct(800, 1100, text)
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "end_ms"), [(600_500, 601_001), (1 << 52, (1 << 52) + 300), (-300, 0)]
+)
+async def test_refuses_what_lies_outside_the_recording(
+    studio: Studio, start_ms: int, end_ms: int
+) -> None:
+    with pytest.raises(OutsideRecording):
+        await studio.correct(start_ms, end_ms, "late")
+    await studio.correct(600_500, 601_000, "in time")
+
+
+async def test_a_version_that_nobody_has_read_is_a_conflict(studio: Studio) -> None:
+    with pytest.raises(EditConflict):
+        await studio.correct(800, 1100, "sea", base=2)
+
+
+async def test_people_may_not_join_more_than_can_be_read(studio: Studio) -> None:
+    long = await studio.heard.run({studio.ada: spoken("and " * 200)})
+    await studio.heard.publish(long)
+    await studio.correct(0, 30_000, None, 0)
+    with pytest.raises(CueTooLong):
+        await studio.correct(0, 80_000, None, 0)
+    with pytest.raises(CueTooLong):
+        await studio.correct(0, 80_000, "or " * 190)
+    await studio.correct(0, 80_000, None, 0, 28_000, 56_000)
 
 
 async def test_refuses_more_words_than_an_edit_holds(studio: Studio) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from core.db import Database
 from tests.factories import sign_in
 from tests.rooms.conftest import make_house
 from tests.rooms.serving import in_process, make_app
 from tests.transcripts.heard import Heard, make_heard, spoken
+from transcripts.api import READING
 from transcripts.editing_api import router
 
 
@@ -78,6 +80,8 @@ async def test_an_edit_its_conflict_its_history_and_undo(
         {"start_ms": 1 << 63, "end_ms": (1 << 63) + 1},
         {"breaks": list(range(51))},
         {"base_version": 0},
+        {"base_version": 1 << 31},
+        {"start_ms": 600_900, "end_ms": 601_100},
     ],
 )
 async def test_refuses_what_no_edit_can_be(
@@ -88,3 +92,16 @@ async def test_refuses_what_no_edit_can_be(
     path = f"/recordings/{heard.recording.id}/transcript/edits"
     answer = await http.post(path, json=edit | wrong)
     assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("before", [0, 1 << 31, 1 << 40])
+async def test_the_history_begins_at_a_number_that_may_be(
+    http: httpx.AsyncClient, heard: Heard, before: int
+) -> None:
+    path = f"/recordings/{heard.recording.id}/transcript/edits"
+    assert (await http.get(path, params={"before": before})).status_code == 422
+
+
+def test_the_history_is_limited_like_what_is_read() -> None:
+    (route,) = (r for r in router.routes if isinstance(r, APIRoute) and r.name == "edits")
+    assert READING[0] in route.dependencies
