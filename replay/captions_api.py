@@ -1,18 +1,23 @@
 """HTTP: what was said in a room, for who comes late and for who missed some of it."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.auth.dependencies import CallerDep
+from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
 from core.auth.documented import problems
-from core.errors import Forbidden, NotFound, Unauthenticated
+from core.auth.principal import Scope
+from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import SessionDep
+from core.ratelimit import Limit, rate_limit
 from replay.recordings import NotRecorded, recording_of
 from replay.subtitles import CueKind, ShownCue, shown_cues, subtitles_version
 from rooms.access import RoomNotLive
+
+READ: Final = Limit("captions", 600, timedelta(minutes=1), lease=10)
 
 router = APIRouter(prefix="/v1", tags=["replay"])
 
@@ -76,7 +81,16 @@ class CaptionPage(BaseModel):
 @router.get(
     "/rooms/{room_id}/captions",
     summary="Page through a room's captions",
-    responses=problems(Unauthenticated, Forbidden, NotFound, NotRecorded, RoomNotLive),
+    dependencies=[Depends(rate_limit(READ, per_credential=True))],
+    responses=problems(
+        Unauthenticated,
+        Forbidden,
+        ScopeMissing,
+        NotFound,
+        NotRecorded,
+        RoomNotLive,
+        TooManyRequests,
+    ),
 )
 async def captions(
     room_id: UUID,
@@ -86,7 +100,9 @@ async def captions(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> CaptionPage:
     """In the order in which they came. New ones are told by the room's events (`caption`), and
-    are in the HLS of `master_url`. Who took their consent to be recorded back is not in it."""
+    are in the HLS of `master_url`. Who took their consent to be recorded back is not in it. An
+    API key needs `recordings:read`."""
+    limit_to_scope(principal, Scope.RECORDINGS_READ)
     recording_id = await recording_of(session, principal, room_id)
     found = await shown_cues(session, recording_id, after=after, limit=limit + 1)
     page = [CaptionOut.of(cue) for cue in found[:limit]]

@@ -18,7 +18,9 @@ SLACK_MS: Final = 250
 UNSEEN_S: Final = 4.0
 """A segment is listed so long after the mix's at the latest, whatever the database does."""
 
-REMEMBERED: Final = 64
+REMEMBERED_BYTES: Final = 256 << 10
+"""Of rendered segments."""
+
 _NAMES = re.compile(r"(0|[1-9]\d{0,8})(?:-([1-9]\d{0,8}))?\.vtt", re.ASCII)
 
 
@@ -54,6 +56,7 @@ class CueSheet:
         self.known_since: list[float] = []
         self.ended = False
         self._texts: dict[tuple[int, int], bytes] = {}
+        self._texts_bytes = 0
         self._read_ms = 0.0
 
     def take(self, cues: list[ShownCue], *, read_ms: float, anew: bool = False) -> None:
@@ -64,7 +67,7 @@ class CueSheet:
             kept = [] if anew else self._cues
             self._cues = sorted([*kept, *cues], key=lambda cue: (cue.start_ms, cue.number))
             self._starts = [cue.start_ms for cue in self._cues]
-            self._texts.clear()
+            self._forget()
 
     def follow(self, recorded: Recorded, *, now: float) -> None:
         """Lists what takes no more cues; `now` is this process's monotonic clock."""
@@ -98,7 +101,7 @@ class CueSheet:
         self.known_since = []
         self.ended = False
         self.version += 1
-        self._texts.clear()
+        self._forget()
 
     def text(self, first: int, last: int) -> bytes | None:
         """One segment, or several of a recording that has ended as one; None if there is none."""
@@ -111,10 +114,18 @@ class CueSheet:
             else:
                 shown = self._times.shown_between(first, last, self._near(first, last))
             known = segment(shown).encode()
-            if len(self._texts) >= REMEMBERED:
-                self._texts.clear()
-            self._texts[first, last] = known
+            self._remember(first, last, known)
         return known
+
+    def _remember(self, first: int, last: int, text: bytes) -> None:
+        if self._texts_bytes + len(text) > REMEMBERED_BYTES:
+            self._forget()
+        self._texts[first, last] = text
+        self._texts_bytes += len(text)
+
+    def _forget(self) -> None:
+        self._texts.clear()
+        self._texts_bytes = 0
 
     def _near(self, first: int, last: int) -> list[ShownCue]:
         since, until = self._times.room_of(first)[0], self._times.room_of(last)[1]

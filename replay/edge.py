@@ -225,8 +225,11 @@ class Edge:
         numbers = numbers_of(wanted.names[2])
         if sheet is None or numbers is None or wanted.names[0] != f"r{recorded.revision}":
             raise playlists.NoSuchFile
+        first, last = numbers
+        if first < last and not playlists.lists_captions(recorded, "/".join(wanted.names)):
+            raise playlists.NoSuchFile
         sheet.follow(recorded, now=time.monotonic())
-        text = sheet.text(*numbers)
+        text = sheet.text(first, last)
         if text is None:
             raise playlists.NoSuchFile
         return answers.captions(text, request)

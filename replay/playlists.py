@@ -192,6 +192,16 @@ def _replay_captions(recorded: Recorded) -> str:
     return playlist.render_vod()
 
 
+def lists_captions(recorded: Recorded, uri: str) -> bool:
+    """Whether the replay's subtitles are in such a piece of several segments: what nobody is
+    told of is not rendered. Raises NotStarted, NothingRecorded, NotCompacted."""
+    known = recorded.documents.get(REPLAY_CAPTIONS)
+    if known is None or known.version != recorded.version:
+        known = _print(_replay_captions(recorded), recorded.version)
+        recorded.documents[REPLAY_CAPTIONS] = known
+    return f"\n{uri}\n".encode() in known.body
+
+
 def _entries(rendition: Rendition) -> Iterator[tuple[int, MediaSegment]]:
     """Neighbors in the compacted object as one, with the number of the first of them."""
     pairs = zip(rendition.playlist.segments, rendition.places, strict=True)

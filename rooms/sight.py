@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 from uuid import UUID
 
-from core.auth.principal import Principal
+from core.auth.principal import Kind, Principal, Scope
 from core.db import Database
 from core.errors import NotFound, Problem
 from rooms.access import Action, RoomNotLive, decide
@@ -56,7 +56,10 @@ class Sight:
         return room
 
     async def hears(self, principal: Principal) -> bool:
-        """Whether somebody who sees the room may be told what is said in it, once it is live."""
+        """Whether somebody who sees the room may be told what is said in it, once it is live.
+        An API key reads it with the scope that transcripts need."""
+        if principal.kind is Kind.API_KEY and Scope.RECORDINGS_READ not in principal.scopes:
+            return False
         room = await self.room()
         if room.visibility is not Visibility.GROUP:
             return True

@@ -1,6 +1,7 @@
 """Where to listen and what was recorded, asked over HTTP by those who may and may not."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -15,12 +16,15 @@ from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
+from core.ratelimit import RateLimited, take
 from core.settings import Settings
 from core.storage import open_store
 from ingest.folders import Folders
 from ingest.manifest import GapFound
 from replay.api import router
 from replay.capability import capability_key, check
+from replay.captions_api import READ
+from replay.captions_api import router as captions
 from rooms.models import Room, RoomState, Visibility
 from tests.factories import make_api_key, sign_in
 from tests.replay.spools import Spool, mix_media, track_media
@@ -42,6 +46,7 @@ async def services(tmp_path: Path, database: Database) -> Services:
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.include_router(router)
+    app.include_router(captions)
     app.state.services = services
     install_problem_handlers(app)
     transport = httpx.ASGITransport(app=app)
@@ -257,3 +262,34 @@ async def test_an_unlisted_room_is_open_to_those_with_the_link(
     room = await a_room(services, visibility=Visibility.UNLISTED)
     answer = await client.get(f"/v1/rooms/{room.id}/listen", headers=await bearer(services, room))
     assert answer.status_code == 200
+
+
+async def test_a_key_reads_captions_with_the_scope_of_transcripts(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    room = await a_room(services)
+    codes = {}
+    async with services.database.transaction() as session:
+        platform = await session.get_one(Platform, room.platform_id)
+        for scope in ("rooms:read", "recordings:read"):
+            _, key = await make_api_key(session, platform, scopes=(scope,))
+            codes[scope] = {"Authorization": f"Bearer {key}"}
+    path = f"/v1/rooms/{room.id}/captions"
+    refused = await client.get(path, headers=codes["rooms:read"])
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    assert (await client.get(path, headers=codes["recordings:read"])).status_code == 200
+
+
+async def test_captions_are_read_so_often_and_no_oftener(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    room = await a_room(services)
+    headers = await bearer(services, room)
+    path = f"/v1/rooms/{room.id}/captions"
+    key = headers["Authorization"].removeprefix("Bearer ")
+    with suppress(RateLimited):
+        for _ in range(2 * READ.burst):
+            await take(services, READ, key)
+    refused = await client.get(path, headers=headers)
+    assert refused.status_code == 429
+    assert "Retry-After" in refused.headers

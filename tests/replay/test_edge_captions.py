@@ -152,6 +152,8 @@ async def test_a_caption_is_in_the_segments_in_which_it_is_shown(live: Captioned
     assert again.status_code == 304
     for wrong in ("r1/captions/3.vtt", "r2/captions/0.vtt", "r1/captions/00.vtt"):
         assert problem_code(await live.site.get(live.id, wrong)) == "no_such_file"
+    answer = await live.site.get(live.id, "r1/captions/0-1.vtt")
+    assert answer.status_code == 404, "pieces of several are of a recording that is over"
 
 
 async def test_a_late_caption_changes_nothing_that_was_listed(live: Captioned) -> None:
@@ -247,6 +249,10 @@ async def test_an_edge_elsewhere_gives_the_same(
         assert first == "r1/captions/0-1.vtt"
         text = (await site.get(over.recording_id, first)).text
         assert "00:00:01.000 --> 00:00:01.900\n<v" in text
+        for unlisted in ("r1/captions/0-2.vtt", "r1/captions/1-2.vtt"):
+            answer = await site.get(over.recording_id, unlisted)
+            assert problem_code(answer) == "no_such_file"
+        assert (await site.get(over.recording_id, "r1/captions/1.vtt")).status_code == 200
         url = site.url(over.recording_id, "master.m3u8")
         assert await asyncio.to_thread(subtitles_read, url) == [(1.0, "From the rows.")]
 

@@ -231,6 +231,16 @@ async def test_who_may_not_listen_is_not_told_what_is_said(scene: Scene) -> None
     assert not await sight.hears(member)
 
 
+@pytest.mark.parametrize(
+    ("scope", "told"), [(Scope.ROOMS_READ, False), (Scope.RECORDINGS_READ, True)]
+)
+async def test_a_key_is_told_what_is_said_with_the_scope_of_transcripts(
+    scene: Scene, scope: Scope, told: bool
+) -> None:
+    key = Principal(Kind.API_KEY, scene.house.platform.id, scopes=frozenset({scope}))
+    assert await Sight(scene.database, scene.room.id).hears(key) is told
+
+
 async def test_captions_go_to_streams_that_may_hear_them(scene: Scene) -> None:
     scene.set_pace(Pace())
     hub, room = scene.hub, scene.room
