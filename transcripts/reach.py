@@ -36,6 +36,9 @@ class Effort:
     common: int = 6_000
     """Matches from which on a query's cues are read for rather than looked up."""
 
+    most_looked_up: int = 9_000
+    """Where there are as many after all, the statistics were wrong: the query is common."""
+
     enough_matches: int = 1_000
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
@@ -141,8 +144,22 @@ async def find_reach(
     hits = await _matches(session, matches)
     if hits < effort.common:
         return whole
+    return await newest_reach(session, principal, whole, corpus=corpus, hits=hits, after=after)
+
+
+async def newest_reach(
+    session: AsyncSession,
+    principal: Principal,
+    whole: Reach,
+    *,
+    corpus: Corpus,
+    hits: float,
+    after: Cursor | None,
+) -> Reach:
+    """For a query that matches so much, at least: the newest recordings alone."""
     if after is not None and after.score is not None:
         return await _newest(session, principal, whole, cues=_ANY_NUMBER, most=MOST_RECORDINGS)
+    effort = whole.effort
     cues = min(effort.most_cues, round(effort.enough_matches * corpus.cues / hits))
     most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / corpus.cues))
     return await _newest(session, principal, whole, cues=cues, most=most)

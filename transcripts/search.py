@@ -15,9 +15,9 @@ from core.errors import Unavailable
 from transcripts.cursor import Cursor, CursorInvalid
 from transcripts.found import FoundRecording, describe
 from transcripts.languages import DICTIONARIES, searched_language
-from transcripts.query import Query, render
-from transcripts.ranking import Sort, ranked_recordings
-from transcripts.reach import Effort, Filters, Reach, find_reach, prepare
+from transcripts.query import Query, TsQuery, render
+from transcripts.ranking import Ranked, Sort, ranked_recordings
+from transcripts.reach import Corpus, Effort, Filters, Reach, find_reach, newest_reach, prepare
 from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
 
@@ -94,14 +94,7 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
     )
     rows: Sequence[sa.Row[Any]] = ()
     if asked.matches:
-        rows = await ranked_recordings(
-            session,
-            asked,
-            reach,
-            sort=wanted.sort,
-            after=wanted.after,
-            limit=wanted.limit + 1,
-        )
+        reach, rows = await _ranked(session, principal, wanted, asked, reach, corpus)
     first, oldest = wanted.after is None, _oldest(rows, reach)
     return Found(
         recordings=await describe(session, rows[: wanted.limit], query, words.lexemes),
@@ -112,6 +105,31 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
         if first and not rows
         else None,
     )
+
+
+async def _ranked(
+    session: AsyncSession,
+    principal: Principal,
+    wanted: Wanted,
+    asked: TsQuery,
+    reach: Reach,
+    corpus: Corpus,
+) -> tuple[Reach, Sequence[sa.Row[Any]]]:
+    """One row more than the page has, if there are more; and the reach that they are from."""
+
+    async def rank(reach: Reach) -> Ranked:
+        return await ranked_recordings(
+            session, asked, reach, sort=wanted.sort, after=wanted.after, limit=wanted.limit + 1
+        )
+
+    ranked = await rank(reach)
+    if ranked.too_many:
+        hits = wanted.effort.most_looked_up
+        reach = await newest_reach(
+            session, principal, reach, corpus=corpus, hits=hits, after=wanted.after
+        )
+        ranked = await rank(reach)
+    return reach, ranked.rows
 
 
 def _languages(filters: Filters) -> Sequence[str]:

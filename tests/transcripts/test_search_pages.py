@@ -25,6 +25,8 @@ from transcripts.search import Found, SearchTooSlow
 
 READS = Effort(common=0, enough_matches=4, most_cues=6)
 LOOKS_UP = Effort(common=1_000_000, enough_matches=4)
+SURPRISED = Effort(common=1_000_000, most_looked_up=3, enough_matches=4, most_cues=6)
+"""There is more than the statistics said."""
 
 
 async def pages(archive: Archive, text: str, **wanted: Any) -> list[Found]:
@@ -44,7 +46,7 @@ def ids(found: Sequence[Found]) -> list[UUID]:
 @given(
     boats=st.lists(st.integers(0, 4), min_size=1, max_size=9),
     limit=st.integers(1, 4),
-    effort=st.sampled_from([READS, LOOKS_UP, Effort()]),
+    effort=st.sampled_from([READS, LOOKS_UP, SURPRISED, Effort()]),
 )
 async def test_pages_are_complete_and_repeat_nothing(
     archive: Archive, boats: list[int], limit: int, effort: Effort
@@ -66,7 +68,7 @@ async def test_pages_are_complete_and_repeat_nothing(
     archive.made.clear()
 
 
-@pytest.mark.parametrize("effort", [READS, LOOKS_UP])
+@pytest.mark.parametrize("effort", [READS, LOOKS_UP, SURPRISED])
 async def test_says_when_only_the_newest_were_ranked(archive: Archive, effort: Effort) -> None:
     for _ in range(6):
         await archive.recording("a boat left", "another boat")
@@ -85,7 +87,7 @@ async def test_the_sample_is_taken_of_what_may_be_heard(archive: Archive) -> Non
     for _ in range(8):
         await archive.recording("a boat left", visibility="unlisted")
     await archive.analyze()
-    for effort in (READS, LOOKS_UP):
+    for effort in (READS, LOOKS_UP, SURPRISED):
         found = await archive.find("boat", effort=effort)
         assert ids([found]) == [heard.recording_id]
         assert found.total is not None
@@ -126,7 +128,7 @@ async def test_filters(archive: Archive, house: House) -> None:
         ({"until": FIRST_LIVE_AT + hour}, {english}),
         ({"since": FIRST_LIVE_AT + hour, "until": FIRST_LIVE_AT + 2 * hour}, {french}),
     ]
-    for effort in (READS, LOOKS_UP):
+    for effort in (READS, LOOKS_UP, SURPRISED):
         for filters, rooms in expected:
             found = await archive.find("boat", effort=effort, **filters)
             assert {one.room for one in found.recordings} == rooms, filters
