@@ -33,10 +33,10 @@ class Effort:
 
     timeout_ms: int = 3_000
 
-    common: int = 6_000
+    common: int = 4_000
     """Matches from which on a query's cues are read for rather than looked up."""
 
-    most_looked_up: int = 9_000
+    most_looked_up: int = 6_000
     """Where there are as many after all, the statistics were wrong: the query is common."""
 
     enough_matches: int = 1_000
