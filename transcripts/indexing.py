@@ -136,21 +136,31 @@ async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> Non
 
 
 async def _remember_stems(session: AsyncSession, lexemes: Lexemes) -> None:
-    """In one order, so that two recordings never wait for each other in a circle."""
+    """In one order, so that two recordings never wait for each other in a circle.
+
+    Stems that are there already must stay until the cue that says them again is committed.
+    """
     stems = sorted(lexeme.partition(".") for lexeme in set(lexemes.values()) if lexeme)
     rows = [{"language": language, "stem": stem} for language, _, stem in stems]
     if rows:
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_STEMS)))
         await session.execute(insert(Stem).on_conflict_do_nothing(), rows)
 
 
 async def forget_unsaid_stems(session: AsyncSession, *, parts: int = 24) -> int:
     """Deletes what is in no cue any more; returns how many.
 
-    Called each hour it looks at one of `parts` of them, in turn.
+    Called each hour it looks at one of `parts` of them, in turn; at none while somebody
+    publishes, whose cues it could not see yet.
     """
+    if not await session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_STEMS))):
+        return 0
     done = await session.execute(_FORGET, {"parts": parts})
     return int(done.rowcount)  # type: ignore[attr-defined] # a DELETE's result has it
 
+
+_STEMS: Final = 0x656E_636F_7265_7374
+"""The advisory lock that publishing shares, and forgetting has to itself."""
 
 _FORGET: Final = sa.text(
     """

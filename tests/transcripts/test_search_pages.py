@@ -17,7 +17,7 @@ from tests.rooms.conftest import House, make_house
 from tests.transcripts.archive import FIRST_LIVE_AT, Archive, make_archive
 from transcripts.cursor import Cursor, CursorInvalid, read_cursor
 from transcripts.index_models import Stem
-from transcripts.indexing import forget_unsaid_stems
+from transcripts.indexing import forget_unsaid_stems, index
 from transcripts.models import Cue
 from transcripts.ranking import Sort
 from transcripts.reach import Effort
@@ -173,6 +173,27 @@ async def test_words_that_nobody_said_any_more_are_forgotten(
     assert {"boat", "left"} <= stems
     assert "lighthous" not in stems
     assert await forget_unsaid_stems(session, parts=1) == 0
+
+
+async def test_words_of_what_is_being_published_are_not_forgotten(database: Database) -> None:
+    async with database.transaction() as session:
+        archive = await make_archive(await make_house(session))
+        room = await archive.recording("an aardvark")
+        await session.execute(_SAY, {"text": "an animal", "of": room.recording_id})
+        await archive.publish(room)
+    async with database.transaction() as publishing, database.transaction() as cleaning:
+        await publishing.execute(_SAY, {"text": "an aardvark", "of": room.recording_id})
+        await index(publishing, archive.made[0])
+        await forget_unsaid_stems(cleaning, parts=1)
+        await cleaning.commit()
+    async with database.transaction() as session:
+        stems = set(await session.scalars(sa.select(Stem.stem)))
+        assert "aardvark" in stems
+        await forget_unsaid_stems(session, parts=1)
+        assert "anim" not in set(await session.scalars(sa.select(Stem.stem)))
+
+
+_SAY = sa.text("update transcript_cue set text = :text where recording_id = :of")
 
 
 async def test_a_cursor_belongs_to_its_order(archive: Archive) -> None:
