@@ -4,7 +4,7 @@ import base64
 import json
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +47,7 @@ def read_cursor(text: str) -> Cursor:
             score=None if isinstance(by, str) else _score(by),
             oldest=None if oldest is None else _time(oldest),
         )
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CursorInvalid from error
 
 
@@ -55,7 +55,7 @@ def _time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("without a time zone")
-    return at
+    return at.astimezone(UTC)
 
 
 def _score(value: Any) -> float:

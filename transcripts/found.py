@@ -113,13 +113,14 @@ _LOADED: Final = (
 
 def _moment(row: sa.Row[Any], query: Query, lexemes: Lexemes) -> Moment:
     cue: Cue = row.Cue
-    tokens, language = fold(cue.text), searched_language(cue.language)
+    text, language = _in_one_line(cue.text), searched_language(cue.language)
+    tokens = fold(text)
     found = found_positions(query, language, lexemes, row.vector, own=len(tokens))
     own = spans_of(tokens, found)
-    pieces = marked(cue.text, own)
+    pieces = marked(text, own)
     if row.following and max(found, default=0) > len(tokens):
         further = spans_of(fold(row.following), found, before=len(tokens))
-        pieces += [Piece(" ", match=False), *marked(row.following, further)]
+        pieces += [Piece(" ", match=False), *marked(_in_one_line(row.following), further)]
     return Moment(
         start_ms=_time_at(cue, own[0].start) if own else cue.start_ms,
         end_ms=cue.end_ms,
@@ -128,6 +129,11 @@ def _moment(row: sa.Row[Any], query: Query, lexemes: Lexemes) -> Moment:
         language=cue.language,
         pieces=pieces,
     )
+
+
+def _in_one_line(text: str) -> str:
+    """Cues are broken for captions. Every character keeps its place."""
+    return text.replace("\n", " ")
 
 
 def _time_at(cue: Cue, place: int) -> int:

@@ -1,11 +1,11 @@
 """HTTP: search over everything that was said."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
 from core.auth.documented import problems
@@ -23,6 +23,16 @@ from transcripts.search import Found, SearchTooSlow, Wanted, search
 
 SEARCH: Final = Limit("search", 600, timedelta(minutes=1), local=True)
 """A person who types makes several a second."""
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such time in UTC") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/v1", tags=["transcripts"])
 
@@ -43,8 +53,8 @@ class SearchRequest(RequestBody):
     language: Language | None = Field(
         None, description="only what was said in it; otherwise each word is taken in every language"
     )
-    since: AwareDatetime | None = Field(None, description="of rooms that went live then or later")
-    until: AwareDatetime | None = Field(None, description="and before this")
+    since: Time | None = Field(None, description="of rooms that went live then or later")
+    until: Time | None = Field(None, description="and before this")
     sort: Sort = Sort.RELEVANCE
     after: str | None = Field(None, max_length=400, description="`next` of the page before")
     limit: int = Field(20, ge=1, le=50)

@@ -1,9 +1,12 @@
 """Search over HTTP: what it takes, what it refuses, what it answers."""
 
+import base64
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,6 +23,11 @@ from tests.transcripts.archive import Archive
 from transcripts.search_api import router
 
 Ask = Callable[..., Any]
+
+TOO_EARLY = base64.urlsafe_b64encode(
+    json.dumps(["0001-01-01T00:00:00+14:00", str(UUID(int=0)), None]).encode()
+).decode()
+"""A cursor whose time is none in UTC."""
 
 
 @pytest.fixture
@@ -94,6 +102,9 @@ async def test_pages_by_next(archive: Archive, ask: Ask) -> None:
         ({"q": "boat", "speeker": "me"}, "invalid"),
         ({"q": "boat", "language": "no such thing"}, "invalid"),
         ({"q": "boat", "since": "2026-01-01T00:00:00"}, "invalid"),
+        ({"q": "boat", "since": "0001-01-01T00:00:00+14:00"}, "invalid"),
+        ({"q": "boat", "until": "9999-12-31T23:59:59-14:00"}, "invalid"),
+        ({"q": "boat", "since": "0001-01-01T00:00:00Z"}, None),
         ({"q": "boat", "topic": "a\0b"}, "invalid"),
         ({"q": "boat", "limit": 51}, "invalid"),
         ({"q": ""}, "query_invalid"),
@@ -102,6 +113,7 @@ async def test_pages_by_next(archive: Archive, ask: Ask) -> None:
         ({"q": "boat or or"}, None),
         ({"q": "a " * 17}, "query_invalid"),
         ({"q": "boat", "after": "AAAA"}, "cursor_invalid"),
+        ({"q": "boat", "sort": "date", "after": TOO_EARLY}, "cursor_invalid"),
         ({"q": "a\0boat ' \\ :* & | ! ( ) <-> ''"}, None),
     ],
 )

@@ -84,6 +84,11 @@ async def test_a_phrase_over_two_cues_of_one_speaker(archive: Archive) -> None:
     assert await archive.lines('"open weather"') == set()
 
 
+async def test_a_moment_is_told_in_one_line(archive: Archive) -> None:
+    await archive.recording("the open\nsea was calm")
+    assert await archive.lines('"open sea"') == {"the [open sea] was calm"}
+
+
 async def test_the_last_word_may_be_only_begun(archive: Archive) -> None:
     await archive.recording("Marine biology", "A market", "Running marathons")
     assert await archive.lines("mar") == set()
