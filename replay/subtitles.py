@@ -7,6 +7,7 @@ shown is always without those who took their consent back, whatever the rows hol
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -126,8 +127,8 @@ async def add_live_cues(
     before = track.last_number
     rows = _rows(recording_id, CueKind.LIVE, kept, first=before + 1, stored_ms=now_ms)
     track.last_number += len(rows)
-    session.add_all(rows)
     await session.flush()
+    await session.execute(sa.insert(SubtitleCue), rows)
     return await shown_cues(session, recording_id, after=before)
 
 
@@ -174,19 +175,25 @@ async def replace_cues(session: AsyncSession, recording_id: UUID, cues: Sequence
     )
     rows = _rows(recording_id, CueKind.FINAL, new, first=track.last_number + 1)
     track.last_number += len(rows)
-    session.add_all(rows)
     await session.flush()
+    if rows:
+        await session.execute(sa.insert(SubtitleCue), rows)
 
 
 async def _final_cues(session: AsyncSession, recording_id: UUID) -> dict[NewCue, int]:
     """Their numbers: cues that stay as they are need not be written again."""
-    query = sa.select(SubtitleCue).where(
-        SubtitleCue.recording_id == recording_id, SubtitleCue.kind == CueKind.FINAL
+    rows = await session.execute(
+        sa.select(
+            SubtitleCue.number,
+            SubtitleCue.participant_id,
+            SubtitleCue.start_ms,
+            SubtitleCue.end_ms,
+            SubtitleCue.language,
+            SubtitleCue.text,
+            SubtitleCue.name,
+        ).where(SubtitleCue.recording_id == recording_id, SubtitleCue.kind == CueKind.FINAL)
     )
-    return {
-        NewCue(c.participant_id, c.start_ms, c.end_ms, c.language, c.text, c.name): c.number
-        for c in await session.scalars(query)
-    }
+    return {NewCue(*cue): number for number, *cue in rows}
 
 
 def _rows(
@@ -196,20 +203,19 @@ def _rows(
     *,
     first: int,
     stored_ms: int | None = None,
-) -> list[SubtitleCue]:
+) -> list[dict[str, Any]]:
+    same = {"recording_id": recording_id, "kind": kind, "stored_ms": stored_ms}
     return [
-        SubtitleCue(
-            recording_id=recording_id,
-            number=number,
-            participant_id=cue.participant_id,
-            name=cue.name,
-            kind=kind,
-            start_ms=cue.start_ms,
-            end_ms=cue.end_ms,
-            stored_ms=stored_ms,
-            language=cue.language,
-            text=cue.text,
-        )
+        {
+            **same,
+            "number": number,
+            "participant_id": cue.participant_id,
+            "name": cue.name,
+            "start_ms": cue.start_ms,
+            "end_ms": cue.end_ms,
+            "language": cue.language,
+            "text": cue.text,
+        }
         for number, cue in enumerate(cues, first)
     ]
 
