@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from transcripts.cues import Piece
 from transcripts.words import Span, Word
+
+TURN_PAUSE_MS: Final = 3000
+"""Whoever is silent for longer, or off the record, begins another turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,15 @@ def merged(tracks: Mapping[str, Sequence[Piece]]) -> list[SpokenCue]:
 
 
 def turns(cues: Iterable[SpokenCue]) -> list[list[SpokenCue]]:
-    """Cues that follow each other and are of one speaker, together."""
+    """Cues that follow each other without a long pause and are of one speaker, together."""
     found: list[list[SpokenCue]] = []
     for cue in cues:
-        if found and found[-1][-1].speaker == cue.speaker:
+        if found and _goes_on(found[-1][-1], cue):
             found[-1].append(cue)
         else:
             found.append([cue])
     return found
+
+
+def _goes_on(before: SpokenCue, cue: SpokenCue) -> bool:
+    return before.speaker == cue.speaker and cue.start_ms - before.end_ms <= TURN_PAUSE_MS

@@ -1,9 +1,14 @@
 """A transcript as SubRip; it has no voices, so a speaker's name stands where they begin."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from replay.webvtt import timestamp
 from transcripts.merge import SpokenCue, turns
+
+_OVERRIDE: Final = re.compile(r"\{+\\(?:[^}\n]*\})?")
+"""What players of SubStation Alpha read as a command: position, size, whatever."""
 
 
 def render(cues: Iterable[SpokenCue]) -> str:
@@ -12,7 +17,13 @@ def render(cues: Iterable[SpokenCue]) -> str:
 
 
 def _block(cue: SpokenCue, *, named: bool) -> str:
-    start, end = (timestamp(ms).replace(".", ",") for ms in (cue.start_ms, cue.end_ms))
-    name = f"{' '.join(cue.speaker.split())}: " if named and cue.speaker else ""
-    text = "\n".join(line for line in cue.text.splitlines() if line.strip())
+    times = cue.start_ms, max(cue.end_ms, cue.start_ms + 1)
+    start, end = (timestamp(ms).replace(".", ",") for ms in times)
+    name = f"{_plain(' '.join(cue.speaker.split()))}: " if named and cue.speaker else ""
+    text = "\n".join(line for line in _plain(cue.text).splitlines() if line.strip())
     return f"{start} --> {end}\n{name}{text}\n"
+
+
+def _plain(text: str) -> str:
+    """Nothing that begins another cue, or tells a player how to show this one."""
+    return _OVERRIDE.sub("", text).replace("-->", "→")

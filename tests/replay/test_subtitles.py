@@ -142,3 +142,11 @@ async def test_a_recording_without_captions_gets_its_final_cues(
 ) -> None:
     await replace_cues(session, stage.recording_id, [cue(stage.ada, 0, "Final.")])
     assert await texts(session, stage) == ["Final."]
+
+
+async def test_final_cues_that_stay_keep_their_numbers(session: AsyncSession, stage: Stage) -> None:
+    first, second, third = (cue(stage.ada, at, "Same.") for at in (0, 2000, 4000))
+    await replace_cues(session, stage.recording_id, [first, second, third])
+    await replace_cues(session, stage.recording_id, [first, replace(second, text="New."), third])
+    found = await shown_cues(session, stage.recording_id)
+    assert [(c.number, c.text) for c in found] == [(1, "Same."), (3, "Same."), (4, "New.")]

@@ -11,6 +11,9 @@ import { tone } from "./stage-view.js";
 const UNSURE = 0.5;
 const LONGEST_CUE_MS = 8000;
 
+/** Whoever is silent for longer begins another turn (transcripts/merge.py). */
+const TURN_PAUSE_MS = 3000;
+
 /** Thai, Lao, Burmese, Khmer, Japanese, Chinese put no spaces between words (transcripts/words.py). */
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u{20000}-\u{3ffff}]/u;
@@ -125,11 +128,13 @@ export function linesAt(lines, roomMs) {
 export function drawTranscript(list, lines, names, mayEdit) {
   const turns = [];
   let speaker = null;
+  let endMs = 0;
   for (const line of lines) {
-    if (line.participant_id !== speaker) {
+    if (line.participant_id !== speaker || line.start_ms - endMs > TURN_PAUSE_MS) {
       speaker = line.participant_id;
       turns.push(turn(line, names.get(speaker) ?? ""));
     }
+    endMs = line.end_ms;
     const editable = mayEdit(speaker);
     turns.at(-1).append(line.missing ? missingItem(line, editable) : cueItem(line, editable));
   }
