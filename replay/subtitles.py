@@ -193,7 +193,10 @@ async def _final_cues(session: AsyncSession, recording_id: UUID) -> dict[NewCue,
             SubtitleCue.name,
         ).where(SubtitleCue.recording_id == recording_id, SubtitleCue.kind == CueKind.FINAL)
     )
-    return {NewCue(*cue): number for number, *cue in rows}
+    return {
+        NewCue(c.participant_id, c.start_ms, c.end_ms, c.language, c.text, c.name): c.number
+        for c in rows
+    }
 
 
 def _rows(
