@@ -29,7 +29,9 @@ _AFTER_CLAUSE: Final = 1.0
 _AFTER_BREATH: Final = 1.5
 _ANYWHERE: Final = 4.0
 _TOO_SHORT: Final = 2.0
-"""What is bad about a cue, and about where it ends, beside one more cue."""
+_BROKEN_OFF: Final = 2.5
+"""What is bad about a cue, about where it ends, and about a sentence that begins within it and
+goes on in the next, beside one more cue."""
 
 Hint = bool | None
 """Whether a person wants a cue to begin with a word, wants none to, or leaves it open."""
@@ -83,10 +85,14 @@ class _Stretch:
         self._hints = hints
         self._from: list[int] = []
         self._to: list[int] = []
+        self._sentence: list[int] = []
+        """Of each word: with which its sentence begins."""
         for at, word in enumerate(words):
             space = at > 0 and spaced(words[at - 1].text, word.text)
             self._from.append((self._to[-1] if at else 0) + space)
             self._to.append(self._from[-1] + width(word.text))
+            after = at == 0 or ends_sentence(words[at - 1].text)
+            self._sentence.append(at if after else self._sentence[-1])
 
     def cut(self) -> list[tuple[Word, ...]]:
         """The way with the least that is bad: each word's best way to end a cue, from the front."""
@@ -124,7 +130,9 @@ class _Stretch:
     def _cost(self, first: int, end: int) -> float:
         short = self._words[end - 1].end_ms - self._words[first].start_ms < SHORTEST_MS
         empty = 1 - (self._to[end - 1] - self._from[first]) / (2 * LINE)
-        return _CUE + _TOO_SHORT * short + empty * empty + self._break(end)
+        broken = first < self._sentence[end - 1] and self._break(end) > 0
+        bad = _TOO_SHORT * short + _BROKEN_OFF * broken
+        return _CUE + bad + empty * empty + self._break(end)
 
     def _break(self, end: int) -> float:
         """How much a cue that ends before word `end` disturbs reading."""

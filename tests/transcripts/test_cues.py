@@ -93,6 +93,18 @@ def test_a_cue_ends_with_the_sentence() -> None:
     ]
 
 
+def test_a_sentence_that_is_too_long_begins_a_cue() -> None:
+    text = (
+        "Hi, Ada. I'm Ben. Last month I hosted the best conversation of my life "
+        "and the next morning it was gone. Every single word."
+    )
+    assert [piece.words[-1].text for piece in pieces(steady(text, each_ms=330))] == [
+        "Ben.",
+        "life",
+        "word.",
+    ]
+
+
 def test_a_long_sentence_breaks_at_a_clause() -> None:
     text = (
         "When the talking stops and the people leave the room, "
