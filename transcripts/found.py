@@ -19,7 +19,7 @@ from transcripts.indexing import SEAM_MS
 from transcripts.languages import searched_language
 from transcripts.models import Cue, SpeakerName
 from transcripts.query import Query
-from transcripts.stemming import Lexemes
+from transcripts.stemming import Vocabulary
 
 _SPOKEN: Final = re.compile(r"\S+")
 
@@ -48,7 +48,7 @@ class FoundRecording:
 
 
 async def describe(
-    session: AsyncSession, rows: Sequence[sa.Row[Any]], query: Query, lexemes: Lexemes
+    session: AsyncSession, rows: Sequence[sa.Row[Any]], query: Query, words: Vocabulary
 ) -> list[FoundRecording]:
     """Of the rows of `transcripts.ranking`, in their order."""
     cues = await _load(session, [cue_id for row in rows for cue_id in row.best])
@@ -59,7 +59,7 @@ async def describe(
                 row.recording_id,
                 FoundRecording(row.recording_id, loaded.Room, loaded.host, row.matches),
             )
-            one.moments.append(_moment(loaded, query, lexemes))
+            one.moments.append(_moment(loaded, query, words))
     return list(found.values())
 
 
@@ -111,11 +111,11 @@ _LOADED: Final = (
 )
 
 
-def _moment(row: sa.Row[Any], query: Query, lexemes: Lexemes) -> Moment:
+def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
     cue: Cue = row.Cue
     text, language = _in_one_line(cue.text), searched_language(cue.language)
     tokens = fold(text)
-    found = found_positions(query, language, lexemes, row.vector, own=len(tokens))
+    found = found_positions(query, language, words, row.vector, own=len(tokens))
     own = spans_of(tokens, found)
     pieces = marked(text, own)
     if row.following and max(found, default=0) > len(tokens):

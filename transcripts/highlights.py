@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transcripts.folding import Token
 from transcripts.query import Query, Unit
-from transcripts.stemming import Lexemes, lexeme
+from transcripts.stemming import Vocabulary, lexeme
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Piece:
 
 
 def found_positions(
-    query: Query, language: str, lexemes: Lexemes, vector: str, *, own: int
+    query: Query, language: str, words: Vocabulary, vector: str, *, own: int
 ) -> set[int]:
     """From 1 on, of the words that are wanted; of a phrase only where they stand side by side.
 
@@ -27,22 +27,24 @@ def found_positions(
     """
     positions: set[int] = set()
     for unit in query.units:
-        found = [] if unit.negated else list(_places(unit, language, lexemes, vector))
+        found = [] if unit.negated else list(_places(unit, language, words, vector))
         here = [at for at in found if at[0] <= own]
         positions.update(*(here or found))
     return positions
 
 
-def _places(unit: Unit, language: str, lexemes: Lexemes, vector: str) -> Iterator[tuple[int, ...]]:
+def _places(unit: Unit, language: str, words: Vocabulary, vector: str) -> Iterator[tuple[int, ...]]:
     """The positions of the unit's words, once for each place where it stands."""
     wanted: list[tuple[int, set[int]]] = []
     for at, word in enumerate(unit.words):
-        whole = lexemes[language, word]
+        whole = words.lexemes[language, word]
         begun = unit.open and at == len(unit.words) - 1
         if whole is not None or begun:
             there = set() if whole is None else positions_of(vector, whole)
-            also = positions_of(vector, lexeme(language, word), begun=True) if begun else set()
-            wanted.append((at, there | also))
+            if begun:
+                there |= positions_of(vector, lexeme(language, word), begun=True)
+                there.update(*(positions_of(vector, one) for one in words.finished[language]))
+            wanted.append((at, there))
     first, starts = wanted[0] if wanted else (0, set())
     for start in starts:
         if all(start - first + at in there for at, there in wanted):

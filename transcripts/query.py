@@ -51,6 +51,11 @@ class Query:
         return frozenset(w for unit in self.units if not unit.negated for w in unit.words)
 
     @property
+    def begun(self) -> str | None:
+        """The word that is still being typed."""
+        return next((unit.words[-1] for unit in self.units if unit.open), None)
+
+    @property
     def units(self) -> tuple[Unit, ...]:
         return tuple(unit for units in self.alternatives for unit in units)
 
@@ -138,7 +143,7 @@ def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int,
     for at, word in enumerate(unit.words):
         stem = vocabulary.lexemes[language, word]
         if unit.open and at == len(unit.words) - 1:
-            terms.append((at, _open(language, word, stem)))
+            terms.append((at, _open(lexeme(language, word), stem, vocabulary.finished[language])))
         elif stem is not None and stem not in vocabulary.said:
             return None
         elif stem is not None:
@@ -146,10 +151,11 @@ def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int,
     return terms
 
 
-def _open(language: str, word: str, stem: str | None) -> str:
-    """A word that has only begun, or is whole by now."""
-    begun = f"'{lexeme(language, word)}':*"
-    return begun if stem is None else f"({begun} | '{stem}')"
+def _open(begun: str, stem: str | None, finished: Sequence[str]) -> str:
+    """A word that has only begun, is whole by now, or is past its stem."""
+    others = dict.fromkeys([stem, *finished] if stem is not None else finished)
+    either = [f"'{begun}':*", *(f"'{one}'" for one in others if not one.startswith(begun))]
+    return either[0] if len(either) == 1 else f"({' | '.join(either)})"
 
 
 def _side_by_side(terms: Sequence[tuple[int, str]], *, first: str) -> str:

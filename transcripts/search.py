@@ -81,7 +81,7 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
 
 async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -> Found:
     query, corpus = wanted.query, await prepare(session, wanted.effort)
-    words = await vocabulary_of(session, _languages(wanted.filters), query.words)
+    words = await vocabulary_of(session, _languages(wanted.filters), query.words, query.begun)
     asked = render(query, words)
     reach = await find_reach(
         session,
@@ -97,7 +97,7 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
         reach, rows = await _ranked(session, principal, wanted, asked, reach, corpus)
     first, oldest = wanted.after is None, _oldest(rows, reach)
     return Found(
-        recordings=await describe(session, rows[: wanted.limit], query, words.lexemes),
+        recordings=await describe(session, rows[: wanted.limit], query, words),
         total=_total(rows, oldest) if first else None,
         next=_next(rows, wanted, oldest),
         ignored=_ignored(query, words),

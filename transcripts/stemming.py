@@ -1,7 +1,7 @@
 """Words to lexemes: `<language>.<stem>`, so that a word matches in the language it was said in."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from transcripts.endings import finished
 from transcripts.languages import DICTIONARIES, MORE_STOP_WORDS
 
 Lexemes = Mapping[tuple[str, str], str | None]
@@ -36,6 +37,9 @@ class Vocabulary:
     said: frozenset[str]
     """Those of the lexemes that were."""
 
+    finished: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By language: those of words that the one that is still being typed may become."""
+
 
 def lexeme(language: str, stem: str) -> str:
     return f"{language}.{stem}"
@@ -48,20 +52,33 @@ async def lexemes_of(session: AsyncSession, words: Collection[tuple[str, str]]) 
 
 
 async def vocabulary_of(
-    session: AsyncSession, languages: Sequence[str], words: Collection[str]
+    session: AsyncSession,
+    languages: Sequence[str],
+    words: Collection[str],
+    begun: str | None = None,
 ) -> Vocabulary:
-    pairs = list(product(languages, words))
+    """`begun`: the one of the words that is still being typed."""
+    ends = {x: finished(begun, x) for x in languages} if begun is not None else {}
+    pairs = [*product(languages, words), *((x, word) for x, all_ in ends.items() for word in all_)]
     rows = (await session.execute(_bound(_KNOWN), _arrays(pairs))).all()
     lexemes = {
         (language, word): _lexeme(language, word, stems) for language, word, stems, _ in rows
     }
     said = {lexemes[language, word] for language, word, _, known in rows if known}
-    present = {language for language, _ in lexemes}
+    present = [x for x in languages if any((x, word) in lexemes for word in words)]
     return Vocabulary(
-        [language for language in languages if language in present],
+        present,
         lexemes,
         frozenset(one for one in said if one is not None),
+        {x: _said_of(lexemes, said, x, ends[x]) for x in present if x in ends},
     )
+
+
+def _said_of(
+    lexemes: Lexemes, said: Collection[str | None], language: str, words: Collection[str]
+) -> Sequence[str]:
+    stems = {lexemes[language, word] for word in words}
+    return sorted(stem for stem in stems if stem is not None and stem in said)
 
 
 def _bound(statement: str) -> sa.TextClause:

@@ -105,7 +105,7 @@ def test_renders_what_was_said(text: str, asked: str) -> None:
 def test_marks_a_phrase_only_where_it_stands() -> None:
     known = vocabulary("en.sea", "en.boat")
     vector = "'en.boat':3A,7A 'en.sea':2A,9"
-    found = found_positions(parse('"sea boat"'), "en", known.lexemes, vector, own=8)
+    found = found_positions(parse('"sea boat"'), "en", known, vector, own=8)
     assert found == {2, 3}
-    assert found_positions(parse("sea"), "en", known.lexemes, vector, own=8) == {2}
-    assert found_positions(parse("sea"), "en", known.lexemes, vector, own=1) == {2, 9}
+    assert found_positions(parse("sea"), "en", known, vector, own=8) == {2}
+    assert found_positions(parse("sea"), "en", known, vector, own=1) == {2, 9}

@@ -100,6 +100,26 @@ async def test_the_last_word_may_be_only_begun(archive: Archive) -> None:
     assert await archive.lines("running mara", prefix=True) == {"[Running marathons]"}
 
 
+@pytest.mark.parametrize(
+    ("line", "language", "words"),
+    [
+        ("una conversazione", "it", "conversa conversaz conversazi conversazion conversazione"),
+        ("la registrazione", "it", "registra registrazi registrazio"),
+        ("they were disappearing", "en", "disappea disappeari disappearin disappearing"),
+        ("quite happily", "en", "happi happil happily"),
+        ("Entscheidungen sind schwer", "de", "entscheid entscheidu entscheidunge"),
+    ],
+)
+async def test_nothing_is_lost_while_a_word_is_typed_on(
+    archive: Archive, line: str, language: str, words: str
+) -> None:
+    await archive.recording(line, language=language)
+    for word in words.split():
+        (found,) = await archive.lines(word, prefix=True)
+        assert f"[{word}" in found.lower()
+    assert await archive.lines(f"{words.split()[0]}x", prefix=True) == set()
+
+
 async def test_stop_words_are_ignored_and_named(archive: Archive) -> None:
     await archive.recording("The sea was calm")
     found = await archive.find("the sea was")
