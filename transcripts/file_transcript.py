@@ -45,13 +45,22 @@ def together(tracks: Mapping[str, TrackTranscript]) -> FileTranscript:
     return FileTranscript(cues, sorted(missing, key=lambda gap: gap.span))
 
 
+def plain_name(text: str) -> str:
+    """Without what a terminal would obey and what is no UTF-8."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def speakers(files: Sequence[Path]) -> list[str]:
-    """A name for each, of the file's; a number behind it where several are called the same."""
+    """A name for each, of the file's; a number behind it where several are called the same.
+
+    Of letters that can be written: a file may be called anything.
+    """
     names: list[str] = []
     for file in files:
-        name, number = file.stem, 1
+        stem = plain_name(file.stem)
+        name, number = stem, 1
         while name in names:
             number += 1
-            name = f"{file.stem} {number}"
+            name = f"{stem} {number}"
         names.append(name)
     return names

@@ -16,6 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from core.errors import Problem
+from transcripts.riff import missing_seconds
 from transcripts.transcriber import RATE
 
 LONGEST_SECONDS: Final = 24 * 3600
@@ -31,6 +32,9 @@ class Decoded:
     samples: int
     damaged: int
     """In how many places something was left out."""
+
+    missing_s: float = 0.0
+    """Of a WAV: what its header promises beyond its end."""
 
 
 Progress = Callable[[float, float | None], None]
@@ -109,7 +113,8 @@ class _Decoding:
             self._place(path, frame)
             progress(self._expected, total)
         self._flush()
-        return Decoded(self._samples, self._damaged)
+        os.ftruncate(self._to.fileno(), 2 * self._samples)
+        return Decoded(self._samples, self._damaged, missing_seconds(path))
 
     def _frames(self) -> Iterator[av.AudioFrame]:
         """All that can be decoded: a damaged packet costs what it holds."""
@@ -157,6 +162,7 @@ class _Decoding:
     def _write(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
             pcm = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-            os.pwrite(self._to.fileno(), pcm.tobytes(), 2 * self._position)
+            if self._position < self._samples or pcm.any():  # silence is a hole in the file
+                os.pwrite(self._to.fileno(), pcm.tobytes(), 2 * self._position)
             self._position += pcm.size
             self._samples = max(self._samples, self._position)

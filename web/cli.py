@@ -248,6 +248,7 @@ def main() -> None:
 def _refuse(reason: str) -> NoReturn:
     """A command that was given nothing has printed its help and has no reason."""
     if reason.strip():
+        reason = "".join(c if c.isprintable() else " " for c in reason)  # names of files are in it
         errors.print(f"encore: {reason}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(2)
 

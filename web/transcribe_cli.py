@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from core.errors import Invalid
 from core.settings import Settings
 from transcripts.engine_process import EngineProcess
-from transcripts.file_transcript import Format, speakers, together
+from transcripts.file_transcript import Format, plain_name, speakers, together
 from transcripts.files import decode
 from transcripts.pipeline import TrackTranscript, transcribe_track
 from transcripts.tracks import RoomTrack
@@ -27,7 +27,13 @@ from transcripts.transcriber import RATE, Decoding
 from web.models_cli import with_progress
 
 AUTO: Final = "auto"
+SHOWN_SECONDS: Final = 0.1
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class FormatContradicted(Invalid):
+    code = "format_contradicted"
+    title = "The result's name says another format"
 
 
 class OutputRefused(Invalid):
@@ -40,7 +46,10 @@ def transcribe_files(
         list[Path],
         typer.Argument(metavar="FILE...", help="Sound or video; several: one speaker each."),
     ],
-    format_: Annotated[Format, typer.Option("--format", help="Of the result.")] = Format.VTT,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Of the result; else as the name of --output ends, or vtt."),
+    ] = None,
     language: Annotated[
         str, typer.Option(help="What is spoken, like it; auto: found out for each file.")
     ] = AUTO,
@@ -58,6 +67,7 @@ def transcribe_files(
     as the files are. Nothing leaves this machine.
     """
     _check(output)
+    format_ = _format(format_, output)
     settings = Settings()
     wanted = model or settings.transcribe_model
     spoken = None if language == AUTO else language
@@ -80,6 +90,14 @@ def _check(output: Path | None) -> None:
         raise OutputRefused(f"{output} cannot be written: name a file in a folder that can.")
 
 
+def _format(asked: Format | None, output: Path | None) -> Format:
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    named = Format(ending) if ending in set(Format) else None
+    if asked and named and asked is not named:
+        raise FormatContradicted(f"{output} is not the name of a {asked} file: leave one out.")
+    return asked or named or Format.VTT
+
+
 async def _transcribe(
     settings: Settings,
     model: str,
@@ -91,7 +109,7 @@ async def _transcribe(
     async with EngineProcess(settings, model=model) as engine:
         await engine.hear(np.zeros(0, np.float32), Decoding(language))  # refuses what it can't
         for name, track in tracks.items():
-            task = bar.add_task(escape(_plain(name)), total=None)
+            task = bar.add_task(escape(name), total=None)
 
             def say(done: int, total: int, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total)
@@ -105,17 +123,17 @@ def _tell(name: str, track: RoomTrack, found: TrackTranscript) -> None:
     """What somebody who only sees the result would not know."""
     length = f"{track.samples / RATE:.1f} s"
     if found.language is None:
-        errors.print(f"{escape(_plain(name))}: {length}, nobody speaks in it")
+        errors.print(f"{escape(name)}: {length}, nobody speaks in it")
         return
     sure = f"{found.language} ({100 * found.language_probability:.0f} %)"
     gaps = f", possibly missing in {len(found.missing)} places" if found.missing else ""
-    errors.print(f"{escape(_plain(name))}: {length}, {sure}, {len(found.words)} words{gaps}")
+    errors.print(f"{escape(name)}: {length}, {sure}, {len(found.words)} words{gaps}")
 
 
 @contextmanager
 def _track(file: Path, bar: Progress) -> Iterator[RoomTrack]:
     """Its sound, in a temporary file without a name."""
-    task = bar.add_task(f"reading {escape(_plain(file.name))}", total=None)
+    task = bar.add_task(f"reading {escape(plain_name(file.name))}", total=None)
 
     def say(done: float, total: float | None) -> None:
         bar.update(task, completed=done, total=total)
@@ -124,7 +142,13 @@ def _track(file: Path, bar: Progress) -> Iterator[RoomTrack]:
         decoded = decode(file, pcm, say)
         bar.remove_task(task)
         if decoded.damaged:
-            errors.print(f"{escape(_plain(str(file)))}: damaged; what can be read is transcribed")
+            errors.print(
+                f"{escape(plain_name(str(file)))}: damaged; what can be read is transcribed"
+            )
+        if decoded.missing_s >= SHOWN_SECONDS:
+            seconds = decoded.samples / RATE
+            said = f"{seconds:.1f} of {seconds + decoded.missing_s:.1f} s"
+            errors.print(f"{escape(plain_name(str(file)))} ends after {said}")
         yield RoomTrack(pcm, decoded.samples)
 
 
@@ -137,11 +161,6 @@ def _bar() -> Progress:
         console=errors,
         disable=not sys.stderr.isatty(),
     )
-
-
-def _plain(text: str) -> str:
-    """File names are anybody's: what a terminal would obey is left out."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _give(text: str, output: Path | None) -> None:

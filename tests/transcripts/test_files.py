@@ -1,5 +1,6 @@
 """Files from disk: each kind is decoded to what it holds, or refused in a line that says why."""
 
+import os
 import resource
 import sys
 import tempfile
@@ -155,6 +156,40 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
 def test_speakers_are_called_as_their_files_are() -> None:
     files = [Path("a/ada.flac"), Path("b/ada.wav"), Path("Ben B..mp3"), Path("c/ada.opus")]
     assert speakers(files) == ["ada", "ada 2", "Ben B.", "ada 3"]
+
+
+def test_names_that_cannot_be_written_are_replaced() -> None:
+    files = [Path(os.fsdecode(b"\xffa.wav")), Path("\x1b[31mred.wav"), Path("\u202egnp.wav")]
+    assert speakers(files) == ["\ufffda", "\ufffd[31mred", "\ufffdgnp"]
+
+
+async def test_a_file_that_ends_too_early_says_so(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "cut.wav", beep(4))
+    assert (await decoded(path))[0].missing_s == 0
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 4])
+    about, _ = await decoded(path)
+    assert (about.samples / RATE, about.missing_s) == pytest.approx((1, 3), abs=0.05)
+
+
+async def test_a_stream_of_no_known_length_misses_nothing(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "pipe.wav", beep(2))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[4:8] = data[at : at + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    assert (await decoded(path))[0].missing_s == 0
+
+
+def test_silence_takes_no_room_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "silence.wav"
+    write_header(path, RATE, bytes(2 * RATE * 600) + b"\x10\x20" * RATE + bytes(2 * RATE * 600))
+    with tempfile.TemporaryFile(buffering=0, dir=tmp_path) as pcm:
+        about = decode(path, pcm, lambda *_: None)
+        status = os.fstat(pcm.fileno())
+    assert about.samples == 1201 * RATE
+    assert status.st_size == 2 * about.samples
+    assert status.st_blocks * 512 < 4 * RATE
 
 
 def test_files_come_together_on_one_clock() -> None:

@@ -176,3 +176,10 @@ def test_every_setting_is_named_and_explained(tmp_path: Path) -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert f"ENCORE_{name.upper()} " in done.stdout
+
+
+def test_a_refusal_is_plain_text(tmp_path: Path) -> None:
+    """Whatever a file is called."""
+    done = encore(tmp_path, "transcribe", "\x1b[2Jno\nwhere.wav")
+    assert done.returncode == 2
+    assert done.stderr == "encore:  [2Jno where.wav cannot be read (No such file or directory).\n"

@@ -1,6 +1,7 @@
 """`encore transcribe` and `encore models` as somebody runs them: words, files, exit codes."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from transcripts.hub import ModelNotFetched
 from transcripts.installed_models import BUNDLED_DIGEST, ModelMissing
 from transcripts.transcriber import LanguageUnknown
 from web.cli import app
-from web.transcribe_cli import OutputRefused
+from web.transcribe_cli import FormatContradicted, OutputRefused
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whisper")]
 
@@ -57,6 +58,21 @@ def test_several_files_are_one_room_with_a_language_each(files: list[str], tmp_p
     assert "<v Ada>Hello everyone" in written
     assert "<v Chiara>Ciao a tutti" in written
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_results_name_gives_its_format(files: list[str], tmp_path: Path) -> None:
+    output, cut = tmp_path / "room.SRT", tmp_path / os.fsdecode(b"\xff\x1b[2Jcut.wav")
+    whole = write_sound(tmp_path / "whole.wav", noise(4)).read_bytes()
+    cut.write_bytes(whole[: len(whole) // 4])
+    result = encore("transcribe", files[0], str(cut), "--output", str(output))
+    assert result.exit_code == 0, result.output
+    assert output.read_text().startswith("1\n00:00:0")
+    assert "\x1b" not in result.stderr
+    assert "[2Jcut.wav ends after 1.0 of 4.0 s" in result.stderr
+    said = refused(
+        FormatContradicted, "transcribe", files[0], "--format", "vtt", "--output", "o.srt"
+    )
+    assert said == "o.srt is not the name of a vtt file: leave one out."
 
 
 def test_json_goes_to_stdout(files: list[str]) -> None:
