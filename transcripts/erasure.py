@@ -22,15 +22,23 @@ from transcripts.models import Cue, Missing, Patch, Run, Window
 KEPT_AFTER_WITHDRAWAL: Final = timedelta(days=7)
 
 
-async def erase_withdrawn_words(session: AsyncSession) -> int:
-    """Of all runs, captions and edits; returns of how many speakers."""
-    found = (await session.execute(_due().order_by(Room.id, Participant.id).limit(100))).all()
-    for room_id, recording_id, participant_id in found:
-        await lock_room(session, room_id)
-        still = _due().where(Room.id == room_id, Participant.id == participant_id)
-        if (await session.execute(still)).first() is not None:
-            await _erase(session, recording_id, participant_id)
-    return len(found)
+async def withdrawn_speakers(session: AsyncSession) -> list[tuple[UUID, UUID]]:
+    """(room, participant) of those whose words are to be erased; a hundred at most."""
+    rows = await session.execute(_due().order_by(Room.id, Participant.id).limit(100))
+    return [(room_id, participant_id) for room_id, _, participant_id in rows]
+
+
+async def erase_words(session: AsyncSession, room_id: UUID, participant_id: UUID) -> bool:
+    """Of all runs, captions and edits; False where there is nothing to erase any more.
+
+    Takes the room's lock: for a transaction of its own.
+    """
+    await lock_room(session, room_id)
+    still = _due().where(Room.id == room_id, Participant.id == participant_id)
+    due = (await session.execute(still)).first()
+    if due is not None:
+        await _erase(session, due[1], participant_id)
+    return due is not None
 
 
 def _due() -> sa.Select[UUID, UUID | None, UUID]:

@@ -13,7 +13,7 @@ from core.auth.models import LoginSession, MailToken
 from core.progress import JobProgress
 from core.ratelimit import forget_idle_buckets
 from core.webhooks.service import forget_deliveries
-from transcripts.erasure import erase_withdrawn_words
+from transcripts.erasure import erase_words, withdrawn_speakers
 from transcripts.indexing import forget_unsaid_stems
 from workers.kinds import Tools
 
@@ -32,13 +32,25 @@ async def clean_up(tools: Tools) -> None:
         forget_deliveries,
         forget_job_logs,
         forget_progress,
-        erase_withdrawn_words,
         forget_unsaid_stems,
     ):
         async with tools.database.transaction() as session:
             count = await forget(session)
         if count:
             log.info("%s: %d rows", forget.__name__, count)
+    if count := await _erase_withdrawn_words(tools):
+        log.info("erased the words of %d speakers", count)
+
+
+async def _erase_withdrawn_words(tools: Tools) -> int:
+    """Each speaker in a transaction: none waits for the lock of a room while holding another's."""
+    async with tools.database.transaction() as session:
+        due = await withdrawn_speakers(session)
+    count = 0
+    for room_id, participant_id in due:
+        async with tools.database.transaction() as session:
+            count += await erase_words(session, room_id, participant_id)
+    return count
 
 
 async def forget_sign_ins(session: AsyncSession) -> int:

@@ -13,7 +13,7 @@ from tests.factories import as_user
 from tests.rooms.conftest import House
 from tests.transcripts.heard import Heard, make_heard, spoken
 from transcripts.editing import Correction, correct
-from transcripts.erasure import KEPT_AFTER_WITHDRAWAL, erase_withdrawn_words
+from transcripts.erasure import KEPT_AFTER_WITHDRAWAL, erase_words, withdrawn_speakers
 from transcripts.index_models import SearchedCue
 from transcripts.models import Cue, Missing, Patch, Window
 
@@ -46,6 +46,12 @@ async def grow_old(session: AsyncSession) -> None:
     await session.execute(sa.update(RoomEvent).values(at=RoomEvent.at - age))
 
 
+async def erase_all(session: AsyncSession) -> int:
+    """Of how many speakers."""
+    due = await withdrawn_speakers(session)
+    return sum([await erase_words(session, *one) for one in due])
+
+
 async def held(session: AsyncSession, who: Participant) -> int:
     """Rows with words of a speaker."""
     counts = [
@@ -65,10 +71,10 @@ async def test_they_come_back_with_the_consent(heard: Heard, session: AsyncSessi
     assert {c.participant_id for c in await shown_cues(session, heard.recording.id)} == {
         heard.people["Grace"][1].id
     }
-    assert await erase_withdrawn_words(session) == 0
+    assert await erase_all(session) == 0
     await consent(heard, given=True)
     await grow_old(session)
-    assert await erase_withdrawn_words(session) == 0
+    assert await erase_all(session) == 0
     assert await held(session, ada) == before > 0
 
 
@@ -77,10 +83,10 @@ async def test_they_are_erased_for_good(heard: Heard, session: AsyncSession) -> 
     others = await held(session, grace)
     await consent(heard, given=False)
     await grow_old(session)
-    assert await erase_withdrawn_words(session) == 1
+    assert await erase_all(session) == 1
     assert await held(session, ada) == 0
     assert await held(session, grace) == others
-    assert await erase_withdrawn_words(session) == 0
+    assert await erase_all(session) == 0
 
 
 async def test_who_consents_again_may_be_transcribed_again(
@@ -89,8 +95,21 @@ async def test_who_consents_again_may_be_transcribed_again(
     ada = heard.people["Ada"][1]
     await consent(heard, given=False)
     await grow_old(session)
-    await erase_withdrawn_words(session)
+    await erase_all(session)
     await consent(heard, given=True)
     await heard.publish(await heard.run({ada: spoken("hello sea")}))
     shown = await shown_cues(session, heard.recording.id)
     assert [c.text for c in shown if c.participant_id == ada.id] == ["hello sea"]
+
+
+async def test_who_consents_while_others_are_erased_is_left_alone(
+    heard: Heard, session: AsyncSession
+) -> None:
+    ada = heard.people["Ada"][1]
+    before = await held(session, ada)
+    await consent(heard, given=False)
+    await grow_old(session)
+    assert await withdrawn_speakers(session) == [(heard.room.id, ada.id)]
+    await consent(heard, given=True)
+    assert not await erase_words(session, heard.room.id, ada.id)
+    assert await held(session, ada) == before

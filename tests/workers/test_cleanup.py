@@ -6,7 +6,11 @@ import sqlalchemy as sa
 from core.auth.models import LoginSession, MailPurpose, MailToken
 from core.ids import uuid7
 from core.progress import report_progress
+from rooms.participation import set_consent
 from tests import factories
+from tests.rooms.conftest import make_house
+from tests.transcripts.heard import make_heard, spoken
+from tests.transcripts.test_erasure import grow_old, held
 from workers.cleanup import clean_up
 from workers.kinds import Tools
 
@@ -58,3 +62,17 @@ async def test_old_job_logs_and_progress_go(tools: Tools, queue: asyncpg.Connect
     subjects = [row["subject"] for row in await queue.fetch("select subject from job_progress")]
     assert subjects == ["new"]
     assert await queue.fetchval("select count(*) from pgqueuer_log") == 2
+
+
+async def test_the_cleanup_erases_them(tools: Tools) -> None:
+    async with tools.database.transaction() as session:
+        heard = await make_heard(await make_house(session))
+        some = [await heard.speaker(name) for name in ("Ada", "Grace")]
+        await heard.publish(await heard.run({who: spoken("hello sea") for who in some}))
+        for name in ("Ada", "Grace"):
+            caller = factories.as_user(heard.people[name][0])
+            await set_consent(session, principal=caller, room_id=heard.room.id, consent=False)
+        await grow_old(session)
+    await clean_up(tools)
+    async with tools.database.transaction() as session:
+        assert [await held(session, who) for who in some] == [0, 0]
