@@ -22,7 +22,6 @@ from core.installation import adopt
 from core.logging import configure_logging
 from core.settings import Settings
 from web import (
-    doctor,
     models_cli,
     operators,
     recordings_cli,
@@ -173,6 +172,8 @@ def _shown(value: object) -> str:
 @app.command("doctor")
 def run_doctor() -> None:
     """Check this machine; each line is OK or says what to do. Exit code 1 when there is any."""
+    from web import doctor  # the media plane and its codecs: a second that others need not wait
+
     healthy = True
     for finding in doctor.examine(Settings()):
         healthy &= finding.ok
