@@ -20,6 +20,7 @@ _SPACELESS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-
 _WORD: Final = re.compile(
     f"[^\\W_{_SPACELESS}](?:[^\\W_{_SPACELESS}]|[{_MARKS}])*|(?!_)[{_SPACELESS}][{_MARKS}]*"
 )
+_LETTER: Final = re.compile(f"[{_SPACELESS}]")
 _SIMPLE_TEXT: Final = re.compile("[\u0000-\u02ff\u0370-\u0482]*")
 _SIMPLE_WORD: Final = re.compile(r"[^\W_]+")
 """The same in texts of alphabets alone, without marks of their own; many times as fast."""
@@ -44,6 +45,11 @@ def fold(text: str) -> list[Token]:
     """The words of a text, in order."""
     word = _SIMPLE_WORD if _SIMPLE_TEXT.fullmatch(text) else _WORD
     return [Token(_plain(m.group()), m.start(), m.end()) for m in word.finditer(text)]
+
+
+def is_spaceless(word: str) -> bool:
+    """Whether a folded word is one letter of a script that writes words without spaces."""
+    return _LETTER.match(word) is not None
 
 
 @lru_cache(maxsize=65_536)

@@ -8,10 +8,11 @@ the first one) among a cue's own words, not only among those it shares with the 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from core.errors import Invalid
-from transcripts.folding import fold
+from transcripts.folding import fold, is_spaceless
 from transcripts.stemming import Vocabulary, lexeme
 
 MOST_CHARS: Final = 300
@@ -34,6 +35,12 @@ class Unit:
     negated: bool = False
     open: bool = False
     """The last word may go on: it is still being typed."""
+
+    @property
+    def counted(self) -> int:
+        """Words, of which letters in a row that need no spaces are one."""
+        runs = groupby(self.words, key=is_spaceless)
+        return sum(1 if letters else len(list(words)) for letters, words in runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def parse(text: str, *, prefix: bool = False) -> Query:
     query = Query(_with_open_end(wanted) if prefix and not text[-1:].isspace() else wanted)
     if not wanted:
         raise QueryInvalid("Name at least one word to find.")
-    if sum(len(unit.words) for unit in query.units) > MOST_WORDS:
+    if sum(unit.counted for unit in query.units) > MOST_WORDS:
         raise QueryInvalid(f"Search for at most {MOST_WORDS} words.")
     return query
 

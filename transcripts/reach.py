@@ -32,6 +32,10 @@ class Effort:
     """How much of an archive one search reads, and for how long."""
 
     timeout_ms: int = 3_000
+    """Of one statement."""
+
+    deadline_ms: int = 4_000
+    """Of all that a search asks."""
 
     common: int = 4_000
     """Matches from which on a query's cues are read for rather than looked up."""

@@ -1,5 +1,6 @@
 """Finds what was said in the recordings that the caller may hear, by recording."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,7 +61,7 @@ class Found:
 
     next: str | None = None
     ignored: Sequence[str] = ()
-    """Words that say too little to be searched for, in any language."""
+    """Words that say too little to be searched for."""
 
     did_you_mean: str | None = None
     """Where nothing was found: the text with words that were said."""
@@ -72,7 +73,10 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
     if after is not None and (after.live_at is None) != (wanted.sort is Sort.RELEVANCE):
         raise CursorInvalid
     try:
-        return await _search(session, principal, wanted)
+        async with asyncio.timeout(wanted.effort.deadline_ms / 1000):
+            return await _search(session, principal, wanted)
+    except TimeoutError as error:
+        raise SearchTooSlow from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _CANCELED:
             raise SearchTooSlow from error
@@ -139,8 +143,7 @@ def _languages(filters: Filters) -> Sequence[str]:
 
 
 def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
-    lexemes = {w: [words.lexemes[x, w] for x in words.languages] for w in query.words}
-    return sorted(word for word, known in lexemes.items() if known and not any(known))
+    return sorted(word for word in query.words if words.says_too_little(word))
 
 
 def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach) -> datetime | None:

@@ -40,6 +40,11 @@ class Vocabulary:
     finished: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By language: those of words that the one that is still being typed may become."""
 
+    def says_too_little(self, word: str) -> bool:
+        """A stop word of one language that nobody said in another."""
+        known = [self.lexemes[language, word] for language in self.languages]
+        return None in known and self.said.isdisjoint(known)
+
 
 def lexeme(language: str, stem: str) -> str:
     return f"{language}.{stem}"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from transcripts.folding import fold
+from transcripts.folding import fold, is_spaceless
 from transcripts.highlights import positions_of
 from transcripts.index_models import SearchedCue, Stem
 from transcripts.languages import base_language
@@ -25,6 +25,9 @@ CANDIDATES: Final = 10
 """Alike at all; the first ones that the caller may find are compared in full."""
 
 COMPARED: Final = 5
+MOST_MISSPELT: Final = 3
+"""Words that others are sought for."""
+
 ALIKE: Final = 0.6
 
 
@@ -33,14 +36,22 @@ async def did_you_mean(
 ) -> str | None:
     """The text with other words in place of those that nobody said; None when none is like them."""
     corrections: dict[str, str] = {}
-    for word in sorted(query.wanted_words):
+    misspelt = 0
+    for word in _worth_asking(query, words):
         stems = _stems(word, words.lexemes)
-        if stems and not await _is_said(session, stems, reach):
+        if misspelt < MOST_MISSPELT and stems and not await _is_said(session, stems, reach):
+            misspelt += 1
             said = await _said_alike(session, stems, reach)
             best = max(said, key=lambda other: _likeness(word, other), default="")
             if _likeness(word, best) >= ALIKE:
                 corrections[word] = best
     return _corrected(text, corrections) if corrections else None
+
+
+def _worth_asking(query: Query, words: Vocabulary) -> list[str]:
+    """Not stop words, nor the letters of scripts that have no spaces: these are like no other."""
+    wanted = sorted(query.wanted_words)
+    return [word for word in wanted if not (is_spaceless(word) or words.says_too_little(word))]
 
 
 def _stems(word: str, lexemes: Lexemes) -> list[tuple[str, str]]:

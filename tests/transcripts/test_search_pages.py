@@ -222,11 +222,12 @@ def test_cursors_come_back_exactly(recording_id: UUID, by: Any, oldest: Any) -> 
     assert read_cursor(cursor.text()) == cursor
 
 
-async def test_what_takes_too_long_says_so(database: Database) -> None:
+@pytest.mark.parametrize("effort", [Effort(timeout_ms=20), Effort(deadline_ms=20)])
+async def test_what_takes_too_long_says_so(database: Database, effort: Effort) -> None:
     """The table is locked by somebody else; the next search works again."""
     async with database.transaction() as session, database.transaction() as locking:
         archive = await make_archive(await make_house(session))
         await locking.execute(sa.text("lock table transcript_stem"))
         with pytest.raises(SearchTooSlow):
-            await archive.find("boat", effort=Effort(timeout_ms=20))
+            await archive.find("boat", effort=effort)
         await session.rollback()

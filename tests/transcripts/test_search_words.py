@@ -120,11 +120,27 @@ async def test_nothing_is_lost_while_a_word_is_typed_on(
     assert await archive.lines(f"{words.split()[0]}x", prefix=True) == set()
 
 
+async def test_a_sentence_without_spaces_is_one_word(archive: Archive) -> None:
+    line = "我们昨天晚上在海边看到了一艘很大的船"
+    await archive.recording(line, language="zh")
+    assert await archive.lines(line) == {f"[{line}]"}
+    assert await archive.lines(f"{line[::-1]}") == set()
+
+
+async def test_other_words_are_sought_for_three_at_most(archive: Archive) -> None:
+    await archive.recording("lighthouse harbour mountain elephant")
+    found = await archive.find("lighthuose harbuor mountian elehpant")
+    assert found.did_you_mean == "lighthouse harbour mountian elephant"
+
+
 async def test_stop_words_are_ignored_and_named(archive: Archive) -> None:
     await archive.recording("The sea was calm")
     found = await archive.find("the sea was")
     assert len(found.recordings) == 1
     assert found.ignored == ["the", "was"]
     await archive.recording("La mer était calme", language="fr")
-    assert (await archive.find("était the")).ignored == []
+    assert (await archive.find("était the")).ignored == ["etait", "the"]
+    assert (await archive.find("sea the")).ignored == ["the"]
+    await archive.recording("En the, merci", language="fr")
+    assert (await archive.find("the")).ignored == []
     assert (await archive.find("etait", language="fr")).ignored == ["etait"]

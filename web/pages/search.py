@@ -6,8 +6,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field, ValidationInfo, field_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.dependencies import VisitorDep
+from core.auth.principal import Principal
 from core.http import SessionDep
 from core.ratelimit import rate_limit
 from transcripts.query import MOST_CHARS, QueryInvalid
@@ -34,7 +36,6 @@ class Asked(SearchRequest):
     def address(self, **changes: object) -> str:
         """Of the same search with other values; what is None or the default is left out."""
         values = {**self.model_dump(mode="json", exclude_defaults=True), **changes}
-        values.pop("prefix", None)
         kept = {name: value for name, value in values.items() if value is not None}
         return f"/search?{urlencode(kept)}"
 
@@ -47,7 +48,7 @@ async def search_page(
     refusal = ""
     if asked.q.strip():
         try:
-            found = await search(session, principal=me, wanted=asked.wanted())
+            asked, found = await _search(session, me, asked)
         except QueryInvalid as invalid:
             refusal = invalid.detail
     return page(
@@ -57,5 +58,17 @@ async def search_page(
         asked=asked,
         found=found,
         refusal=refusal,
+        only_common=found is not None and asked.wanted().query.wanted_words <= set(found.ignored),
         languages=OFFERED,
     )
+
+
+async def _search(session: AsyncSession, me: Principal, asked: Asked) -> tuple[Asked, Found]:
+    """What nothing is found by may be a word whose beginning has just shown results."""
+    found = await search(session, principal=me, wanted=asked.wanted())
+    if not found.recordings and not asked.prefix and asked.after is None:
+        begun = asked.model_copy(update={"prefix": True})
+        also = await search(session, principal=me, wanted=begun.wanted())
+        if also.recordings:
+            return begun, also
+    return asked, found

@@ -54,6 +54,25 @@ async def test_says_when_there_is_nothing(house: House, look: Look) -> None:
     assert "at least one word" in await look(house.stranger).text("/search?q=-boat")
 
 
+async def test_keeps_what_was_found_while_it_was_typed(house: House, look: Look) -> None:
+    archive = await make_archive(house)
+    for number in range(2):
+        await archive.recording("a lighthouse", title=f"Part {number}")
+    html = await look(house.stranger).text("/search?q=lightho&limit=1")
+    assert "2 moments in 2 recordings" in html
+    after = html.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "Part" in await look(house.stranger).text(after)
+
+
+async def test_says_that_words_are_too_common(house: House, look: Look) -> None:
+    archive = await make_archive(house)
+    await archive.recording("the sea")
+    await archive.recording("il mare", language="it")
+    html = await look(house.stranger).text("/search?q=the")
+    assert "Only very common words" in html
+    assert "Nobody said" not in html
+
+
 @pytest.mark.parametrize("query", ["q=boat&language=&sort=&topic=&recording=", "q=", "q=%20"])
 async def test_a_form_without_scripts_sends_empty_fields(
     house: House, look: Look, query: str
