@@ -63,7 +63,9 @@ def finished(word: str, language: str) -> set[str]:
 
 
 def _finished(word: str, language: str) -> Iterator[str]:
+    """What only follows on the whole word has a stem that begins with it, but for `runn-ing`."""
+    doubled = word[-1] == word[-2]
     for ending in ENDINGS.get(language, ()):
-        for typed in range(min(len(ending), len(word) - 1)):
+        for typed in range(0 if doubled else 1, min(len(ending), len(word) - 1)):
             if word.endswith(ending[:typed]):
                 yield word + ending[typed:]

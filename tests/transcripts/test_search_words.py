@@ -106,6 +106,7 @@ async def test_the_last_word_may_be_only_begun(archive: Archive) -> None:
         ("una conversazione", "it", "conversa conversaz conversazi conversazion conversazione"),
         ("la registrazione", "it", "registra registrazi registrazio"),
         ("they were disappearing", "en", "disappea disappeari disappearin disappearing"),
+        ("Running marathons", "en", "runn runni running"),
         ("quite happily", "en", "happi happil happily"),
         ("Entscheidungen sind schwer", "de", "entscheid entscheidu entscheidunge"),
     ],
