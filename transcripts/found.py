@@ -1,6 +1,5 @@
 """What was found, as people read it: the text with what matched, who said it, and when."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,8 +19,6 @@ from transcripts.languages import searched_language
 from transcripts.models import Cue, SpeakerName
 from transcripts.query import Query
 from transcripts.stemming import Vocabulary
-
-_SPOKEN: Final = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ async def _load(session: AsyncSession, cue_ids: Sequence[UUID]) -> Mapping[UUID,
     rows: Iterable[Any] = ()
     if cue_ids:
         rows = await session.execute(_LOADED, {"cue_ids": list(cue_ids)})
-    return {row.Cue.id: row for row in rows}
+    return {row.id: row for row in rows}
 
 
 def _following_text() -> sa.ScalarSelect[str]:
@@ -89,7 +86,13 @@ def _following_text() -> sa.ScalarSelect[str]:
 
 _LOADED: Final = (
     sa.select(
-        Cue,
+        Cue.id,
+        Cue.participant_id,
+        Cue.start_ms,
+        Cue.end_ms,
+        Cue.language,
+        Cue.text,
+        Cue.words,
         Room,
         User.display_name.label("host"),
         sa.func.coalesce(SpeakerName.name, Participant.display_name).label("speaker"),
@@ -112,8 +115,7 @@ _LOADED: Final = (
 
 
 def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
-    cue: Cue = row.Cue
-    text, language = _in_one_line(cue.text), searched_language(cue.language)
+    text, language = _in_one_line(row.text), searched_language(row.language)
     tokens = fold(text)
     found = found_positions(query, language, words, row.vector, own=len(tokens))
     own = spans_of(tokens, found)
@@ -122,11 +124,11 @@ def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
         further = spans_of(fold(row.following), found, before=len(tokens))
         pieces += [Piece(" ", match=False), *marked(_in_one_line(row.following), further)]
     return Moment(
-        start_ms=_time_at(cue, own[0].start) if own else cue.start_ms,
-        end_ms=cue.end_ms,
-        participant_id=cue.participant_id,
+        start_ms=_time_at(row, own[0].start) if own else row.start_ms,
+        end_ms=row.end_ms,
+        participant_id=row.participant_id,
         speaker=row.speaker,
-        language=cue.language,
+        language=row.language,
         pieces=pieces,
     )
 
@@ -136,8 +138,9 @@ def _in_one_line(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def _time_at(cue: Cue, place: int) -> int:
+def _time_at(row: sa.Row[Any], place: int) -> int:
     """When the word was spoken that stands there; the cue's beginning if its words differ."""
-    ends = [spoken.end() for spoken in _SPOKEN.finditer(cue.text)]
-    at = sum(end <= place for end in ends)
-    return int(cue.words[at][0]) if at < len(cue.words) == len(ends) else cue.start_ms
+    before = row.text[:place]
+    at = len(before.split()) - bool(before and not before[-1].isspace())
+    same = len(row.words) == len(row.text.split())
+    return int(row.words[at][0]) if same else int(row.start_ms)

@@ -37,13 +37,13 @@ class Effort:
     deadline_ms: int = 4_000
     """Of all that a search asks."""
 
-    common: int = 4_000
+    common: int = 3_000
     """Matches from which on a query's cues are read for rather than looked up."""
 
     most_looked_up: int = 6_000
     """Where there are as many after all, the statistics were wrong: the query is common."""
 
-    enough_matches: int = 1_000
+    enough_matches: int = 600
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
     most_cues: int = 30_000

@@ -99,7 +99,7 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
     rows: Sequence[sa.Row[Any]] = ()
     if asked.matches:
         reach, rows = await _ranked(session, principal, wanted, asked, reach, corpus)
-    first, oldest = wanted.after is None, _oldest(rows, reach)
+    first, oldest = wanted.after is None, _oldest(rows, reach, wanted.after)
     return Found(
         recordings=await describe(session, rows[: wanted.limit], query, words),
         total=_total(rows, oldest) if first else None,
@@ -146,8 +146,13 @@ def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
     return sorted(word for word in query.words if words.says_too_little(word))
 
 
-def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach) -> datetime | None:
-    """When the oldest recording went live that was searched, if there are older ones."""
+def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach, after: Cursor | None) -> datetime | None:
+    """When the oldest recording went live that was searched, if there are older ones.
+
+    All pages by score keep to what the first one searched.
+    """
+    if after is not None and after.score is not None:
+        return after.oldest
     if reach.recordings is None and rows and rows[0].all_matches >= reach.effort.enough_matches:
         oldest: datetime = rows[0].oldest
         return oldest

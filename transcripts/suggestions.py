@@ -9,14 +9,12 @@ from difflib import SequenceMatcher
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from transcripts.folding import fold, is_spaceless
 from transcripts.highlights import positions_of
-from transcripts.index_models import SearchedCue, Stem
 from transcripts.languages import base_language
-from transcripts.models import Cue
 from transcripts.query import Query
 from transcripts.reach import Reach
 from transcripts.stemming import Lexemes, Vocabulary
@@ -27,6 +25,8 @@ CANDIDATES: Final = 10
 COMPARED: Final = 5
 MOST_MISSPELT: Final = 3
 """Words that others are sought for."""
+LOOKED_AT: Final = 1_000
+"""Cues with a candidate in which the caller may find it; a suggestion is no promise."""
 
 ALIKE: Final = 0.6
 
@@ -62,56 +62,91 @@ def _stems(word: str, lexemes: Lexemes) -> list[tuple[str, str]]:
 
 async def _is_said(session: AsyncSession, stems: Sequence[tuple[str, str]], reach: Reach) -> bool:
     either = " | ".join(f"'{language}.{stem}':A" for language, stem in stems)
-    said = sa.select(sa.literal(1)).where(_matching(either, reach)).limit(1)
-    return await session.scalar(said) is not None
+    values: dict[str, object] = {"either": either, "language": _language(reach)}
+    if reach.recordings is None:
+        said = sa.select(sa.text("*")).select_from(_SAID).add_cte(reach.audible_rooms)
+    else:
+        said = sa.select(sa.text("*")).select_from(_SAID_IN_RECORDINGS)
+        values["recordings"] = list(reach.recordings)
+    rows = await session.execute(said.add_cte(reach.heard_people), values)
+    return rows.first() is not None
 
 
 async def _said_alike(
     session: AsyncSession, stems: Sequence[tuple[str, str]], reach: Reach
 ) -> set[str]:
     """Words with a stem like one of these, from cues within reach."""
-    asked = sa.select(
-        sa.func.unnest(sa.literal([s[0] for s in stems], _TEXTS)).label("language"),
-        sa.func.unnest(sa.literal([s[1] for s in stems], _TEXTS)).label("stem"),
-    ).subquery()
-    likeness = sa.func.similarity(Stem.stem, asked.c.stem)
-    candidates = (
-        sa.select(Stem.language, Stem.stem, likeness.label("likeness"))
-        .join(asked, (Stem.language == asked.c.language) & Stem.stem.op("%")(asked.c.stem))
-        .order_by(likeness.desc(), Stem.stem)
-        .limit(CANDIDATES)
-        .cte("candidates")
-        .prefix_with("materialized")
-    )
-    lexeme = candidates.c.language + "." + candidates.c.stem
-    one = (
-        sa.select(SearchedCue.cue_id, sa.cast(SearchedCue.vector, sa.Text).label("vector"))
-        .where(_matching(sa.literal("'") + lexeme + "':A", reach))
-        .limit(1)
-        .lateral()
-    )
+    alike = sa.select(sa.text("*")).select_from(_ALIKE)
+    values = {
+        "languages": [language for language, _ in stems],
+        "stems": [stem for _, stem in stems],
+        "language": _language(reach),
+    }
     rows = await session.execute(
-        sa.select(lexeme, Cue.text, one.c.vector)
-        .select_from(candidates.join(one, sa.true()).join(Cue, Cue.id == one.c.cue_id))
-        .order_by(candidates.c.likeness.desc(), candidates.c.stem)
-        .limit(COMPARED)
+        alike.add_cte(reach.audible_rooms).add_cte(reach.heard_people), values
     )
     return {word for stem, said, vector in rows for word in _words(stem, said, vector)}
 
 
-_TEXTS: Final = ARRAY(sa.Text)
+def _language(reach: Reach) -> str | None:
+    language = reach.filters.language
+    return None if language is None else base_language(language)
 
 
-def _matching(tsquery: str | sa.ColumnElement[str], reach: Reach) -> sa.ColumnElement[bool]:
-    """Cues within reach that match."""
-    rooms, people = reach.audible_rooms, reach.heard_people
-    found = SearchedCue.vector.op("@@", is_comparison=True)(sa.cast(tsquery, TSQUERY))
-    audible = sa.exists().where(rooms.c.recording_id == SearchedCue.recording_id)
-    heard = sa.select(sa.true()).where(people.c.id == SearchedCue.participant_id)
-    conditions = [found, audible, heard.scalar_subquery()]
-    if reach.filters.language is not None:
-        conditions.append(SearchedCue.language == base_language(reach.filters.language))
-    return sa.and_(*conditions)
+_AUDIBLE: Final = "(select true from audible_rooms r where r.recording_id = said.recording_id)"
+_HEARD: Final = "(select true from heard_people p where p.id = said.participant_id)"
+_OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
+_SAID: Final = sa.text(
+    f"""
+    (
+        select 1 from transcript_searched_cue said
+        where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE} and {_AUDIBLE} and {_HEARD}
+        limit 1
+    ) as found
+    """  # noqa: S608 - of constants
+)
+_SAID_IN_RECORDINGS: Final = sa.text(
+    f"""
+    (
+        select 1 from transcript_searched_cue said
+        where recording_id = any(:recordings) and (vector @@ cast(:either as tsquery)) is true
+        and {_OF_LANGUAGE} and {_HEARD}
+        limit 1
+    ) as found
+    """  # noqa: S608 - of constants
+)
+_ALIKE: Final = sa.text(
+    f"""
+    (
+        with candidates as materialized (
+            select s.stem, s.language || '.' || s.stem as lexeme,
+                similarity(s.stem, asked.stem) as likeness
+            from unnest(:languages, :stems) as asked (language, stem)
+            join transcript_stem s on s.language = asked.language and s.stem % asked.stem
+            order by likeness desc, s.stem
+            limit {CANDIDATES}
+        )
+        select lexeme, text, vector
+        from candidates
+        cross join lateral (
+            select cue_id, cast(vector as text) as vector
+            from (
+                select cue_id, recording_id, participant_id, vector
+                from transcript_searched_cue
+                where vector @@ cast(quote_literal(lexeme) || '\\:A' as tsquery) and {_OF_LANGUAGE}
+                limit {LOOKED_AT}
+            ) as said
+            where {_AUDIBLE} and {_HEARD}
+            limit 1
+        ) as one
+        join transcript_cue on transcript_cue.id = cue_id
+        order by likeness desc, stem
+        limit {COMPARED}
+    ) as alike
+    """  # noqa: S608 - of constants
+).bindparams(
+    sa.bindparam("languages", type_=ARRAY(sa.Text)), sa.bindparam("stems", type_=ARRAY(sa.Text))
+)
 
 
 def _words(stem: str, text: str, vector: str) -> Iterable[str]:
