@@ -164,8 +164,9 @@ async def newest_reach(
     if after is not None and after.score is not None:
         return await _newest(session, principal, whole, cues=_ANY_NUMBER, most=MOST_RECORDINGS)
     effort = whole.effort
-    cues = min(effort.most_cues, round(effort.enough_matches * corpus.cues / hits))
-    most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / corpus.cues))
+    size = max(corpus.cues, hits)  # statistics may be missing, or older than the cues
+    cues = min(effort.most_cues, round(effort.enough_matches * size / hits))
+    most = min(MOST_RECORDINGS, 20 + round(2 * cues * corpus.recordings / size))
     return await _newest(session, principal, whole, cues=cues, most=most)
 
 
