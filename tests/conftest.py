@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import core.auth.models
@@ -23,6 +24,10 @@ from core.db import Base, Database, dsn
 from core.ids import uuid7
 from core.postgres import EmbeddedPostgres
 from core.queue import install_queue
+
+# A busy machine may take any time for one example; times are measured in bench/.
+settings.register_profile("encore", deadline=None)
+settings.load_profile("encore")
 
 
 @pytest.fixture(scope="session")
