@@ -26,6 +26,7 @@ from transcripts.models import (
     Run,
     RunTrack,
     SpeakerName,
+    TrackLanguage,
     Transcript,
     Window,
 )
@@ -79,6 +80,7 @@ class Speaker:
     participant_id: UUID
     name: str
     language: str | None
+    chosen_language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,13 @@ async def head_of(session: AsyncSession, recording_id: UUID) -> Transcript:
 
 
 async def speakers_of(session: AsyncSession, head: Transcript) -> list[Speaker]:
+    tracks = await _tracks(session, head.run_id)
+    ids = [track.participant_id for track in tracks]
+    query = sa.select(TrackLanguage).where(TrackLanguage.participant_id.in_(ids))
+    chosen = {one.participant_id: one.language for one in await session.scalars(query)}
     return [
-        Speaker(track.participant_id, track.speaker, track.language)
-        for track in await _tracks(session, head.run_id)
+        Speaker(t.participant_id, t.speaker, t.language, chosen.get(t.participant_id))
+        for t in tracks
     ]
 
 

@@ -47,7 +47,9 @@ _CUES_EXAMPLE: dict[str, JsonValue] = {
     "version": 3,
     "run_id": "0199f0b3-77aa-7c02-9e1d-3b5a8f6c2d10",
     "published_at": "2026-11-21T21:33:41Z",
-    "speakers": [{"participant_id": _ADA, "name": "Ada Lovelace", "language": "en"}],
+    "speakers": [
+        {"participant_id": _ADA, "name": "Ada Lovelace", "language": "en", "chosen_language": None}
+    ],
     "cues": [
         {
             "id": "0199f0b3-9c1e-7d44-8a21-6e0f5b7c3d92",
@@ -134,7 +136,8 @@ class SpeakerOut(BaseModel):
 
     participant_id: UUID
     name: str
-    language: str | None
+    language: str | None = Field(description="in which the words were heard")
+    chosen_language: str | None = Field(description="by a person; null: it is detected")
 
 
 class CueOut(BaseModel):

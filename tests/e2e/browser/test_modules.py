@@ -295,3 +295,17 @@ async def test_captions_are_shown_with_what_is_heard(
     ]
     body = "return m.shownAt(a.cues, a.ms).map((cue) => cue.id)"
     assert await run(page, "captions.js", body, {"cues": cues, "ms": room_ms}) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "flows"),
+    [("what the sea keeps\nit keeps", "what the sea keeps it keeps"), ("海が\n守る", "海が守る")],
+)
+async def test_captions_flow(page: Page, text: str, flows: str) -> None:
+    assert await run(page, "captions.js", "return m.flowing(a)", text) == flows
+
+
+async def test_found_words_are_known_whatever_stands_around_them(page: Page) -> None:
+    words = [[0, 1, word, 1] for word in ("“Boats,”", "CITTÀ", "boat", "—")]
+    body = "return m.wordsAmong({ words: a }, 'boats citta —')"
+    assert await run(page, "transcript-list.js", body, words) == [0, 1]

@@ -108,8 +108,17 @@ async def _its_transcript(host: Page, listener: Page, stack: Stack) -> None:
     await said.get_by_text("well", exact=True).click()
     await expect(listener.locator(".word.now")).to_have_text("well")
     await expect(listener.locator("#now")).to_have_text("0:02")
-    await listener.get_by_label("Find in the transcript").fill("KEEPS")
+    find = listener.get_by_placeholder("Find what was said")
+    await find.click()
+    await listener.keyboard.type("KEEPS")
     await expect(listener.locator("#find-count")).to_have_text("1 of 2")
+    await expect(listener.locator(".word.here")).to_have_text("keeps")
+    await expect(listener.locator(".word.here")).to_be_in_viewport()
+    await listener.keyboard.press("Enter")
+    await expect(listener.locator("#find-count")).to_have_text("2 of 2")
+    await expect(listener.locator("#now")).to_have_text("0:02")  # keys write, and don't play
+    await expect(listener.get_by_role("button", name="Transcribe again")).to_have_count(0)
+    await _a_hit(listener)
     await expect(listener.get_by_role("button", name="Edit")).to_have_count(0)
 
     both = (host, await _another_tab(host))
@@ -136,6 +145,16 @@ async def _its_transcript(host: Page, listener: Page, stack: Stack) -> None:
     await expect(both[1].locator("#said")).to_contain_text("what the sea keeps")
     await host.locator("#transcript-said").get_by_role("button", name="Undo").click()
     await expect(host.locator("#said")).to_contain_text("what the see keeps")
+
+
+async def _a_hit(listener: Page) -> None:
+    """What was found is shown, with the words that were looked for."""
+    replay = listener.url.partition("?")[0]
+    await listener.goto("about:blank")
+    await listener.goto(f"{replay}?q=sea%20keeps#t=1000")
+    await expect(listener.locator(".cue.arrived")).to_be_in_viewport()
+    await expect(listener.locator(".cue.arrived .word.found")).to_have_text(["keeps", "keeps"])
+    await expect(listener.locator("#now")).to_have_text("0:01")
 
 
 async def _another_tab(page: Page) -> Page:

@@ -21,7 +21,7 @@ async def test_marks_what_was_found_and_leads_to_its_second(house: House, look: 
     assert "1 moment in 1 recording." in html
     assert "Deep &lt;water&gt;" in html
     assert "boat &amp; &lt;b&gt;<mark>sea</mark>&lt;/b&gt;" in html
-    assert f'href="/rooms/{room.id}?t=4"' in html
+    assert f'href="/rooms/{room.id}?q=sea#t=4800"' in html
 
 
 async def test_leads_to_all_moments_of_one_recording(house: House, look: Look) -> None:

@@ -4,6 +4,7 @@
  * they are shown as they come.
  */
 import { call } from "./api.js";
+import { spaced } from "./transcript-list.js";
 
 const PAGE = 500;
 const SHOWN = 2;
@@ -35,15 +36,21 @@ export function shownAt(cues, roomMs) {
   return cues.filter((cue) => cue.start_ms <= roomMs && roomMs < cue.until_ms).slice(-SHOWN);
 }
 
-function line(cue) {
+/** As one line: where it breaks is for the page to say. */
+export function flowing(text) {
+  return text.split("\n").reduce((all, part) => all + (spaced(all, part) ? " " : "") + part);
+}
+
+function line(cue, n, shown) {
   const paragraph = document.createElement("p");
   const name = document.createElement("span");
   name.className = "caption-name";
   name.textContent = cue.display_name;
   const text = document.createElement("span");
   text.lang = cue.language;
-  text.textContent = cue.text;
-  paragraph.append(name, text);
+  text.textContent = flowing(cue.text);
+  if (shown[n - 1]?.participant_id !== cue.participant_id) paragraph.append(name);
+  paragraph.append(text);
   return paragraph;
 }
 

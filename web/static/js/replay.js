@@ -236,6 +236,7 @@ function showTracks(tracks) {
 async function copyLink() {
   const url = new URL(location.href);
   url.searchParams.set("t", Math.floor((player.roomMs ?? 0) / 1000));
+  url.searchParams.delete("q");
   url.hash = "";
   window.history.replaceState(null, "", url);
   try {
@@ -274,7 +275,9 @@ function wire() {
   transcript.addEventListener("seek", (event) => seek(event.detail));
   addEventListener("hashchange", () => {
     const at = linkedMs();
-    if (at !== null) seek(at);
+    if (at === null) return;
+    seek(at);
+    transcript.arrive(at, linkedWords());
   });
   addEventListener("keydown", onKey);
 }
@@ -285,6 +288,11 @@ function linkedMs() {
   if (exact) return Number(exact[1]);
   const seconds = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
   return seconds === null ? null : seconds * 1000;
+}
+
+/** What was looked for where the address comes from: the words that were found. */
+function linkedWords() {
+  return new URLSearchParams(location.search).get("q") ?? "";
 }
 
 /** Without the comings and goings of those who only listened: the stage is drawn often. */
@@ -320,6 +328,7 @@ async function load() {
   if (urls) open(linkedMs());
   showPosition();
   await transcript.start(events);
+  if (linkedMs() !== null) transcript.arrive(linkedMs(), linkedWords());
 }
 
 wire();

@@ -153,7 +153,8 @@ export class CueEditor extends EventTarget {
     box.append(said, block("It says now", problem.body.current_text), block("You wrote", mine), row);
     this.form.querySelector(".conflict")?.remove();
     this.form.append(box);
-    row.firstChild.focus();
+    row.firstChild.focus({ preventScroll: true });
+    this.form.scrollIntoView({ block: "nearest" });
   }
 
   #insist() {

@@ -18,7 +18,7 @@ const TURN_PAUSE_MS = 3000;
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u{20000}-\u{3ffff}]/u;
 
-function spaced(before, after) {
+export function spaced(before, after) {
   return !UNSPACED.test([...before].at(-1) ?? "") && !UNSPACED.test([...after][0] ?? "");
 }
 
@@ -141,6 +141,15 @@ export function drawTranscript(list, lines, names, mayEdit) {
   list.replaceChildren(...turns);
   const first = list.querySelector(".cue");
   if (first) first.tabIndex = 0;
+}
+
+const EDGES = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
+
+/** Numbers of the words of a line that are among those of `query`. */
+export function wordsAmong(line, query) {
+  const bare = (word) => folded(word).replace(EDGES, "");
+  const wanted = new Set(query.split(/\s+/).map(bare).filter(Boolean));
+  return line.words.flatMap(([, , word], n) => (wanted.has(bare(word)) ? [n] : []));
 }
 
 /** Case and accents don't matter when something is looked for. */

@@ -26,7 +26,7 @@ export function speakerRow(path, speaker, { languages, speaks, done }) {
   name.setAttribute("aria-label", `Name of ${speaker.name} in the transcript`);
   const form = made("form", "row");
   const save = made("button", "tiny", "Rename");
-  form.append(name, save);
+  form.append(name, save, made("span", "small quiet", "in the transcript only"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const put = call("PUT", `${path}/transcript/speakers/${speaker.participant_id}`, {
@@ -39,21 +39,28 @@ export function speakerRow(path, speaker, { languages, speaks, done }) {
   return row;
 }
 
+/** What nobody chose says what was heard. */
+function detected(name, { language }, languages) {
+  const heard = languages.find(([code]) => code === language)?.[1] ?? language;
+  return heard ? `${name} (${heard})` : name;
+}
+
 function languageChoice(path, speaker, languages, done) {
   const select = made("select");
   select.setAttribute("aria-label", `Language of ${speaker.name}`);
-  const known = languages.some(([code]) => code === (speaker.language ?? ""));
-  for (const [code, name] of known ? languages : [...languages, [speaker.language, speaker.language]]) {
-    const option = made("option", "", name);
+  const chosen = speaker.chosen_language ?? "";
+  const known = languages.some(([code]) => code === chosen);
+  for (const [code, name] of known ? languages : [...languages, [chosen, chosen]]) {
+    const option = made("option", "", code || chosen ? name : detected(name, speaker, languages));
     option.value = code;
-    option.selected = code === (speaker.language ?? "");
+    option.selected = code === chosen;
     select.append(option);
   }
   select.addEventListener("change", () => {
     const put = call("PUT", `${path}/tracks/${speaker.participant_id}/language`, {
       language: select.value || null,
     });
-    done(put, "The language holds for the next time this is transcribed.");
+    done(put, "The language holds from now on. Transcribe again to have this heard in it.");
   });
   return select;
 }

@@ -7,7 +7,7 @@ import { call } from "./api.js";
 import { sure } from "./dialogs.js";
 import { clockText } from "./room-clock.js";
 import { CueEditor } from "./transcript-editor.js";
-import { drawTranscript, linesAt, linesOf, occurrences } from "./transcript-list.js";
+import { drawTranscript, linesAt, linesOf, occurrences, wordsAmong } from "./transcript-list.js";
 import { editRow, speakerRow } from "./transcript-people.js";
 
 const PROGRESS_MS = 3000;
@@ -46,6 +46,7 @@ export class TranscriptPanel extends EventTarget {
     $("#find-next").addEventListener("click", () => this.#step(1));
     $("#find-back").addEventListener("click", () => this.#step(-1));
     $("#history").addEventListener("toggle", () => this.#showEdits());
+    $("#again-do").addEventListener("click", () => this.#again());
   }
 
   /** Once; afterwards it keeps itself up to date. `events`: all that happened until now. */
@@ -85,6 +86,7 @@ export class TranscriptPanel extends EventTarget {
     $("#progress-bar").max = Math.max(1, total);
     if (!total) $("#progress-bar").removeAttribute("value");
     const share = total ? ` ${Math.floor((100 * status.windows_done) / total)} %` : "";
+    $("#again").hidden = !this.can.transcribe || waits || !run;
     $("#progress-text").textContent = `${this.version ? "Listening again" : "Writing it down"}…${share}`;
     if (run?.status === "failed" && !this.version) this.#say("This recording could not be transcribed.");
     return waits;
@@ -150,7 +152,21 @@ export class TranscriptPanel extends EventTarget {
     const moved = now[0] && now[0] !== this.shown[0];
     this.shown = now;
     if (!moved || this.editor || this.list.matches(":hover, :focus-within")) return;
-    this.#scrollTo(now[0]);
+    this.#scrollTo(now[0], now[0] === this.arrived ? 2 : 3);
+  }
+
+  /** Shows what a link leads to in the middle, marked, with the words that were looked for. */
+  arrive(roomMs, query) {
+    const line = linesAt(this.lines, roomMs + ROUNDED_MS)[0]
+      ?? this.lines.find((one) => one.start_ms >= roomMs);
+    const item = line && this.#item(line);
+    if (!item) return;
+    this.arrived?.classList.remove("arrived");
+    this.arrived = item;
+    item.classList.add("arrived");
+    const words = item.querySelectorAll(".word");
+    for (const n of wordsAmong(line, query)) words[n]?.classList.add("found");
+    item.scrollIntoView({ block: "center" });
   }
 
   #showWord(items, roomMs) {
@@ -165,9 +181,10 @@ export class TranscriptPanel extends EventTarget {
     return this.list.querySelector(`[data-cue="${line.id}"]`);
   }
 
-  #scrollTo(item) {
+  /** To a `part`th of the list's height. */
+  #scrollTo(item, part = 3) {
     this.list.scrollTop += item.getBoundingClientRect().top - this.list.getBoundingClientRect().top
-      - this.list.clientHeight / 3;
+      - this.list.clientHeight / part;
   }
 
   #seek(roomMs) {
@@ -257,6 +274,14 @@ export class TranscriptPanel extends EventTarget {
       this.#say(problem.message);
     }
     await this.#load();
+  }
+
+  async #again() {
+    const what = "All of it is heard anew, in the languages that are set. What is read until then "
+      + "stays, and corrections are kept.";
+    if (!(await sure(what, "Transcribe again"))) return;
+    await this.#done(call("POST", `${this.path}/transcript/runs`, {}), "");
+    await this.#refresh();
   }
 
   #find(number) {
