@@ -20,13 +20,13 @@ from core.errors import Conflict, Invalid, NotFound
 from core.ids import uuid7
 from rooms.access import Action
 from rooms.models import Participant, Room
-from rooms.queries import room_for, spoken_with_consent
+from rooms.queries import spoken_with_consent
 from transcripts.alignment import NoRoomError, words_of
 from transcripts.cues import SHORTEST_MS
 from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
 from transcripts.patches import Edit, Said, bounds, put, text_of, within
 from transcripts.publication import announce, edit_of, edited_track, republish
-from transcripts.reading import head_of
+from transcripts.reading import head_of, room_of
 
 LONGEST_MS: Final = 120_000
 """Of one edit."""
@@ -256,25 +256,6 @@ async def editable(
     if own is None or own.id != of:
         await room_of(session, principal, recording_id, Action.EDIT)
     return room
-
-
-async def room_of(
-    session: AsyncSession,
-    principal: Principal,
-    recording_id: UUID,
-    action: Action,
-    *,
-    lock: bool = False,
-) -> tuple[Room, Participant | None]:
-    """`room_for` by the recording; whoever may not know of it learns nothing."""
-    room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
-    unknown = NotFound("There is no such recording.")
-    if room_id is None:
-        raise unknown
-    try:
-        return await room_for(session, principal, room_id, action, lock=lock)
-    except NotFound:
-        raise unknown from None
 
 
 def _person(principal: Principal) -> UUID:

@@ -115,15 +115,27 @@ async def listened_room(
     session: AsyncSession, principal: Principal, recording_id: UUID, action: Action = Action.LISTEN
 ) -> Room:
     """The recording's room, if the caller may do `action` there. Raises what access raises."""
+    room, _ = await room_of(session, principal, recording_id, action)
+    return room
+
+
+async def room_of(
+    session: AsyncSession,
+    principal: Principal,
+    recording_id: UUID,
+    action: Action,
+    *,
+    lock: bool = False,
+) -> tuple[Room, Participant | None]:
+    """`room_for` by the recording; whoever may not know of it learns nothing."""
     room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
     if room_id is None:
         raise _unknown()
     try:
-        room, _ = await room_for(session, principal, room_id, action)
+        return await room_for(session, principal, room_id, action, lock=lock)
     except NotFound:
         # In the same words: another sentence would say that there is a hidden one.
         raise _unknown() from None
-    return room
 
 
 def _unknown() -> NotFound:
