@@ -34,6 +34,14 @@ async def enqueue(
     )
 
 
+def is_under_way(entrypoint: str, dedupe_key: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a job of `entrypoint` that was given this key waits, for another try too, or runs."""
+    job = sa.table("pgqueuer", sa.column("dedupe_key"), sa.column("status"))
+    status = sa.cast(job.c.status, sa.Text)
+    mine = job.c.dedupe_key == sa.literal(f"{entrypoint}:") + dedupe_key
+    return sa.exists().where(mine, status.in_(("queued", "picked")))
+
+
 async def _raw_connection(session: AsyncSession) -> asyncpg.Connection:
     """The asyncpg connection that the session's transaction runs on.
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound, Problem
-from core.queue import enqueue
+from core.queue import enqueue, is_under_way
 from ingest.models import Recording, RecordingStatus
 from replay.holdings import UnknownRecording
 from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
@@ -132,14 +132,16 @@ async def _add(
 async def begin(session: AsyncSession, run_id: UUID) -> Run | None:
     """The run, running from now on; None where nothing of it is left to do.
 
+    One that had failed too: only who puts its job back into the queue has it begun again.
     Raises RunSuperseded.
     """
     run = await _locked(session, run_id)
-    if run is None or run.status not in UNDER_WAY:
+    if run is None or run.status is RunStatus.DONE:
         return None
     await _check_revision(session, run)
-    if run.status is RunStatus.WAITING:
-        run.status, run.started_at = RunStatus.RUNNING, sa.func.now()
+    if run.status is not RunStatus.RUNNING:
+        run.status, run.started_at = RunStatus.RUNNING, run.started_at or sa.func.now()
+        run.error_code = run.finished_at = None
     return run
 
 
@@ -260,6 +262,20 @@ async def stumble(session: AsyncSession, run_id: UUID, error_code: str, *, for_g
     run.error_code = error_code
     if for_good:
         run.status, run.finished_at = RunStatus.FAILED, sa.func.now()
+
+
+async def give_up(session: AsyncSession) -> Sequence[UUID]:
+    """Fails the runs of which the queue holds the job after its last try, or lost it.
+
+    Whatever ended it: a job's own last words would need the database that may have been away.
+    """
+    forsaken = sa.update(Run).where(
+        Run.status.in_(UNDER_WAY), ~is_under_way(MAKE_JOB, sa.cast(Run.id, sa.Text))
+    )
+    reason = sa.func.coalesce(Run.error_code, Problem.code)
+    failed = forsaken.values(status=RunStatus.FAILED, finished_at=sa.func.now(), error_code=reason)
+    ids = failed.returning(Run.id).execution_options(synchronize_session=False)
+    return (await session.scalars(ids)).all()
 
 
 async def chosen_languages(session: AsyncSession, participants: Sequence[UUID]) -> dict[UUID, str]:

@@ -104,19 +104,19 @@ async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
     scratch = tools.settings.data_dir / "scratch"
     try:
         await make(tools.database, tools.store, tools.engine, run_id, scratch=scratch)
-    except runs.RunSuperseded as superseded:
-        async with tools.database.transaction() as session:
-            await runs.stumble(session, run_id, superseded.code, for_good=True)
-    except Problem as problem:
-        async with tools.database.transaction() as session:
-            for_good = not is_transient(problem)
-            await runs.stumble(session, run_id, problem.code, for_good=for_good)
-        raise
     except Exception as error:
-        if not is_transient(error):
-            async with tools.database.transaction() as session:
-                await runs.stumble(session, run_id, Problem.code, for_good=True)
-        raise
+        code = error.code if isinstance(error, Problem) else Problem.code
+        async with tools.database.transaction() as session:
+            await runs.stumble(session, run_id, code, for_good=not is_transient(error))
+        if not isinstance(error, runs.RunSuperseded):
+            raise
+
+
+async def fail_given_up_runs(tools: Tools) -> None:
+    """Nobody works on them any more: hosts see why, and may ask again."""
+    async with tools.database.transaction() as session:
+        for run_id in await runs.give_up(session):
+            log.error("run %s was given up", run_id)
 
 
 JOBS: Final = (
@@ -130,4 +130,5 @@ JOBS: Final = (
 CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),
     Chore("abandoned_rooms", "* * * * *", end_abandoned_rooms),
+    Chore("given_up_runs", "* * * * *", fail_given_up_runs),
 )

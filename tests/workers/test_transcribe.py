@@ -23,9 +23,10 @@ from transcripts.engines import Engine, places
 from transcripts.installed_models import ModelMissing
 from transcripts.models import Run, RunStatus
 from transcripts.transcriber import Decoding, Heard, Pcm
-from workers.jobs import JOBS, make_transcript
+from workers.jobs import JOBS, fail_given_up_runs, make_transcript
 from workers.kinds import JobKind, Queue, Tools
-from workers.run import kinds_of, work
+from workers.retry import ATTEMPTS
+from workers.run import drain, kinds_of, work
 
 
 async def test_no_job_is_taken_to_wait(tools: Tools, queue: asyncpg.Connection) -> None:
@@ -121,8 +122,44 @@ async def test_what_will_not_pass_fails_the_run(tools: Tools) -> None:
     failed = await found(tools, run)
     assert (failed.status, failed.error_code) == (RunStatus.FAILED, "broken")
     assert failed.finished_at is not None
+    # Only a person puts its job back, who has repaired what it failed of.
     await make_transcript(tools, {"run_id": str(run.id)})
-    assert (await found(tools, run)).status is RunStatus.FAILED
+    done = await found(tools, run)
+    assert (done.status, done.error_code) == (RunStatus.DONE, None)
+
+
+async def test_what_does_not_pass_in_a_day_fails_the_run(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    """Else it would listen for good, and nobody could ask again."""
+    run = await requested(tools)
+    await fail_given_up_runs(tools)
+    assert (await found(tools, run)).status is RunStatus.WAITING
+    await queue.execute("update pgqueuer set attempts = $1", ATTEMPTS - 1)
+    away = replace(tools, engine=refusing(ModelMissing()))
+    await drain(away, kinds=kinds_of(Queue.TRANSCRIBE))
+    assert await statuses(queue) == ["failed"]
+    await fail_given_up_runs(tools)
+    failed = await found(tools, run)
+    assert (failed.status, failed.error_code) == (RunStatus.FAILED, "model_missing")
+    assert failed.finished_at is not None
+    async with tools.database.transaction() as session:
+        again = await runs.request_run(
+            session, run.recording_id, model="bundled", own_model="bundled", requested_by=None
+        )
+    await drain(tools, kinds=kinds_of(Queue.TRANSCRIBE))
+    assert (await found(tools, again)).status is RunStatus.DONE
+
+
+async def test_a_run_whose_reason_nobody_could_write_down_fails_too(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    """As where the database was away at the last attempt, and the first."""
+    run = await requested(tools)
+    await queue.execute("update pgqueuer set status = 'failed'")
+    await fail_given_up_runs(tools)
+    failed = await found(tools, run)
+    assert (failed.status, failed.error_code) == (RunStatus.FAILED, "internal")
 
 
 async def test_a_worker_that_stops_gives_its_run_back(
