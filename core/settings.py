@@ -19,10 +19,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from core.addresses import http_url, is_wildcard, split_address
 from core.errors import Problem
+from core.money_settings import MoneySettings
 
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.\-\[\]:]*[A-Za-z0-9\]](:\*)?", re.ASCII)
 _TURN_URL = re.compile(r"turns?:[A-Za-z0-9.\-\[\]:]+(\?transport=(udp|tcp))?", re.ASCII)
@@ -70,7 +71,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)]
 
 
-class Settings(BaseSettings):
+class Settings(MoneySettings):
     model_config = SettingsConfigDict(
         env_prefix="ENCORE_", env_file=".env", extra="ignore", frozen=True
     )
