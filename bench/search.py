@@ -144,9 +144,9 @@ class Maker:
 
 
 def plain(lexemes: Lexemes, language: str, word: str) -> str | None:
-    """A lexeme as one word of letters."""
+    """A lexeme as one word of letters, without the platform."""
     lexeme = lexemes[language, word]
-    return lexeme and lexeme.replace(".", "")
+    return lexeme and language + lexeme.partition(".")[2]
 
 
 Times = dict[tuple[str, str], dict[str, list[float]]]

@@ -214,11 +214,11 @@ async def _copy(
         said = [*said_by(portion)]
         new = {(s.language, w) for s in said for w in s.words} - known.keys()
         async with database.transaction() as session:
-            known.update(await lexemes_of(session, new))
+            known.update(await lexemes_of(session, made.platform_id, new))
         await _copy_cues(connection, made, portion, ids)
         await _copy_vectors(connection, made, portion, ids, [s.vector(known) for s in said])
         also(portion, known)
-    stems = {tuple(lexeme.split(".", 1)) for lexeme in known.values() if lexeme}
+    stems = {(made.platform_id, x, one.partition(".")[2]) for (x, _), one in known.items() if one}
     await connection.copy_records_to_table("transcript_stem", records=sorted(stems))
     await connection.execute("set maintenance_work_mem = '512MB'")
     for statement in indexes:

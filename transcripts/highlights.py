@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transcripts.folding import Token
 from transcripts.query import Query, Unit
-from transcripts.stemming import Vocabulary, lexeme
+from transcripts.stemming import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _places(unit: Unit, language: str, words: Vocabulary, vector: str) -> Iterat
         if whole is not None or begun:
             there = set() if whole is None else positions_of(vector, whole)
             if begun:
-                there |= positions_of(vector, lexeme(language, word), begun=True)
+                there |= positions_of(vector, words.lexeme(language, word), begun=True)
                 there.update(*(positions_of(vector, one) for one in words.finished[language]))
             wanted.append((at, there))
     first, starts = wanted[0] if wanted else (0, set())

@@ -64,7 +64,7 @@ class SearchedCue(Base):
 
 
 class Stem(Base):
-    """Every lexeme there ever was: what 'did you mean' chooses from."""
+    """Every word that a platform's people ever said: what 'did you mean' chooses from."""
 
     __tablename__ = "transcript_stem"
     __table_args__ = (
@@ -76,6 +76,7 @@ class Stem(Base):
         ),
     )
 
+    platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"), primary_key=True)
     language: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     stem: Mapped[str] = mapped_column(sa.Text, primary_key=True)
 

@@ -15,7 +15,7 @@ from transcripts.folding import fold
 from transcripts.index_models import SearchedCue, SearchedRecording, Stem
 from transcripts.languages import base_language, searched_language
 from transcripts.models import Cue
-from transcripts.stemming import Lexemes, lexemes_of
+from transcripts.stemming import PLATFORM_KEY, Lexemes, lexemes_of
 
 SEAM_WORDS: Final = 8
 """Of a speaker's next cue: a phrase of one more is found wherever it was cut in two."""
@@ -75,9 +75,11 @@ async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = 
     said = list(_said(await _cues(session, recording_id, of)))
     if not said:
         return
-    lexemes = await lexemes_of(session, {(s.language, word) for _, s in said for word in s.words})
+    platform_id = said[0][0].platform_id
+    words = {(s.language, word) for _, s in said for word in s.words}
+    lexemes = await lexemes_of(session, platform_id, words)
     await session.execute(_PUT, [_row(cue, s.vector(lexemes)) for cue, s in said])
-    await _remember_stems(session, lexemes)
+    await _remember_stems(session, platform_id, lexemes)
 
 
 async def remove(session: AsyncSession, recording_id: UUID) -> None:
@@ -135,13 +137,13 @@ async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> Non
     )
 
 
-async def _remember_stems(session: AsyncSession, lexemes: Lexemes) -> None:
+async def _remember_stems(session: AsyncSession, platform_id: UUID, lexemes: Lexemes) -> None:
     """In one order, so that two recordings never wait for each other in a circle.
 
     Stems that are there already must stay until the cue that says them again is committed.
     """
-    stems = sorted(lexeme.partition(".") for lexeme in set(lexemes.values()) if lexeme)
-    rows = [{"language": language, "stem": stem} for language, _, stem in stems]
+    stems = {(x, one.partition(".")[2]) for (x, _), one in lexemes.items() if one}
+    rows = [{"platform_id": platform_id, "language": x, "stem": stem} for x, stem in sorted(stems)]
     if rows:
         await session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_STEMS)))
         await session.execute(insert(Stem).on_conflict_do_nothing(), rows)
@@ -163,13 +165,13 @@ _STEMS: Final = 0x656E_636F_7265_7374
 """The advisory lock that publishing shares, and forgetting has to itself."""
 
 _FORGET: Final = sa.text(
-    """
+    f"""
     delete from transcript_stem s
     where mod(hashtext(stem) & 2147483647, :parts)
         = mod(cast(extract(hour from now()) as int), :parts)
     and not exists (
         select from transcript_searched_cue
-        where vector @@ cast(quote_literal(language || '.' || stem) as tsquery)
+        where vector @@ cast(quote_literal({PLATFORM_KEY} || language || '.' || stem) as tsquery)
     )
-    """
+    """  # noqa: S608 - of constants
 ).bindparams(sa.bindparam("parts", type_=sa.Integer()))

@@ -13,7 +13,7 @@ from typing import Final
 
 from core.errors import Invalid
 from transcripts.folding import fold, is_spaceless
-from transcripts.stemming import Vocabulary, lexeme
+from transcripts.stemming import Vocabulary
 
 MOST_CHARS: Final = 300
 MOST_WORDS: Final = 16
@@ -150,7 +150,8 @@ def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int,
     for at, word in enumerate(unit.words):
         stem = vocabulary.lexemes[language, word]
         if unit.open and at == len(unit.words) - 1:
-            terms.append((at, _open(lexeme(language, word), stem, vocabulary.finished[language])))
+            begun = vocabulary.lexeme(language, word)
+            terms.append((at, _open(begun, stem, vocabulary.finished[language])))
         elif stem is not None and stem not in vocabulary.said:
             return None
         elif stem is not None:

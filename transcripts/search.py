@@ -84,8 +84,12 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
 
 
 async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -> Found:
-    query, corpus = wanted.query, await prepare(session, wanted.effort)
-    words = await vocabulary_of(session, _languages(wanted.filters), query.words, query.begun)
+    query, platform_id = wanted.query, principal.platform_id
+    if platform_id is None:
+        return Found([], None if wanted.after else Total(0, 0, sampled=False))
+    corpus = await prepare(session, wanted.effort)
+    languages = _languages(wanted.filters)
+    words = await vocabulary_of(session, platform_id, languages, query.words, query.begun)
     asked = render(query, words)
     reach = await find_reach(
         session,

@@ -97,7 +97,7 @@ class MomentOut(BaseModel):
     speaker: str
     language: str
     text: list[PieceOut]
-    url: str = Field(description="the replay's page at that second")
+    url: str = Field(description="the replay's page at that moment")
 
     @classmethod
     def of(cls, moment: Moment, room_url: str) -> Self:
@@ -108,7 +108,7 @@ class MomentOut(BaseModel):
             speaker=moment.speaker,
             language=moment.language,
             text=[PieceOut.model_validate(piece) for piece in moment.pieces],
-            url=f"{room_url}?t={moment.start_ms // 1000}",
+            url=f"{room_url}#t={moment.start_ms}",
         )
 
 
@@ -176,7 +176,7 @@ _EXAMPLE: dict[str, JsonValue] = {
                         {"text": "open sea", "match": True},
                         {"text": ".", "match": False},
                     ],
-                    "url": "https://encore.example/rooms/0199f0a1-91d4-7b02-a6e5-7c3b8f2d1e90?t=754",
+                    "url": "https://encore.example/rooms/0199f0a1-91d4-7b02-a6e5-7c3b8f2d1e90#t=754320",
                 }
             ],
         }

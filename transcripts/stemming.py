@@ -1,9 +1,15 @@
-"""Words to lexemes: `<language>.<stem>`, so that a word matches in the language it was said in."""
+"""Words to lexemes: `<platform><language>.<stem>`.
 
+So a word matches in the language it was said in, and what people of other platforms say are
+other words: they change neither what is found nor what it costs.
+"""
+
+from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -21,17 +27,22 @@ _ASKED: Final = """
 """
 _KNOWN: Final = f"""
     select language, word, stems, exists (
-        select from transcript_stem s where s.language = asked.language and s.stem = stems[1]
+        select from transcript_stem s
+        where s.platform_id = :platform_id and s.language = asked.language and s.stem = stems[1]
     )
     from ({_ASKED}) as asked
-    where exists (select from transcript_stem s where s.language = asked.language)
+    where exists (
+        select from transcript_stem s
+        where s.platform_id = :platform_id and s.language = asked.language
+    )
 """  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A query's words in the languages in which anything was ever said."""
+    """A query's words in the languages in which anything was ever said on the platform."""
 
+    platform_id: UUID
     languages: Sequence[str]
     lexemes: Lexemes
     said: frozenset[str]
@@ -40,24 +51,46 @@ class Vocabulary:
     finished: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By language: those of words that the one that is still being typed may become."""
 
+    def lexeme(self, language: str, stem: str) -> str:
+        return lexeme(self.platform_id, language, stem)
+
     def says_too_little(self, word: str) -> bool:
         """A stop word of one language that nobody said in another."""
         known = [self.lexemes[language, word] for language in self.languages]
         return None in known and self.said.isdisjoint(known)
 
 
-def lexeme(language: str, stem: str) -> str:
-    return f"{language}.{stem}"
+PLATFORM_KEY: Final = "encode(substr(uuid_send(platform_id), 14), 'base64')"
+"""`platform_key` of a column, in SQL."""
 
 
-async def lexemes_of(session: AsyncSession, words: Collection[tuple[str, str]]) -> Lexemes:
+def platform_key(platform_id: UUID) -> str:
+    """Four letters or digits, `+` or `/`, with which each of its lexemes begins.
+
+    They have 24 bits. Two platforms that share them only share what a word costs: what is found
+    is held against the rooms.
+    """
+    return b64encode(platform_id.bytes[-3:]).decode()
+
+
+def lexeme(platform_id: UUID, language: str, stem: str) -> str:
+    return f"{platform_key(platform_id)}{language}.{stem}"
+
+
+async def lexemes_of(
+    session: AsyncSession, platform_id: UUID, words: Collection[tuple[str, str]]
+) -> Lexemes:
     """Of (searched language, folded word) pairs, by one question to PostgreSQL."""
     rows = await session.execute(_bound(_ASKED), _arrays(words)) if words else ()
-    return {(language, word): _lexeme(language, word, stems) for language, word, stems in rows}
+    return {
+        (language, word): _lexeme(platform_id, language, word, stems)
+        for language, word, stems in rows
+    }
 
 
 async def vocabulary_of(
     session: AsyncSession,
+    platform_id: UUID,
     languages: Sequence[str],
     words: Collection[str],
     begun: str | None = None,
@@ -65,13 +98,16 @@ async def vocabulary_of(
     """`begun`: the one of the words that is still being typed."""
     ends = {x: finished(begun, x) for x in languages} if begun is not None else {}
     pairs = [*product(languages, words), *((x, word) for x, all_ in ends.items() for word in all_)]
-    rows = (await session.execute(_bound(_KNOWN), _arrays(pairs))).all()
+    values = _arrays(pairs) | {"platform_id": platform_id}
+    rows = (await session.execute(_bound(_KNOWN), values)).all()
     lexemes = {
-        (language, word): _lexeme(language, word, stems) for language, word, stems, _ in rows
+        (language, word): _lexeme(platform_id, language, word, stems)
+        for language, word, stems, _ in rows
     }
     said = {lexemes[language, word] for language, word, _, known in rows if known}
     present = [x for x in languages if any((x, word) in lexemes for word in words)]
     return Vocabulary(
+        platform_id,
         present,
         lexemes,
         frozenset(one for one in said if one is not None),
@@ -103,7 +139,7 @@ def _arrays(words: Collection[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _lexeme(language: str, word: str, stems: Sequence[str]) -> str | None:
+def _lexeme(platform_id: UUID, language: str, word: str, stems: Sequence[str]) -> str | None:
     if not stems or word in MORE_STOP_WORDS.get(language, ()):
         return None
-    return lexeme(language, stems[0])
+    return lexeme(platform_id, language, stems[0])

@@ -1,12 +1,13 @@
 """'Did you mean': words that are spelled alike, out of what the caller may find himself.
 
-Candidates are stems of the whole installation; one is told only as a word that stands in a cue
+Candidates are stems of his whole platform; one is told only as a word that stands in a cue
 within the search's reach, and is read there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -17,7 +18,7 @@ from transcripts.highlights import positions_of
 from transcripts.languages import base_language
 from transcripts.query import Query
 from transcripts.reach import Reach
-from transcripts.stemming import Lexemes, Vocabulary
+from transcripts.stemming import PLATFORM_KEY, Lexemes, Vocabulary
 
 CANDIDATES: Final = 10
 """Alike at all; the first ones that the caller may find are compared in full."""
@@ -39,9 +40,10 @@ async def did_you_mean(
     misspelt = 0
     for word in _worth_asking(query, words):
         stems = _stems(word, words.lexemes)
-        if misspelt < MOST_MISSPELT and stems and not await _is_said(session, stems, reach):
+        lexemes = [words.lexeme(language, stem) for language, stem in stems]
+        if misspelt < MOST_MISSPELT and stems and not await _is_said(session, lexemes, reach):
             misspelt += 1
-            said = await _said_alike(session, stems, reach)
+            said = await _said_alike(session, words.platform_id, stems, reach)
             best = max(said, key=lambda other: _likeness(word, other), default="")
             if _likeness(word, best) >= ALIKE:
                 corrections[word] = best
@@ -56,12 +58,12 @@ def _worth_asking(query: Query, words: Vocabulary) -> list[str]:
 
 def _stems(word: str, lexemes: Lexemes) -> list[tuple[str, str]]:
     """By language."""
-    found = [known for (_, other), known in lexemes.items() if other == word and known]
-    return [(lexeme.partition(".")[0], lexeme.partition(".")[2]) for lexeme in found]
+    found = [(x, one) for (x, other), one in lexemes.items() if other == word and one]
+    return [(language, lexeme.partition(".")[2]) for language, lexeme in found]
 
 
-async def _is_said(session: AsyncSession, stems: Sequence[tuple[str, str]], reach: Reach) -> bool:
-    either = " | ".join(f"'{language}.{stem}':A" for language, stem in stems)
+async def _is_said(session: AsyncSession, lexemes: Sequence[str], reach: Reach) -> bool:
+    either = " | ".join(f"'{lexeme}':A" for lexeme in lexemes)
     values: dict[str, object] = {"either": either, "language": _language(reach)}
     if reach.recordings is None:
         said = sa.select(sa.text("*")).select_from(_SAID).add_cte(reach.audible_rooms)
@@ -73,11 +75,12 @@ async def _is_said(session: AsyncSession, stems: Sequence[tuple[str, str]], reac
 
 
 async def _said_alike(
-    session: AsyncSession, stems: Sequence[tuple[str, str]], reach: Reach
+    session: AsyncSession, platform_id: UUID, stems: Sequence[tuple[str, str]], reach: Reach
 ) -> set[str]:
     """Words with a stem like one of these, from cues within reach."""
     alike = sa.select(sa.text("*")).select_from(_ALIKE)
     values = {
+        "platform_id": platform_id,
         "languages": [language for language, _ in stems],
         "stems": [stem for _, stem in stems],
         "language": _language(reach),
@@ -119,10 +122,12 @@ _ALIKE: Final = sa.text(
     f"""
     (
         with candidates as materialized (
-            select s.stem, s.language || '.' || s.stem as lexeme,
+            select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
                 similarity(s.stem, asked.stem) as likeness
             from unnest(:languages, :stems) as asked (language, stem)
-            join transcript_stem s on s.language = asked.language and s.stem % asked.stem
+            join transcript_stem s
+                on s.platform_id = :platform_id and s.language = asked.language
+                and s.stem % asked.stem
             order by likeness desc, s.stem
             limit {CANDIDATES}
         )

@@ -79,7 +79,7 @@ async def test_answers_with_moments(archive: Archive, ask: Ask) -> None:
             {"text": "nobody sailed the ", "match": False},
             {"text": "open sea", "match": True},
         ],
-        "url": f"https://encore.example/rooms/{room.id}?t=1",
+        "url": f"https://encore.example/rooms/{room.id}#t=1200",
     }
     assert body["total"] == {"recordings": 1, "matches": 1, "sampled": False}
     assert (body["next"], body["ignored"], body["did_you_mean"]) == (None, [], None)
