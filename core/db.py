@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import (
@@ -98,3 +99,16 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def raw_connection(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection that the session's transaction runs on.
+
+    SQLAlchemy sends BEGIN with the first statement of its own, so one goes ahead.
+    """
+    connection = await session.connection()
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None  # noqa: S101 - the asyncpg dialect always has one
+    if not raw.is_in_transaction():
+        await session.execute(sa.text("select 1"))
+    return raw

@@ -10,6 +10,8 @@ from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import raw_connection
+
 
 async def enqueue(
     session: AsyncSession,
@@ -24,7 +26,7 @@ async def enqueue(
     While a job of the entrypoint with this `dedupe_key` waits or runs, another is not added.
     That does not make effects happen once: the job's guarded update does.
     """
-    queries = Queries(AsyncpgDriver(await _raw_connection(session)))
+    queries = Queries(AsyncpgDriver(await raw_connection(session)))
     await queries.enqueue(
         entrypoint,
         json.dumps(payload).encode(),
@@ -40,19 +42,6 @@ def is_under_way(entrypoint: str, dedupe_key: sa.ColumnElement[str]) -> sa.Colum
     status = sa.cast(job.c.status, sa.Text)
     mine = job.c.dedupe_key == sa.literal(f"{entrypoint}:") + dedupe_key
     return sa.exists().where(mine, status.in_(("queued", "picked")))
-
-
-async def _raw_connection(session: AsyncSession) -> asyncpg.Connection:
-    """The asyncpg connection that the session's transaction runs on.
-
-    SQLAlchemy sends BEGIN with the first statement of its own, so one goes ahead.
-    """
-    connection = await session.connection()
-    raw = (await connection.get_raw_connection()).driver_connection
-    assert raw is not None  # noqa: S101 - the asyncpg dialect always has one
-    if not raw.is_in_transaction():
-        await session.execute(sa.text("select 1"))
-    return raw
 
 
 async def install_queue(connection: asyncpg.Connection) -> None:

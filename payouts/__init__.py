@@ -1,1 +1,1 @@
-"""Stars and money: ledger, tips, payouts. Empty until its first issue lands."""
+"""Stars and money: the ledger, its lots and invariants, tips, payouts."""

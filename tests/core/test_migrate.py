@@ -26,6 +26,14 @@ INDEXES = """
 select tablename, indexname, indexdef from pg_indexes
 where schemaname = 'public' and tablename !~ '^(pgqueuer|alembic)'
 """
+FUNCTIONS = """
+select pg_get_functiondef(p.oid) from pg_proc p join pg_language l on l.oid = p.prolang
+where pronamespace = 'public'::regnamespace and lanname = 'plpgsql' and proname !~ 'pgqueuer'
+"""
+TRIGGERS = """
+select pg_get_triggerdef(t.oid) from pg_trigger t join pg_class c on c.oid = tgrelid
+where not tgisinternal and relname !~ '^pgqueuer'
+"""
 
 
 async def schema(url: str) -> set[tuple[object, ...]]:
@@ -33,7 +41,7 @@ async def schema(url: str) -> set[tuple[object, ...]]:
     try:
         rows = [
             (query, *row)
-            for query in (COLUMNS, CONSTRAINTS, INDEXES)
+            for query in (COLUMNS, CONSTRAINTS, INDEXES, FUNCTIONS, TRIGGERS)
             for row in await connection.fetch(query)
         ]
     finally:
@@ -72,7 +80,8 @@ async def test_processes_that_start_at_once_upgrade_once(empty_url: str) -> None
 async def test_migrations_make_what_the_models_say(
     empty_url: str, raw: asyncpg.Connection, postgres_url: str
 ) -> None:
-    """Column for column, with checks, defaults and indexes, which alembic does not compare."""
+    """Column for column, with checks, defaults, indexes, functions and triggers, which alembic
+    does not compare."""
     await upgrade(empty_url)
     migrated = await schema(empty_url)
     name = f"m{uuid7().hex}"

@@ -1,0 +1,271 @@
+"""Ledger
+
+Revision ID: 3aaee61467ae
+Revises: 3d5a60c1b7f2
+Created: 2026-11-22 07:00:46.859555+00:00
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = '3aaee61467ae'
+down_revision: str | Sequence[str] | None = '3d5a60c1b7f2'
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+REFUSE_CHANGE = """
+create or replace function ledger_refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception '% is append-only', tg_table_name
+        using errcode = 'integrity_constraint_violation';
+end $$
+"""
+CHECK_ENTRIES = """
+create or replace function ledger_check_entries() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select from added e
+        left join ledger_account a on a.id = e.account_id
+        left join ledger_transaction t on t.id = e.transaction_id
+        where a.currency is distinct from e.currency
+            or t.platform_id is distinct from a.platform_id
+            or t.at is distinct from e.at
+    ) then
+        raise exception 'an entry is not of its account''s currency, platform or transaction'
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    if exists (
+        select from added group by transaction_id, currency having sum(amount) <> 0
+    ) then
+        raise exception 'a transaction does not sum to zero'
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end $$
+"""
+ACCOUNTS = """
+create or replace function ledger_accounts(
+    p_platform uuid, p_kinds text[], p_owners text[], p_currencies text[]
+) returns bigint[] language plpgsql as $$
+declare
+    found_ids bigint[];
+begin
+    for attempt in 1..2 loop
+        select array_agg(a.id order by n.number) into found_ids
+        from unnest(p_kinds, p_owners, p_currencies) with ordinality
+            as n (kind, owner, currency, number)
+        left join ledger_account a on a.platform_id = p_platform and a.kind = n.kind
+            and a.owner = n.owner and a.currency = n.currency;
+        if array_position(found_ids, null) is null then
+            return found_ids;
+        end if;
+        insert into ledger_account (platform_id, kind, owner, currency, balance)
+        select distinct p_platform, n.kind, n.owner, n.currency,
+            case when n.kind in ('wallet', 'wallet_hold', 'creator_hold') then 0 end
+        from unnest(p_kinds, p_owners, p_currencies) as n (kind, owner, currency)
+        order by 2, 3, 4
+        on conflict (platform_id, kind, owner, currency) do nothing;
+        insert into creator (platform_id, user_id)
+        select distinct p_platform, n.owner::uuid
+        from unnest(p_kinds, p_owners) as n (kind, owner) where n.kind = 'creator'
+        order by 2
+        on conflict (platform_id, user_id) do nothing;
+    end loop;
+    raise exception 'accounts were not made';
+end $$
+"""
+BOOK = """
+create or replace function ledger_book(
+    p_id uuid, p_platform uuid, p_kind text, p_key text, p_at timestamptz, p_txn text,
+    p_matures_at timestamptz, p_room uuid, p_room_ms bigint, p_facts jsonb,
+    p_kinds text[], p_owners text[], p_currencies text[], p_amounts bigint[],
+    p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
+) returns boolean language plpgsql as $$
+declare
+    accounts bigint[];
+    moved record;
+begin
+    insert into ledger_transaction
+        (id, platform_id, kind, external_key, at, balance_transaction, matures_at, room_id,
+            room_ms, facts)
+    values (p_id, p_platform, p_kind, p_key, p_at, p_txn, p_matures_at, p_room, p_room_ms, p_facts)
+    on conflict (platform_id, external_key) do nothing;
+    if not found then
+        return false;
+    end if;
+    accounts := ledger_accounts(p_platform, p_kinds, p_owners, p_currencies);
+    for moved in
+        select a.id, sum(e.amount) as amount
+        from unnest(accounts, p_amounts) as e (account_id, amount)
+        join ledger_account a on a.id = e.account_id
+        where a.balance is not null
+        group by a.id order by a.id
+    loop
+        update ledger_account set balance = balance + moved.amount where id = moved.id;
+    end loop;
+    insert into ledger_entry (account_id, transaction_id, at, amount, currency)
+    select account_id, p_id, p_at, amount, currency
+    from unnest(accounts, p_amounts, p_currencies) as e (account_id, amount, currency);
+    if cardinality(p_lots) > 0 then
+        update star_lot l set gone = l.gone + m.stars
+        from unnest(p_lots, p_stars) as m (lot_id, stars) where l.id = m.lot_id;
+        insert into star_allocation (lot_id, transaction_id, "offset", stars, cash_minor)
+        select lot_id, p_id, first, stars, cash
+        from unnest(p_lots, p_offsets, p_stars, p_cash) as m (lot_id, first, stars, cash);
+    end if;
+    return true;
+end $$
+"""
+WALLET = """
+create or replace function star_wallet(p_platform uuid, p_user text, p_key text)
+returns table (
+    booked uuid, wallet_id bigint, open_disputes int,
+    lot_id uuid, stars int, gone int, cash_minor bigint, currency text, promotional boolean
+) language plpgsql as $$
+declare
+    wallet record;
+begin
+    select a.id, a.open_disputes into wallet from ledger_account a
+    where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = p_user
+        and a.currency = 'XST'
+    for no key update;
+    return query
+    select (
+            select t.id from ledger_transaction t
+            where t.platform_id = p_platform and t.external_key = p_key
+        ),
+        wallet.id, wallet.open_disputes,
+        l.id, l.stars, l.gone, l.cash_minor, l.currency, l.promotional
+    from (select 1) as one
+    left join star_lot l on l.wallet_id = wallet.id and l.gone < l.stars
+    order by l.bought_at, l.id;
+end $$
+"""
+
+FUNCTIONS = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLET)
+TRIGGERS = (
+    'create trigger append_only before update or delete or truncate on ledger_transaction for each statement execute function ledger_refuse_change()',
+    'create trigger append_only before update or delete or truncate on ledger_entry for each statement execute function ledger_refuse_change()',
+    'create trigger append_only before update or delete or truncate on star_allocation for each statement execute function ledger_refuse_change()',
+    'create trigger check_entries after insert on ledger_entry referencing new table as added for each statement execute function ledger_check_entries()',
+)
+
+
+def upgrade() -> None:
+    op.create_table('ledger_entry',
+    sa.Column('account_id', sa.BigInteger(), nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('transaction_id', sa.Uuid(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.Text(), nullable=False),
+    sa.CheckConstraint('amount <> 0', name=op.f('ck_ledger_entry_amount')),
+    sa.PrimaryKeyConstraint('account_id', 'id', name=op.f('pk_ledger_entry'), postgresql_include=['at', 'amount'])
+    )
+    op.create_index('ix_ledger_entry_transaction_id', 'ledger_entry', ['transaction_id'], unique=False)
+    op.create_table('ledger_transaction',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('platform_id', sa.Uuid(), nullable=False),
+    sa.Column('kind', sa.Enum('purchase', 'promotion', 'tip', 'refund_requested', 'refund_succeeded', 'refund_failed', 'dispute_opened', 'dispute_won', 'dispute_lost', 'transfer_intent', 'transfer_confirmed', 'transfer_refused', 'transfer_reversed', 'payout_paid', 'payout_failed', 'platform_payout', 'connect_fee', 'stripe_fee', 'tax_paid', 'creator_deleted', name='event_kind', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('external_key', sa.Text(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('balance_transaction', sa.Text(), nullable=True),
+    sa.Column('matures_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('room_id', sa.Uuid(), nullable=True),
+    sa.Column('room_ms', sa.BigInteger(), nullable=True),
+    sa.Column('facts', postgresql.JSONB(astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_transaction')),
+    sa.UniqueConstraint('platform_id', 'external_key', name=op.f('uq_ledger_transaction_platform_id_external_key'))
+    )
+    op.create_index('ix_ledger_transaction_room_id', 'ledger_transaction', ['room_id'], unique=False, postgresql_where=sa.text('room_id is not null'))
+    op.create_index('uq_ledger_transaction_balance_transaction', 'ledger_transaction', ['platform_id', 'balance_transaction'], unique=True, postgresql_where=sa.text('balance_transaction is not null'))
+    op.create_table('star_allocation',
+    sa.Column('lot_id', sa.Uuid(), nullable=False),
+    sa.Column('transaction_id', sa.Uuid(), nullable=False),
+    sa.Column('offset', sa.Integer(), nullable=False),
+    sa.Column('stars', sa.Integer(), nullable=False),
+    sa.Column('cash_minor', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('lot_id', 'transaction_id', name=op.f('pk_star_allocation'))
+    )
+    op.create_table('ledger_account',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('platform_id', sa.Uuid(), nullable=False),
+    sa.Column('kind', sa.Enum('stripe', 'bank', 'stars_liability', 'creator', 'creator_hold', 'transfer_inflight', 'dispute_recv', 'refund_clearing', 'tax_payable', 'unclaimed', 'rev:fee', 'exp:stripe', 'exp:dispute', 'exp:connect', 'exp:promo', 'exp:loss', 'fx', 'connected', 'connected_contra', 'creator_bank', 'creator_bank_contra', 'wallet', 'wallet_hold', 'xst_issued', name='account_kind', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('owner', sa.Text(), server_default='', nullable=False),
+    sa.Column('currency', sa.Text(), nullable=False),
+    sa.Column('balance', sa.BigInteger(), nullable=True),
+    sa.Column('open_disputes', sa.Integer(), server_default='0', nullable=False),
+    sa.CheckConstraint("(balance is not null) = (kind in ('wallet', 'wallet_hold', 'creator_hold'))", name=op.f('ck_ledger_account_cached')),
+    sa.CheckConstraint("(currency = 'XST') = (kind in ('wallet', 'wallet_hold', 'xst_issued'))", name=op.f('ck_ledger_account_stars')),
+    sa.CheckConstraint("currency ~ '^[a-z]{3}$' or currency = 'XST'", name=op.f('ck_ledger_account_currency')),
+    sa.CheckConstraint("kind <> 'creator_hold' or balance <= 0", name=op.f('ck_ledger_account_ceiling')),
+    sa.CheckConstraint("kind not in ('wallet', 'wallet_hold') or balance >= 0", name=op.f('ck_ledger_account_floor')),
+    sa.CheckConstraint('open_disputes >= 0', name=op.f('ck_ledger_account_open_disputes')),
+    sa.ForeignKeyConstraint(['platform_id'], ['platform.id'], name=op.f('fk_ledger_account_platform_id_platform')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_account')),
+    sa.UniqueConstraint('platform_id', 'kind', 'owner', 'currency', name=op.f('uq_ledger_account_platform_id_kind_owner_currency'))
+    )
+    op.create_table('creator',
+    sa.Column('platform_id', sa.Uuid(), nullable=False),
+    sa.Column('user_id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('connected_account', sa.Text(), nullable=True),
+    sa.Column('payouts_failed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['platform_id'], ['platform.id'], name=op.f('fk_creator_platform_id_platform')),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_creator_user_id_user_account')),
+    sa.PrimaryKeyConstraint('platform_id', 'user_id', name=op.f('pk_creator')),
+    sa.UniqueConstraint('connected_account', name=op.f('uq_creator_connected_account'))
+    )
+    op.create_table('ledger_checkpoint',
+    sa.Column('account_id', sa.BigInteger(), nullable=False),
+    sa.Column('through_id', sa.BigInteger(), nullable=False),
+    sa.Column('balance', sa.BigInteger(), nullable=False),
+    sa.Column('taken_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['ledger_account.id'], name=op.f('fk_ledger_checkpoint_account_id_ledger_account')),
+    sa.PrimaryKeyConstraint('account_id', name=op.f('pk_ledger_checkpoint'))
+    )
+    op.create_table('star_lot',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('wallet_id', sa.BigInteger(), nullable=False),
+    sa.Column('stars', sa.Integer(), nullable=False),
+    sa.Column('gone', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('cash_minor', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.Text(), nullable=False),
+    sa.Column('promotional', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('bought_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('cash_minor >= 0', name=op.f('ck_star_lot_cash_minor')),
+    sa.CheckConstraint('gone between 0 and stars', name=op.f('ck_star_lot_gone')),
+    sa.CheckConstraint('not promotional or cash_minor = 0', name=op.f('ck_star_lot_promotional')),
+    sa.CheckConstraint('stars > 0', name=op.f('ck_star_lot_stars')),
+    sa.ForeignKeyConstraint(['id'], ['ledger_transaction.id'], name=op.f('fk_star_lot_id_ledger_transaction')),
+    sa.ForeignKeyConstraint(['wallet_id'], ['ledger_account.id'], name=op.f('fk_star_lot_wallet_id_ledger_account')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_star_lot')),
+    postgresql_with={'fillfactor': '70'}
+    )
+    op.create_index('ix_star_lot_wallet_id_bought_at_id', 'star_lot', ['wallet_id', 'bought_at', 'id'], unique=False)
+    for statement in (*FUNCTIONS, *TRIGGERS):
+        op.get_bind().exec_driver_sql(statement)
+
+
+def downgrade() -> None:
+    op.drop_index('ix_star_lot_wallet_id_bought_at_id', table_name='star_lot')
+    op.drop_table('star_lot')
+    op.drop_table('ledger_checkpoint')
+    op.drop_table('creator')
+    op.drop_table('ledger_account')
+    op.drop_table('star_allocation')
+    op.drop_index('uq_ledger_transaction_balance_transaction', table_name='ledger_transaction', postgresql_where=sa.text('balance_transaction is not null'))
+    op.drop_index('ix_ledger_transaction_room_id', table_name='ledger_transaction', postgresql_where=sa.text('room_id is not null'))
+    op.drop_table('ledger_transaction')
+    op.drop_index('ix_ledger_entry_transaction_id', table_name='ledger_entry')
+    op.drop_table('ledger_entry')
+    op.execute('drop function star_wallet')
+    op.execute('drop function ledger_book')
+    op.execute('drop function ledger_accounts')
+    op.execute('drop function ledger_check_entries')
+    op.execute('drop function ledger_refuse_change')

@@ -1,0 +1,71 @@
+"""The chart of accounts. Debit is positive, every account has one currency, amounts are `int`.
+
+A liability is negative: what is owed to a creator, Stars that may still be spent.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+STARS: Final = "XST"
+"""Stars as a currency of their own; money has the small letters that Stripe writes it with."""
+
+
+class AccountKind(StrEnum):
+    """What an account is for; with an owner where the comment names one."""
+
+    STRIPE = "stripe"
+    BANK = "bank"
+    STARS_LIABILITY = "stars_liability"
+    CREATOR = "creator"
+    """Owner: the user's id."""
+    CREATOR_HOLD = "creator_hold"
+    """Owner: the user's id. Never above zero."""
+    TRANSFER_INFLIGHT = "transfer_inflight"
+    DISPUTE_RECEIVABLE = "dispute_recv"
+    REFUND_CLEARING = "refund_clearing"
+    TAX_PAYABLE = "tax_payable"
+    UNCLAIMED = "unclaimed"
+    FEE_REVENUE = "rev:fee"
+    STRIPE_EXPENSE = "exp:stripe"
+    DISPUTE_EXPENSE = "exp:dispute"
+    CONNECT_EXPENSE = "exp:connect"
+    PROMOTION_EXPENSE = "exp:promo"
+    LOSS_EXPENSE = "exp:loss"
+    EXCHANGE = "fx"
+    """Owner: the currency that was converted from; the amounts are in the settlement currency."""
+    CONNECTED = "connected"
+    """Memo, as its contra. Owner: the connected account (`acct_...`)."""
+    CONNECTED_CONTRA = "connected_contra"
+    CREATOR_BANK = "creator_bank"
+    """Memo, as its contra. Owner: the connected account (`acct_...`)."""
+    CREATOR_BANK_CONTRA = "creator_bank_contra"
+    WALLET = "wallet"
+    """XST. Owner: the user's id. Never below zero."""
+    WALLET_HOLD = "wallet_hold"
+    """XST. Owner: the user's id. Never below zero."""
+    STARS_ISSUED = "xst_issued"
+    """XST."""
+
+
+CACHED: Final = (AccountKind.WALLET, AccountKind.WALLET_HOLD, AccountKind.CREATOR_HOLD)
+"""Kinds with a floor, and therefore with a balance in the account's own row."""
+
+
+@dataclass(frozen=True, order=True)
+class Account:
+    """One account of a platform by name; its row is made when something is first booked on it."""
+
+    kind: AccountKind
+    currency: str
+    owner: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.owner}" if self.owner else str(self.kind)
+
+
+@dataclass(frozen=True)
+class Entry:
+    account: Account
+    amount: int
+    """Minor units, or Stars; a debit is positive."""

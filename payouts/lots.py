@@ -1,0 +1,92 @@
+"""Lots of Stars, first in, first out, and shares of a sum; exact to the unit, and pure.
+
+Both divide by cumulative floors: a part is the floor at its end less the floor at its beginning,
+so that the parts of a whole always sum to the whole.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What is known of a lot when Stars are to leave it; `cash_minor` is that of all `stars`."""
+
+    id: UUID
+    stars: int
+    gone: int
+    cash_minor: int
+    promotional: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.stars - self.gone
+
+    @property
+    def cash_left_minor(self) -> int:
+        return self.cash_minor - released(self, 0)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Stars that leave a lot (negative: come back) and the cash that goes with them."""
+
+    lot_id: UUID
+    offset: int
+    """How many Stars of the same transaction come before these."""
+
+    stars: int
+    cash_minor: int
+    promotional: bool = False
+
+    def undone(self) -> "Taken":
+        return Taken(self.lot_id, self.offset, -self.stars, -self.cash_minor, self.promotional)
+
+
+def released(lot: Lot, stars: int) -> int:
+    """The cash that has left once `stars` more have gone: floor(cash * gone / stars)."""
+    return lot.cash_minor * (lot.gone + stars) // lot.stars
+
+
+def take_from(lot: Lot, stars: int, *, offset: int = 0) -> Taken:
+    cash = released(lot, stars) - released(lot, 0)
+    return Taken(lot.id, offset, stars, cash, lot.promotional)
+
+
+def take(lots: Iterable[Lot], stars: int) -> tuple[Taken, ...]:
+    """`stars` out of `lots`, from the first on; all that there are where they do not suffice."""
+    taken: list[Taken] = []
+    offset = 0
+    for lot in lots:
+        count = min(lot.left, stars - offset)
+        if count > 0:
+            taken.append(take_from(lot, count, offset=offset))
+            offset += count
+    return tuple(taken)
+
+
+def most_stars_within(lot: Lot, cash_minor: int) -> int:
+    """How many of the Stars that are left can go without releasing more than `cash_minor`."""
+    if lot.cash_left_minor <= cash_minor:
+        return lot.left
+    # The greatest n with floor(cash * (gone + n) / stars) <= limit.
+    limit = released(lot, 0) + cash_minor
+    return ((limit + 1) * lot.stars - 1) // lot.cash_minor - lot.gone
+
+
+def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """`total` in proportion to `weights` (none negative, not all 0)."""
+    whole = sum(weights)
+    shares: list[int] = []
+    weight_before = 0
+    for weight in weights:
+        weight_after = weight_before + weight
+        shares.append(total * weight_after // whole - total * weight_before // whole)
+        weight_before = weight_after
+    return tuple(shares)
+
+
+def part(total: int, *, begin: int, end: int, whole: int) -> int:
+    """What of `total` falls on the units `begin` to `end` of `whole`."""
+    return total * end // whole - total * begin // whole

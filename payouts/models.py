@@ -1,0 +1,202 @@
+"""The books of each platform: accounts, transactions, entries, and the lots that Stars lie in.
+
+Transactions, entries and allocations are only ever added (`ledger_sql.py` holds the triggers).
+They have no foreign keys to rows that many tips share: a key's lock on a platform, a room or a
+famous creator's account would be a queue. The triggers hold what the keys would.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base, text_enum
+from core.ids import uuid7
+from payouts import ledger_sql
+from payouts.accounts import AccountKind
+
+
+class LedgerAccount(Base):
+    """`balance` is kept only where a floor must hold; the others are read as entries."""
+
+    __tablename__ = "ledger_account"
+    __table_args__ = (
+        sa.UniqueConstraint("platform_id", "kind", "owner", "currency"),
+        sa.CheckConstraint("currency ~ '^[a-z]{3}$' or currency = 'XST'", name="currency"),
+        sa.CheckConstraint(
+            "(balance is not null) = (kind in ('wallet', 'wallet_hold', 'creator_hold'))",
+            name="cached",
+        ),
+        sa.CheckConstraint(
+            "(currency = 'XST') = (kind in ('wallet', 'wallet_hold', 'xst_issued'))", name="stars"
+        ),
+        sa.CheckConstraint("kind not in ('wallet', 'wallet_hold') or balance >= 0", name="floor"),
+        sa.CheckConstraint("kind <> 'creator_hold' or balance <= 0", name="ceiling"),
+        sa.CheckConstraint("open_disputes >= 0", name="open_disputes"),
+    )
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
+    platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"))
+    kind: Mapped[AccountKind] = mapped_column(text_enum(AccountKind, "account_kind"))
+    owner: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    currency: Mapped[str] = mapped_column(sa.Text)
+    balance: Mapped[int | None] = mapped_column(sa.BigInteger)
+    open_disputes: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Of a wallet: it is frozen while there are any."""
+
+
+class EventKind(StrEnum):
+    PURCHASE = "purchase"
+    PROMOTION = "promotion"
+    TIP = "tip"
+    REFUND_REQUESTED = "refund_requested"
+    REFUND_SUCCEEDED = "refund_succeeded"
+    REFUND_FAILED = "refund_failed"
+    DISPUTE_OPENED = "dispute_opened"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
+    TRANSFER_INTENT = "transfer_intent"
+    TRANSFER_CONFIRMED = "transfer_confirmed"
+    TRANSFER_REFUSED = "transfer_refused"
+    TRANSFER_REVERSED = "transfer_reversed"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_FAILED = "payout_failed"
+    PLATFORM_PAYOUT = "platform_payout"
+    CONNECT_FEE = "connect_fee"
+    STRIPE_FEE = "stripe_fee"
+    TAX_PAID = "tax_paid"
+    CREATOR_DELETED = "creator_deleted"
+
+
+class LedgerTransaction(Base):
+    """Something that happened, once per `external_key`."""
+
+    __tablename__ = "ledger_transaction"
+    __table_args__ = (
+        sa.UniqueConstraint("platform_id", "external_key"),
+        sa.Index(
+            "uq_ledger_transaction_balance_transaction",
+            "platform_id",
+            "balance_transaction",
+            unique=True,
+            postgresql_where=sa.text("balance_transaction is not null"),
+        ),
+        sa.Index(
+            "ix_ledger_transaction_room_id",
+            "room_id",
+            postgresql_where=sa.text("room_id is not null"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    platform_id: Mapped[UUID]
+    kind: Mapped[EventKind] = mapped_column(text_enum(EventKind, "event_kind"))
+    external_key: Mapped[str] = mapped_column(sa.Text)
+    at: Mapped[datetime]
+    balance_transaction: Mapped[str | None] = mapped_column(sa.Text)
+    """Stripe's (`txn_...`), where the `stripe` account moves."""
+
+    matures_at: Mapped[datetime | None]
+    """Of a tip: from then on what it earned can be transferred, and is not clawed back."""
+
+    room_id: Mapped[UUID | None]
+    room_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
+    facts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """What the entries were made from: ids and numbers, never names or messages."""
+
+
+class LedgerEntry(Base):
+    """`at` is its transaction's, so that a month of an account is read from one index."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("account_id", "id", postgresql_include=["at", "amount"]),
+        sa.CheckConstraint("amount <> 0", name="amount"),
+        sa.Index("ix_ledger_entry_transaction_id", "transaction_id"),
+    )
+
+    account_id: Mapped[int] = mapped_column(sa.BigInteger)
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True))
+    transaction_id: Mapped[UUID]
+    at: Mapped[datetime]
+    amount: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(sa.Text)
+
+
+class LedgerCheckpoint(Base):
+    """The sum of an account's entries up to `through_id`; a reader adds those that came since."""
+
+    __tablename__ = "ledger_checkpoint"
+
+    account_id: Mapped[int] = mapped_column(
+        sa.BigInteger, sa.ForeignKey("ledger_account.id"), primary_key=True
+    )
+    through_id: Mapped[int] = mapped_column(sa.BigInteger)
+    balance: Mapped[int] = mapped_column(sa.BigInteger)
+    taken_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
+class StarLot(Base):
+    """What one purchase or grant put into a wallet; `id` is its transaction's.
+
+    Stars leave it from the front: the first `gone` of them have been spent, given back or
+    revoked, and floor(cash * gone / stars) of its cash with them.
+    """
+
+    __tablename__ = "star_lot"
+    __table_args__ = (
+        sa.CheckConstraint("stars > 0", name="stars"),
+        sa.CheckConstraint("gone between 0 and stars", name="gone"),
+        sa.CheckConstraint("cash_minor >= 0", name="cash_minor"),
+        sa.CheckConstraint("not promotional or cash_minor = 0", name="promotional"),
+        sa.Index("ix_star_lot_wallet_id_bought_at_id", "wallet_id", "bought_at", "id"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    id: Mapped[UUID] = mapped_column(sa.ForeignKey("ledger_transaction.id"), primary_key=True)
+    wallet_id: Mapped[int] = mapped_column(sa.BigInteger, sa.ForeignKey("ledger_account.id"))
+    stars: Mapped[int]
+    gone: Mapped[int] = mapped_column(default=0, server_default="0")
+    cash_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    """Net of tax, in the settlement currency."""
+
+    currency: Mapped[str] = mapped_column(sa.Text)
+    promotional: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    bought_at: Mapped[datetime]
+
+
+class StarAllocation(Base):
+    """Which Stars of a lot a transaction moved, and the cash they released (negative: back)."""
+
+    __tablename__ = "star_allocation"
+
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    offset: Mapped[int]
+    """How many Stars of the transaction come before these."""
+
+    stars: Mapped[int]
+    cash_minor: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Creator(Base):
+    """Somebody who has earned; made with their first earning."""
+
+    __tablename__ = "creator"
+
+    platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    connected_account: Mapped[str | None] = mapped_column(sa.Text, unique=True)
+    """Stripe's id (`acct_...`), from the start of onboarding."""
+
+    payouts_failed_at: Mapped[datetime | None]
+    """The last payout to their bank came back; null again once one is paid."""
+
+    deleted_at: Mapped[datetime | None]
+
+
+ledger_sql.install_with(Base.metadata)
