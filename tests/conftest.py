@@ -31,6 +31,15 @@ settings.register_profile("encore", deadline=None)
 settings.load_profile("encore")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that needs the shared Encore or a browser runs on one worker: one of each is started."""
+    for item in items:
+        asked = getattr(item, "fixturenames", ())
+        if {"stack", "chromium"} & set(asked) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that lives as long as this test worker; `ENCORE_TEST_DATABASE_URL` overrides it."""

@@ -21,7 +21,7 @@ def tone_packets(name: str, seconds: float) -> tuple[OpusPacket, ...]:
     return encode(tone(seconds, frequency_hz=FREQUENCIES_HZ[name]))
 
 
-async def until(read: Callable[[], Awaitable[T | None]], *, seconds: float = 15.0) -> T:
+async def until(read: Callable[[], Awaitable[T | None]], *, seconds: float = 60.0) -> T:
     """The first answer that is not None or False; the bound is for a test that has failed."""
     async with asyncio.timeout(seconds):
         while True:
@@ -79,7 +79,7 @@ class LiveRoom:
             recording = await self.recording()
             return recording if recording["status"] == "stored" else None
 
-        return await until(stored, seconds=30)
+        return await until(stored)
 
 
 async def sign_up(web_url: str, name: str) -> Person:

@@ -18,7 +18,7 @@ from tests.e2e.test_crash import ended_playlist
 from tests.ingest.speech import SPEECH
 from tests.replay.playlist_rules import check_media, check_rendition, renditions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whisper")]
 
 
 async def first_caption(room: LiveRoom) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def test_what_is_said_is_read_while_it_is_heard(tmp_path: Path) -> None:
                 text = await subtitles(links["live_master_url"])
                 return text if "<v Ada>" in text else None
 
-            live = await until(shown, seconds=20)
+            live = await until(shown)
             assert caption["text"].partition("\n")[0] in live
             page = await room.call("GET", "/captions")
             assert page["items"][0]["text"] == caption["text"]

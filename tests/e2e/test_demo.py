@@ -13,7 +13,7 @@ from demo.room import AWAY_S
 from demo.script import load_script
 from tests.e2e.stack import free_port_settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("whisper")]
 
 OFF_THE_RECORD = {"cause": "off_the_record", "participant_id": None}
 

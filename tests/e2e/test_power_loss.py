@@ -19,6 +19,7 @@ from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("crash"),
     pytest.mark.skipif(sys.platform != "linux", reason="files are named by /proc"),
 ]
 

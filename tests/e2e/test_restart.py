@@ -10,7 +10,7 @@ from tests.e2e.sound import hear
 from tests.e2e.stack import running_stack
 from tests.e2e.test_crash import ended_playlist
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
 
 
 async def test_the_replay_still_plays(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.workers.conftest import new_database
 from transcripts import runs
 from transcripts.models import Cue, Missing, Run, RunStatus, Window
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("whisper")]
 
 KILLS = 10
 PATIENCE_S = 180.0
