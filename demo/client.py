@@ -10,11 +10,11 @@ class ApiError(Exception):
 
 
 class Person:
-    """One signed-in account. Paths are below `/v1`."""
+    """One signed-in account. Paths are below `/v1`; `headers` go with every request."""
 
-    def __init__(self, web_url: str, name: str) -> None:
+    def __init__(self, web_url: str, name: str, *, headers: dict[str, str] | None = None) -> None:
         self.name = name
-        self._http = httpx.AsyncClient(base_url=f"{web_url}/v1", timeout=15)
+        self._http = httpx.AsyncClient(base_url=f"{web_url}/v1", timeout=15, headers=headers)
 
     async def sign_in(self, email: str, password: str) -> None:
         """Signs in; the account is made first where it does not exist."""

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -82,21 +82,37 @@ class LiveRoom:
         return await until(stored)
 
 
-async def sign_up(web_url: str, name: str) -> Person:
-    person = Person(web_url, name.title())
-    await person.sign_in(f"{name}-{secrets.token_hex(6)}@example.com", PASSWORD)
-    return person
+@asynccontextmanager
+async def signed_up(web_url: str, name: str) -> AsyncIterator[Person]:
+    """Each has an address of their own, told by the proxy that the stack trusts."""
+    address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    person = Person(web_url, name.title(), headers={"X-Forwarded-For": address})
+    try:
+        await person.sign_in(f"{name}-{secrets.token_hex(6)}@example.com", PASSWORD)
+        yield person
+    finally:
+        await person.close()
 
 
 @asynccontextmanager
 async def live_room(web_url: str, *names: str, **settings: Any) -> AsyncIterator[LiveRoom]:
     """Live, everybody present and willing, nobody connected yet; not ended at the end."""
-    people = {name: await sign_up(web_url, name) for name in names}
-    host = people[names[0]]
-    body = {"title": "End to end", "visibility": "public", **settings}
-    created = await host.call("POST", "/rooms", body)
+    async with AsyncExitStack() as present:
+        enter = present.enter_async_context
+        people = {name: await enter(signed_up(web_url, name)) for name in names}
+        room = await _go_live(web_url, people, {"title": "End to end", **settings})
+        try:
+            yield room
+        finally:
+            for speaker in room.speakers.values():
+                await speaker.close()
+
+
+async def _go_live(web_url: str, people: dict[str, Person], settings: dict[str, Any]) -> LiveRoom:
+    host, *others = people.values()
+    created = await host.call("POST", "/rooms", {"visibility": "public", **settings})
     path = f"/rooms/{created['id']}"
-    for person in list(people.values())[1:]:
+    for person in others:
         user_id = (await person.call("GET", "/me"))["user"]["id"]
         await host.call("POST", f"{path}/invitations", {"user_id": user_id, "role": "speaker"})
         await person.call("POST", f"{path}/invitations/accept")
@@ -104,11 +120,4 @@ async def live_room(web_url: str, *names: str, **settings: Any) -> AsyncIterator
     for person in people.values():
         await person.call("POST", f"{path}/join")
         await person.call("PUT", f"{path}/consent", {"consent": True})
-    room = LiveRoom(web_url, created["id"], live["recording_id"], people)
-    try:
-        yield room
-    finally:
-        for speaker in room.speakers.values():
-            await speaker.close()
-        for person in people.values():
-            await person.close()
+    return LiveRoom(web_url, created["id"], live["recording_id"], people)
