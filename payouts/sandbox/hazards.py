@@ -1,0 +1,56 @@
+"""How a request goes without an answer, and the record of what was asked and answered."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from core.server import TRANSPORT
+from payouts.sandbox.faults import RequestAction
+from payouts.sandbox.idempotency import Answer
+
+LONGEST_SECONDS = 600.0
+RECORDED_HEADERS = ("content-type", "idempotency-key", "stripe-account", "stripe-version")
+
+
+def die() -> None:
+    """As by kill -9: nothing is flushed, closed or told."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class Hazards:
+    die: Callable[[], None] = die
+    recording: Path | None = None
+    """One JSON object a line: method, path, headers, body, status, response."""
+
+    async def befall(self, request: Request, action: RequestAction) -> None:
+        if action == RequestAction.DIE:
+            self.die()
+        if action == RequestAction.TIMEOUT:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while not await request.is_disconnected():  # noqa: ASYNC110 - it signals nothing
+                    await asyncio.sleep(0.05)
+        request.scope["extensions"][TRANSPORT].abort()
+
+    def record(self, request: Request, body: bytes, answer: Answer) -> None:
+        if self.recording is None:
+            return
+        headers = {name: request.headers[name] for name in RECORDED_HEADERS if name in request.headers}
+        scheme = request.headers.get("authorization", "").partition(" ")[0]
+        query = f"?{request.url.query}" if request.url.query else ""
+        line = {
+            "method": request.method,
+            "path": request.url.path + query,
+            "headers": headers | {"authorization": f"{scheme} masked"},
+            "body": body.decode("utf-8", "replace"),
+            "status": answer.status,
+            "response": answer.body,
+        }
+        with self.recording.open("a") as file:
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,1 @@
+"""The hosted pages: Checkout, 3D Secure, onboarding; plain forms under a loud banner."""

@@ -1,0 +1,142 @@
+"""The sandbox as a process: on loopback alone, over one folder."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from core.addresses import bound_socket, http_url
+from core.durable import create_once
+from core.errors import Problem
+from core.server import BoundedHttp
+from core.settings import Settings
+from payouts.sandbox.app import create_app
+from payouts.sandbox.hazards import Hazards
+from payouts.sandbox.resources.webhook_endpoints import register
+from payouts.sandbox.store import Store
+from payouts.sandbox.world import World
+
+FILE = "stripe-sandbox.sqlite"
+KEY_PREFIX = "sk_test_"
+
+
+class NotLoopback(Problem):
+    status = 422
+    code = "not_loopback"
+    title = "The sandbox listens on this machine alone"
+
+
+class LiveKey(Problem):
+    status = 422
+    code = "live_key"
+    title = "The sandbox takes test keys alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where events go from the start, and what signs them."""
+
+    url: str
+    secret: str
+    connect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    data: Path
+    key: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free one."""
+    currency: str = "usd"
+    country: str = "US"
+    hooks: tuple[Hook, ...] = ()
+    hazards: Hazards = field(default_factory=Hazards)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """The process `stripe` of `encore up`: what the supervisor made up is in the settings."""
+    secrets_ = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
+    url = f"{settings.public_web_url}{WEBHOOK_PATH}"
+    hooks = tuple(
+        Hook(url, secret, connect) for secret, connect in zip(secrets_, (False, True), strict=False)
+    )
+    assert settings.stripe_key is not None  # noqa: S101 - the supervisor made one
+    options = Options(
+        data=settings.data_dir,
+        key=settings.stripe_key.get_secret_value(),
+        port=settings.sandbox_port,
+        hooks=hooks,
+    )
+    async with serving(options):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(options: Options) -> AsyncIterator[World]:
+    """The sandbox, listening at `base_url`. Raises NotLoopback, LiveKey, OSError."""
+    bound = _loopback_socket(options.host, options.port)
+    if not options.key.startswith(KEY_PREFIX):
+        raise LiveKey(f"a key of the sandbox begins with {KEY_PREFIX}")
+    store = Store(options.data / FILE)
+    url = http_url(options.host, bound.getsockname()[1])
+    world = World(store, options.key, url, options.currency, options.country)
+    with store.transaction():
+        _hook_up(world, options.hooks)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(world, options.hazards),
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            http=BoundedHttp,
+            ws="none",
+        )
+    )
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        while not server.started and not running.done():  # noqa: ASYNC110 - it signals nothing
+            await asyncio.sleep(0.005)
+        yield world
+    finally:
+        server.should_exit = True
+        await running
+        store.close()
+
+
+def key_in(folder: Path) -> str:
+    """The folder's own key, made at the first start (mode 0600)."""
+    path = folder / "stripe_key"
+    if not path.exists():
+        create_once(path, f"{KEY_PREFIX}{secrets.token_hex(24)}".encode())
+    return path.read_text().strip()
+
+
+def _loopback_socket(host: str, port: int) -> socket.socket:
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise NotLoopback(f"{host} is no loopback address: use 127.0.0.1 or ::1")
+    return bound_socket(host, port, socket.SOCK_STREAM)
+
+
+def _hook_up(world: World, hooks: tuple[Hook, ...]) -> None:
+    """The endpoints that it was started with, in the place of those of the start before."""
+    call = world.call()
+    known = call.store.select("webhook_endpoint", call.account, where={"_started_with": 1})
+    for endpoint in known:
+        call.store.sql.execute("delete from objects where id = ?", (endpoint["id"],))
+    for hook in hooks:
+        made = register(call, hook.url, hook.secret, connect=hook.connect)
+        call.save(made, _started_with=1)

@@ -1,0 +1,1 @@
+"""Stripe's objects, one module each: parameters, endpoints, and what happens to them."""
