@@ -53,6 +53,12 @@ class MoneySettings(BaseSettings):
         description="signing secrets of the webhook endpoints, platform and Connect, by commas; "
         "old and new ones while they are rotated",
     )
+    sandbox_port: int = Field(
+        8004,
+        ge=0,
+        le=65535,
+        description="TCP, of the Stripe stand-in that `encore up` runs when no key is set",
+    )
     stripe_requests_per_second: int = Field(
         25, ge=1, le=1000, description="of one process; Stripe allows 100 in live mode, 25 in test"
     )

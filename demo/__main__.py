@@ -36,7 +36,7 @@ from web.processes import PROCESSES
 from web.supervise import PortTaken, check_ports, running
 
 STORED_SECONDS = 30.0
-PORTS = ("web_port", "edge_port", "ingest_port", "ingest_udp_port")
+PORTS = ("web_port", "edge_port", "ingest_port", "ingest_udp_port", "sandbox_port")
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -59,7 +59,7 @@ def demo_settings() -> Settings:
 
 def _free_ports() -> list[int]:
     with contextlib.ExitStack() as stack:
-        kinds = [socket.SOCK_STREAM] * 3 + [socket.SOCK_DGRAM]
+        kinds = [socket.SOCK_STREAM] * 3 + [socket.SOCK_DGRAM, socket.SOCK_STREAM]
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
         for one in sockets:
             one.bind(("127.0.0.1", 0))

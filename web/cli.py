@@ -25,6 +25,7 @@ from web import (
     models_cli,
     operators,
     recordings_cli,
+    sandbox_cli,
     transcribe_cli,
     transcripts_cli,
     workers_cli,
@@ -47,6 +48,7 @@ app.add_typer(recordings_cli.recording, name="recording")
 app.add_typer(transcripts_cli.transcript, name="transcript")
 app.add_typer(workers_cli.workers, name="workers")
 app.add_typer(models_cli.models, name="models")
+app.add_typer(sandbox_cli.sandbox, name="sandbox")
 app.command("transcribe")(transcribe_cli.transcribe_files)
 
 QUEUES = {"default": "work", "transcribe": "transcribe"}

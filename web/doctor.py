@@ -25,6 +25,7 @@ from core.storage import open_store
 from ingest.fleet import Member, members
 from ingest.receive import public_addresses
 from transcripts.installed_models import locate
+from web.sandbox import wants_sandbox
 from web.supervise import PortTaken, check_ports, runs_here
 
 UDP_BUFFER = 4 << 20
@@ -190,7 +191,7 @@ def _addresses(settings: Settings) -> tuple[bool, str]:
 
 def _ports(settings: Settings) -> tuple[bool, str]:
     taken = []
-    for name in ("web", "edge", "receive"):
+    for name in ("web", "edge", "receive", *(("stripe",) if wants_sandbox(settings) else ())):
         if runs_here(settings, name):
             continue
         try:

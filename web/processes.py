@@ -30,6 +30,7 @@ PROCESSES: Final = {
     "work": "workers.run",
     "transcribe": "workers.transcribe",
     "web": "web.processes",
+    "stripe": "payouts.sandbox.process",
 }
 """Name of each process and the module whose `run(settings, stop)` is it."""
 

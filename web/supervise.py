@@ -25,10 +25,15 @@ from core.storage import StoreUnavailable, open_store
 from core.storage.folder import FolderStore
 from web.database import DatabaseUrlMissing, same_installation, with_database
 from web.processes import GO
+from web.sandbox import LOOPBACK, wants_sandbox, with_sandbox
 
 log = logging.getLogger(__name__)
 
-STOP_ORDER = (("receive",), ("package",), ("captions", "work", "transcribe", "web", "edge"))
+STOP_ORDER = (
+    ("receive",),
+    ("package",),
+    ("captions", "work", "transcribe", "web", "edge", "stripe"),
+)
 """First nothing new comes in, then what came is brought away, then the rest ends at once."""
 
 STANDBY = ("receive",)
@@ -200,6 +205,7 @@ def listening(settings: Settings) -> dict[str, tuple[str, int]]:
         "web": (settings.web_host, settings.web_port),
         "edge": (settings.edge_host, settings.edge_port),
         "receive": (settings.ingest_host, settings.ingest_port),
+        "stripe": (LOOPBACK, settings.sandbox_port),
     }
 
 
@@ -228,6 +234,7 @@ def check_ports(settings: Settings, names: tuple[str, ...]) -> None:
             settings.ingest_udp_port,
             "ENCORE_INGEST_UDP_PORT",
         ),
+        ("stripe", tcp, LOOPBACK, settings.sandbox_port, "ENCORE_SANDBOX_PORT"),
     ]
     for name, kind, host, port, variable in wanted:
         if name in names and (reason := _cannot_bind(kind, host, port)):
@@ -324,10 +331,14 @@ async def running(
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
     if not settings.captions:
         names = tuple(name for name in names if name != "captions")
+    if not wants_sandbox(settings):
+        names = tuple(name for name in names if name != "stripe")
     with data_folder(settings, names):
         check_ports(settings, names)
         _check_store(settings)
         load_secret(settings)
+        if "stripe" in names:
+            settings = with_sandbox(settings)
         async with with_database(settings, embed=embed_database, owned=True) as settings:
             await same_installation(settings)
             supervisor = Supervisor(settings, names)

@@ -21,8 +21,8 @@ def options_of(arguments: list[str]) -> Options:
     parser.add_argument("--connect-webhook", nargs=2, metavar=("URL", "SECRET"), action="append")
     parser.add_argument("--record", type=Path, help="file of requests and answers, JSON lines")
     given = parser.parse_args(arguments)
-    hooks = [Hook(*each) for each in given.webhook or []]
-    hooks += [Hook(*each, connect=True) for each in given.connect_webhook or []]
+    hooks = [Hook(url, secret) for url, secret in given.webhook or []]
+    hooks += [Hook(url, secret, True) for url, secret in given.connect_webhook or []]
     return Options(
         data=given.data,
         key=key_in(given.data),

@@ -81,7 +81,7 @@ class Adjustment(Asked):
 class Restriction(Asked):
     account: str
     reason: str = "requirements.past_due"
-    due: list[str] = ["individual.verification.document"]
+    due: tuple[str, ...] = ("individual.verification.document",)
 
 
 class Endpoint(Asked):
@@ -180,21 +180,22 @@ def pay_payout(world: World, asked: Subject) -> Object:
 
 def adjust(world: World, asked: Adjustment) -> Object:
     currency = balance.known_currency(asked.currency)
-    return balance.move(
-        world.call(asked.account),
+    call = world.call(asked.account)
+    moved = balance.move(
+        call,
         asked.type,
         asked.amount,
         currency,
         None,
         description=asked.description,
-        category="other_adjustment",
     )
+    return call.save(moved, reporting_category="other_adjustment")
 
 
 def restrict_account(world: World, asked: Restriction) -> Object:
     call = world.call()
     account = accounts.living(call, asked.account)
-    accounts.restrict(call, account, asked.reason, asked.due)
+    accounts.restrict(call, account, asked.reason, list(asked.due))
     return account
 
 
@@ -262,7 +263,7 @@ def _answering(takes: type[BaseModel], act: Control) -> Callable[[Request], Awai
     return answer
 
 
-def _payout(world: World, id: str) -> tuple[Call, Object]:  # noqa: A002
+def _payout(world: World, id: str) -> tuple[Call, Object]:
     found = world.store.find(id)
     if found is None or found["object"] != "payout":
         raise missing("payout", id)

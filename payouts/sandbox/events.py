@@ -6,7 +6,7 @@ from payouts.sandbox.webhooks import enqueue
 from payouts.sandbox.world import API_VERSION, Call
 
 
-def emit(call: Call, type: str, subject: Object, previous: Object | None = None) -> Object:  # noqa: A002
+def emit(call: Call, type: str, subject: Object, previous: Object | None = None) -> Object:
     """Keeps `type` of the object as it is now; `previous`: the attributes that changed."""
     data: Object = {"object": rendered(call.world, subject)}
     if previous is not None:
@@ -14,7 +14,7 @@ def emit(call: Call, type: str, subject: Object, previous: Object | None = None)
     return record(call, type, data)
 
 
-def record(call: Call, type: str, data: Object, *, version: str = API_VERSION) -> Object:  # noqa: A002
+def record(call: Call, type: str, data: Object, *, version: str = API_VERSION) -> Object:
     """An event of any type and shape, as the control API may want one."""
     owner = {} if call.on_platform else {"account": call.account}
     request = {"id": call.request_id, "idempotency_key": call.idempotency_key}

@@ -103,7 +103,7 @@ def request_fault(store: Store, method: str, path: str) -> RequestFault | None:
     return None
 
 
-def webhook_fault(store: Store, type: str) -> WebhookFault | None:  # noqa: A002
+def webhook_fault(store: Store, type: str) -> WebhookFault | None:
     for place, text in _rules(store, "webhook"):
         rule = WebhookFault.model_validate_json(text)
         if fnmatch.fnmatchcase(type, rule.type) and _taken(store, place):

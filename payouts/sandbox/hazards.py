@@ -41,7 +41,9 @@ class Hazards:
     def record(self, request: Request, body: bytes, answer: Answer) -> None:
         if self.recording is None:
             return
-        headers = {name: request.headers[name] for name in RECORDED_HEADERS if name in request.headers}
+        headers = {
+            name: request.headers[name] for name in RECORDED_HEADERS if name in request.headers
+        }
         scheme = request.headers.get("authorization", "").partition(" ")[0]
         query = f"?{request.url.query}" if request.url.query else ""
         line = {

@@ -21,7 +21,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
-    expand: list[str] = []
+    expand: tuple[str, ...] = ()
 
 
 class Part(BaseModel):
@@ -42,7 +42,9 @@ def _metadata(value: object) -> object:
     return {} if value in ("", None) else value
 
 
-Text = Annotated[str | None, BeforeValidator(_unset), Field(max_length=5_000)]
+Text = Annotated[
+    Annotated[str, StringConstraints(max_length=5_000)] | None, BeforeValidator(_unset)
+]
 """An empty string unsets it."""
 Metadata = Annotated[
     dict[
@@ -52,6 +54,7 @@ Metadata = Annotated[
     BeforeValidator(_metadata),
     Field(max_length=50),
 ]
+NewMetadata = Annotated[Metadata, Field(default_factory=dict)]
 Currency = Annotated[str, BeforeValidator(_lower), StringConstraints(pattern=r"^[a-z]{3}$")]
 Positive = Annotated[int, Field(ge=1, le=99_999_999)]
 """An amount in minor units."""

@@ -24,6 +24,8 @@ from payouts.sandbox.world import World
 
 FILE = "stripe-sandbox.sqlite"
 KEY_PREFIX = "sk_test_"
+WEBHOOK_PATH = "/v1/stripe/webhooks"
+"""Of the web process, for the platform's events and the connected accounts' alike."""
 
 
 class NotLoopback(Problem):
@@ -62,11 +64,9 @@ class Options:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The process `stripe` of `encore up`: what the supervisor made up is in the settings."""
-    secrets_ = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
-    url = f"{settings.public_web_url}{WEBHOOK_PATH}"
-    hooks = tuple(
-        Hook(url, secret, connect) for secret, connect in zip(secrets_, (False, True), strict=False)
-    )
+    url = f"{http_url('127.0.0.1', settings.web_port)}{WEBHOOK_PATH}"
+    of_platform, of_connect = settings.webhook_secrets
+    hooks = (Hook(url, of_platform), Hook(url, of_connect, connect=True))
     assert settings.stripe_key is not None  # noqa: S101 - the supervisor made one
     options = Options(
         data=settings.data_dir,

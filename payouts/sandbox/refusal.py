@@ -11,7 +11,7 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not a bug; no Pr
         message: str,
         *,
         status: int = 400,
-        type: str = "invalid_request_error",  # noqa: A002 - Stripe's name
+        type: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
         keep: bool = False,
@@ -27,12 +27,10 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not a bug; no Pr
         return {"error": self.error}
 
 
-def missing(kind: str, id: str, param: str = "id") -> Refusal:  # noqa: A002
+def missing(kind: str, id: str, param: str = "id") -> Refusal:
     """No such object, or none of this account."""
     noun = kind.rpartition(".")[2]
-    return Refusal(
-        f"No such {noun}: '{id}'", status=404, code="resource_missing", param=param
-    )
+    return Refusal(f"No such {noun}: '{id}'", status=404, code="resource_missing", param=param)
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:

@@ -1,14 +1,29 @@
 """How a stored object looks to those outside: without private keys, with `expand` followed."""
 
+from collections.abc import Sequence
+
 from payouts.sandbox.refusal import invalid
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import World
 
 EXPANDABLE = frozenset(
-    """account balance_transaction charge customer destination destination_payment
-    destination_payment_refund default_price failure_balance_transaction latest_charge
-    payment_intent payment_method product source source_transaction source_transfer transfer
-    transfer_reversal""".split()
+    (
+        "account",
+        "balance_transaction",
+        "charge",
+        "customer",
+        "destination",
+        "destination_payment",
+        "failure_balance_transaction",
+        "latest_charge",
+        "payment_intent",
+        "payment_method",
+        "product",
+        "source",
+        "source_transaction",
+        "source_transfer",
+        "transfer",
+    )
 )
 """Keys whose id `expand` replaces by the object."""
 
@@ -18,20 +33,20 @@ INCLUDABLE = frozenset(("line_items", "refunds"))
 MAX_DEPTH = 4
 
 
-def rendered(world: World, body: Object, expand: list[str] | None = None) -> Object:
+def rendered(world: World, body: Object, expand: Sequence[str] = ()) -> Object:
     """The object for a caller who asked to expand these paths. Raises Refusal."""
     shown = {key: value for key, value in body.items() if not key.startswith("_")}
     if body.get("object") == "balance_transaction":
         pending = body["available_on"] > world.now()
         shown["status"] = "pending" if pending else "available"
-    for path in expand or []:
+    for path in expand:
         if path.count(".") >= MAX_DEPTH:
             raise invalid("You cannot expand more than 4 levels of a property.", "expand")
         _expand(world, body, shown, path)
     return shown
 
 
-def rendered_list(world: World, page: Object, expand: list[str]) -> Object:
+def rendered_list(world: World, page: Object, expand: Sequence[str]) -> Object:
     """A list whose items are expanded by the paths that begin with `data.`."""
     paths = [path.removeprefix("data.") for path in expand]
     return page | {"data": [rendered(world, item, paths) for item in page["data"]]}

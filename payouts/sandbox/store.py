@@ -96,12 +96,10 @@ class Store:
         return body
 
     def put(self, body: Object) -> Object:
-        self.sql.execute(
-            "update objects set body = ? where id = ?", (json.dumps(body), body["id"])
-        )
+        self.sql.execute("update objects set body = ? where id = ?", (json.dumps(body), body["id"]))
         return body
 
-    def find(self, id: str, *, account: str | None = None) -> Object | None:  # noqa: A002
+    def find(self, id: str, *, account: str | None = None) -> Object | None:
         """Of any account when none is named."""
         row = self.sql.execute(
             "select body from objects where id = ? and account = coalesce(?, account)",
@@ -109,7 +107,7 @@ class Store:
         ).fetchone()
         return None if row is None else json.loads(row["body"])
 
-    def owner(self, id: str) -> str:  # noqa: A002
+    def owner(self, id: str) -> str:
         row = self.sql.execute("select account from objects where id = ?", (id,)).fetchone()
         return str(row["account"])
 
@@ -129,9 +127,9 @@ class Store:
         text, values = "select body from objects where kind = ? and account = ?", [kind, account]
         more, given = _conditions(where or {}, created or {}, types or [])
         text, values = text + more, [*values, *given]
-        for id, sign in ((after, "<"), (before, ">")):  # noqa: A001
+        for id, sign in ((after, "<"), (before, ">")):
             if id is not None:
-                text += f" and place {sign} (select place from objects where id = ?)"
+                text += f" and place {sign} (select place from objects where id = ?)"  # noqa: S608
                 values.append(id)
         order = "asc" if before is not None else "desc"
         rows = self.sql.execute(f"{text} order by place {order} limit ?", (*values, limit))

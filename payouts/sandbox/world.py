@@ -89,7 +89,7 @@ class Call:
         body.update(changes)
         return self.store.put(body)
 
-    def get(self, kind: str, id: str, param: str = "id") -> Object:  # noqa: A002
+    def get(self, kind: str, id: str, param: str = "id") -> Object:
         """Raises Refusal (404, resource_missing) for what this account does not have."""
         found = self.store.find(id, account=self.account)
         if found is None or found["object"] != kind:

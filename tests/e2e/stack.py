@@ -44,8 +44,8 @@ def _take_port(held: ExitStack, kind: socket.SocketKind) -> int:
 def free_port_settings() -> dict[str, str]:
     """The environment that puts every listening process on a free port."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
-    names = ("WEB_PORT", "EDGE_PORT", "INGEST_PORT", "INGEST_UDP_PORT")
-    ports = free_ports([tcp, tcp, tcp, udp])
+    names = ("WEB_PORT", "EDGE_PORT", "INGEST_PORT", "INGEST_UDP_PORT", "SANDBOX_PORT")
+    ports = free_ports([tcp, tcp, tcp, udp, tcp])
     return {f"ENCORE_{name}": str(port) for name, port in zip(names, ports, strict=True)}
 
 

@@ -124,7 +124,13 @@ def test_doctor_says_what_to_do(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         free = dict.fromkeys(
-            ("ENCORE_WEB_PORT", "ENCORE_INGEST_PORT", "ENCORE_INGEST_UDP_PORT"), "0"
+            (
+                "ENCORE_WEB_PORT",
+                "ENCORE_INGEST_PORT",
+                "ENCORE_INGEST_UDP_PORT",
+                "ENCORE_SANDBOX_PORT",
+            ),
+            "0",
         )
         done = encore(tmp_path, "doctor", ENCORE_EDGE_PORT=str(taken.getsockname()[1]), **free)
     assert done.returncode == 1

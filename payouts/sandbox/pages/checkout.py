@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from payouts.sandbox.pages.rendering import form_of, page
 from payouts.sandbox.resources.cards import BY_NUMBER, CARDS, TestCard
 from payouts.sandbox.resources.checkout import complete
-from payouts.sandbox.resources.payment_intents import PAYABLE, CreateIntent, make_intent
-from payouts.sandbox.resources.paying import attempt, authenticated
+from payouts.sandbox.resources.paying import PAYABLE, attempt, authenticated
+from payouts.sandbox.resources.payment_intents import CreateIntent, make_intent
 from payouts.sandbox.resources.payment_methods import (
     BillingDetails,
     CardDetails,

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from payouts.sandbox.pages.rendering import form_of, page
+from payouts.sandbox.refusal import Refusal
 from payouts.sandbox.resources.account_shapes import new_bank
 from payouts.sandbox.resources.accounts import living, onboard
 from payouts.sandbox.resources.balance import totals
 from payouts.sandbox.resources.banks import BANKS
-from payouts.sandbox.refusal import Refusal
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call, World
 

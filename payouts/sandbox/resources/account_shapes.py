@@ -21,6 +21,20 @@ DUE: Final = (
 )
 """What a new account has yet to give."""
 
+PROFILE: Final = (
+    "annual_revenue",
+    "estimated_worker_count",
+    "mcc",
+    "minority_owned_business_designation",
+    "name",
+    "product_description",
+    "support_address",
+    "support_email",
+    "support_phone",
+    "support_url",
+    "url",
+)
+
 CURRENCIES: Final = {"US": "usd", "GB": "gbp", "CH": "chf", "CA": "cad", "AU": "aud", "JP": "jpy"}
 """Of countries; the others' is the euro."""
 
@@ -80,10 +94,7 @@ def new_bank(call: Call, account: Object, number: str, routing: str, holder: str
 
 
 def _profile() -> Object:
-    return dict.fromkeys(
-        "annual_revenue estimated_worker_count mcc minority_owned_business_designation name "
-        "product_description support_address support_email support_phone support_url url".split()
-    )
+    return dict.fromkeys(PROFILE)
 
 
 def _requirements(due: tuple[str, ...]) -> Object:

@@ -162,7 +162,7 @@ def list_external_accounts(call: Call, params: Nothing, account: str) -> Object:
     return shown
 
 
-def living(call: Call, id: str) -> Object:  # noqa: A002
+def living(call: Call, id: str) -> Object:
     """A connected account of the platform, whoever of the two calls."""
     found = call.store.find(id, account=call.world.platform)
     if found is None or found["object"] != "account" or found.get("deleted"):
@@ -287,5 +287,3 @@ def _capability(account: Object, name: str) -> Object:
 
 def _application(account: Object) -> Object:
     return {"id": f"ca_{account['id'][5:]}", "object": "application", "name": "Encore"}
-
-

@@ -75,15 +75,15 @@ def list_transactions(call: Call, params: ListTransactions) -> Object:
 
 
 @endpoint("GET", "/v1/balance_transactions/{id}")
-def retrieve_transaction(call: Call, params: Nothing, id: str) -> Object:  # noqa: A002
+def retrieve_transaction(call: Call, params: Nothing, id: str) -> Object:
     return call.get("balance_transaction", id)
 
 
 def totals(call: Call, *, pending: bool) -> dict[str, int]:
     """The sum per currency of what is available, or is not yet."""
-    sign = ">" if pending else "<="
+    sign = ">" if pending else "<="  # the only part of the query that is not a parameter
     rows = call.store.sql.execute(
-        "select json_extract(body, '$.currency') as currency, "
+        "select json_extract(body, '$.currency') as currency, "  # noqa: S608
         "sum(json_extract(body, '$.net')) as net from objects "
         "where kind = 'balance_transaction' and account = ? "
         f"and json_extract(body, '$.available_on') {sign} ? group by 1",
@@ -106,7 +106,6 @@ def move(
     fee: int = 0,
     description: str | None = None,
     pending: bool = False,
-    category: str | None = None,
 ) -> Object:
     """A balance transaction of the account, in its own currency; negative amounts leave it."""
     settled, rate = _settled(call, amount, currency)
@@ -122,7 +121,7 @@ def move(
         fee=fee,
         fee_details=[_fee(fee, call.world.currency)] if fee else [],
         net=settled - fee,
-        reporting_category=category or CATEGORIES.get(kind, kind),
+        reporting_category=CATEGORIES.get(kind, kind),
         source=source,
         status="pending" if pending else "available",
         type=kind,

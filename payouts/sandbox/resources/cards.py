@@ -55,9 +55,7 @@ CARDS: Final = (
         message="An error occurred while processing your card. Try again in a little bit.",
     ),
     TestCard("4000002500003155", Behavior.NEEDS_3DS),
-    TestCard(
-        "4000008400001629", Behavior.DECLINED_AFTER_3DS, decline_code="generic_decline"
-    ),
+    TestCard("4000008400001629", Behavior.DECLINED_AFTER_3DS, decline_code="generic_decline"),
     TestCard("4000000000000259", Behavior.DISPUTED),
     TestCard("4000000000005126", Behavior.REFUND_FAILS),
     TestCard("4000000000007726", Behavior.REFUND_PENDS),

@@ -9,8 +9,16 @@ from payouts.sandbox.resources.cards import BY_NUMBER, Behavior, TestCard
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call
 
-COPIED = ("amount", "currency", "customer", "description", "metadata", "receipt_email",
-          "shipping", "transfer_group")
+COPIED = (
+    "amount",
+    "currency",
+    "customer",
+    "description",
+    "metadata",
+    "receipt_email",
+    "shipping",
+    "transfer_group",
+)
 """From the payment intent."""
 
 
@@ -71,9 +79,7 @@ def take(call: Call, intent: Object, method: Object) -> Object:
         description=intent["description"],
         pending=card.behavior != Behavior.AVAILABLE_AT_ONCE,
     )
-    call.save(
-        charge, balance_transaction=transaction["id"], amount_captured=intent["amount"]
-    )
+    call.save(charge, balance_transaction=transaction["id"], amount_captured=intent["amount"])
     emit(call, "charge.succeeded", charge)
     return charge
 
@@ -131,8 +137,18 @@ def _make(call: Call, intent: Object, method: Object, **state: object) -> Object
 
 def _details(method: Object, intent: Object) -> Object:
     card = method["card"]
-    copied = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding",
-              "last4", "regulated_status", "wallet")
+    copied = (
+        "brand",
+        "checks",
+        "country",
+        "exp_month",
+        "exp_year",
+        "fingerprint",
+        "funding",
+        "last4",
+        "regulated_status",
+        "wallet",
+    )
     shown = {name: card[name] for name in copied}
     shown |= {
         "amount_authorized": intent["amount"],

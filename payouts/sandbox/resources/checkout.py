@@ -7,7 +7,7 @@ from pydantic import Field
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, ListParams, page_of, whole
-from payouts.sandbox.params import Currency, Metadata, Params, Part, Text, merged
+from payouts.sandbox.params import Currency, Metadata, NewMetadata, Params, Part, Text, merged
 from payouts.sandbox.refusal import invalid
 from payouts.sandbox.resources.balance import known_currency
 from payouts.sandbox.resources.checkout_shapes import item_of, new_session
@@ -23,8 +23,8 @@ LOCALES = 10
 class ProductData(Part):
     name: Annotated[str, Field(min_length=1)]
     description: Text = None
-    images: list[str] = []
-    metadata: Metadata = {}
+    images: tuple[str, ...] = ()
+    metadata: NewMetadata
     tax_code: Text = None
 
 
@@ -38,16 +38,20 @@ class PriceData(Part):
 class LineItem(Part):
     price_data: PriceData
     quantity: Annotated[int, Field(ge=1)] = 1
-    metadata: Metadata = {}
+    metadata: NewMetadata
 
 
 class IntentData(Part):
     description: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     receipt_email: Text = None
     statement_descriptor: Annotated[str | None, Field(max_length=22)] = None
     statement_descriptor_suffix: Annotated[str | None, Field(max_length=22)] = None
     transfer_group: Text = None
+
+
+def _no_intent_data() -> IntentData:
+    return IntentData(metadata={})
 
 
 class Switch(Part):
@@ -71,9 +75,9 @@ class CreateSession(Params):
     expires_at: int | None = None
     invoice_creation: Switch | None = None
     locale: Annotated[str | None, Field(max_length=LOCALES)] = None
-    metadata: Metadata = {}
-    payment_intent_data: IntentData = IntentData()
-    payment_method_types: list[Literal["card"]] = ["card"]
+    metadata: NewMetadata
+    payment_intent_data: Annotated[IntentData, Field(default_factory=_no_intent_data)]
+    payment_method_types: tuple[Literal["card"], ...] = ("card",)
     submit_type: Literal["auto", "book", "donate", "pay"] | None = None
     ui_mode: Literal["hosted_page"] = "hosted_page"
 
@@ -142,12 +146,12 @@ def list_line_items(call: Call, params: ListParams, session: str) -> Object:
 def expire_session(call: Call, params: Nothing, session: str) -> Object:
     found = call.get("checkout.session", session, "session")
     if found["status"] != "open":
-        raise invalid("Only Checkout Sessions with a status in [\"open\"] can be expired.")
+        raise invalid('Only Checkout Sessions with a status in ["open"] can be expired.')
     return expire(call, found)
 
 
 @timer("session_expires")
-def expire_if_open(call: Call, id: str) -> None:  # noqa: A002
+def expire_if_open(call: Call, id: str) -> None:
     session = call.get("checkout.session", id)
     if session["status"] == "open":
         expire(call, session)
@@ -187,4 +191,3 @@ def _currency(params: CreateSession) -> str:
     if len(currencies) != 1:
         raise invalid("All line items must have the same currency.", "line_items")
     return known_currency(currencies.pop(), "line_items[0][price_data][currency]")
-

@@ -3,7 +3,7 @@
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, page_of
-from payouts.sandbox.params import Metadata, Params, Text, merged
+from payouts.sandbox.params import NewMetadata, Params, Text, merged
 from payouts.sandbox.refusal import missing
 from payouts.sandbox.resources.payment_methods import Address
 from payouts.sandbox.store import Object
@@ -14,10 +14,10 @@ class CustomerFields(Params):
     address: Address | None = None
     description: Text = None
     email: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     name: Text = None
     phone: Text = None
-    preferred_locales: list[str] = []
+    preferred_locales: tuple[str, ...] = ()
 
 
 class ListCustomers(CreatedParams):
@@ -81,7 +81,7 @@ def delete_customer(call: Call, params: Nothing, customer: str) -> Object:
     return call.store.put({"id": customer, "object": "customer", "deleted": True})
 
 
-def living(call: Call, id: str) -> Object:  # noqa: A002
+def living(call: Call, id: str) -> Object:
     found = call.get("customer", id, "customer")
     if found.get("deleted"):
         raise missing("customer", id, "customer")

@@ -12,14 +12,34 @@ from payouts.sandbox.store import Object
 from payouts.sandbox.timers import timer
 from payouts.sandbox.world import DAY, Call
 
-EVIDENCE = tuple(
-    """access_activity_log billing_address cancellation_policy cancellation_policy_disclosure
-    cancellation_rebuttal customer_communication customer_email_address customer_name
-    customer_purchase_ip customer_signature duplicate_charge_documentation
-    duplicate_charge_explanation duplicate_charge_id product_description receipt refund_policy
-    refund_policy_disclosure refund_refusal_explanation service_date service_documentation
-    shipping_address shipping_carrier shipping_date shipping_documentation
-    shipping_tracking_number uncategorized_file uncategorized_text""".split()
+EVIDENCE = (
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
 )
 ANSWER_SECONDS = 9 * DAY
 OPEN = ("needs_response", "under_review")
@@ -121,7 +141,12 @@ def open_dispute(call: Call, charge: Object, amount: int, reason: str) -> Object
         metadata={},
         payment_intent=charge["payment_intent"],
         payment_method_details={
-            "card": {"brand": "visa", "case_type": "chargeback", "network_reason_code": "83"},
+            "card": {
+                "brand": "visa",
+                "case_type": "chargeback",
+                "network": "visa",
+                "network_reason_code": "83",
+            },
             "type": "card",
         },
         reason=reason,
@@ -148,7 +173,7 @@ def settle(call: Call, dispute: Object, *, won: bool) -> Object:
 
 
 @timer("dispute_unanswered")
-def give_up_unanswered(call: Call, id: str) -> None:  # noqa: A002
+def give_up_unanswered(call: Call, id: str) -> None:
     dispute = call.get("dispute", id)
     if dispute["status"] == "needs_response":
         settle(call, dispute, won=False)
@@ -172,7 +197,7 @@ def _money(call: Call, dispute: Object, amount: int, *, fee: int) -> None:
         dispute["id"],
         fee=fee,
         description=said,
-        category=category,
     )
+    call.save(transaction, reporting_category=category)
     shown = rendered(call.world, transaction)
     call.save(dispute, balance_transactions=[*dispute["balance_transactions"], shown])

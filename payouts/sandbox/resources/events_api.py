@@ -12,15 +12,15 @@ from payouts.sandbox.world import Call
 
 class ListEvents(CreatedParams):
     type: str | None = None
-    types: Annotated[list[str], Field(max_length=20)] = []
+    types: Annotated[tuple[str, ...], Field(max_length=20)] = ()
 
 
 @endpoint("GET", "/v1/events")
 def list_events(call: Call, params: ListEvents) -> Object:
-    types = [params.type] if params.type else params.types
+    types = [params.type] if params.type else list(params.types)
     return page_of(call, "event", "/v1/events", params, types=types)
 
 
 @endpoint("GET", "/v1/events/{id}")
-def retrieve_event(call: Call, params: Nothing, id: str) -> Object:  # noqa: A002
+def retrieve_event(call: Call, params: Nothing, id: str) -> Object:
     return call.get("event", id)

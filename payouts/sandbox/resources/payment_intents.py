@@ -7,7 +7,16 @@ from pydantic import Field
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, page_of
-from payouts.sandbox.params import Currency, Metadata, Params, Part, Positive, Text, merged
+from payouts.sandbox.params import (
+    Currency,
+    Metadata,
+    NewMetadata,
+    Params,
+    Part,
+    Positive,
+    Text,
+    merged,
+)
 from payouts.sandbox.refusal import Refusal, invalid
 from payouts.sandbox.rendering import rendered
 from payouts.sandbox.resources.balance import known_currency
@@ -32,10 +41,10 @@ class CreateIntent(Params):
     confirm: bool = False
     customer: str | None = None
     description: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     off_session: bool | None = None
     payment_method: str | None = None
-    payment_method_types: list[Literal["card"]] = ["card"]
+    payment_method_types: tuple[Literal["card"], ...] = ("card",)
     receipt_email: Text = None
     return_url: Text = None
     statement_descriptor: Annotated[str | None, Field(max_length=22)] = None
@@ -90,9 +99,7 @@ def retrieve_intent(call: Call, params: Nothing, intent: str) -> Object:
 
 @endpoint("GET", "/v1/payment_intents")
 def list_intents(call: Call, params: ListIntents) -> Object:
-    return page_of(
-        call, "payment_intent", "/v1/payment_intents", params, customer=params.customer
-    )
+    return page_of(call, "payment_intent", "/v1/payment_intents", params, customer=params.customer)
 
 
 @endpoint("POST", "/v1/payment_intents/{intent}")
@@ -149,9 +156,7 @@ def cancel(call: Call, intent: Object, reason: str | None) -> Object:
 def make_intent(call: Call, params: CreateIntent, method: Object | None) -> Object:
     known_currency(params.currency)
     if params.amount < LEAST:
-        raise invalid(
-            f"Amount must be at least {LEAST} minor units.", "amount", "amount_too_small"
-        )
+        raise invalid(f"Amount must be at least {LEAST} minor units.", "amount", "amount_too_small")
     automatic = params.automatic_payment_methods
     intent = call.make(
         "payment_intent",

@@ -7,7 +7,7 @@ from pydantic import Field
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import ListParams, page_of
-from payouts.sandbox.params import Metadata, Params, Part, Text, merged
+from payouts.sandbox.params import Metadata, NewMetadata, Params, Part, Text, merged
 from payouts.sandbox.refusal import Refusal, invalid
 from payouts.sandbox.resources.cards import BY_NUMBER, TestCard, card_of_token
 from payouts.sandbox.store import Object
@@ -49,7 +49,7 @@ class CreatePaymentMethod(Params):
     type: Literal["card"]
     card: CardDetails
     billing_details: BillingDetails = BillingDetails()
-    metadata: Metadata = {}
+    metadata: NewMetadata
     allow_redisplay: Literal["always", "limited", "unspecified"] = "unspecified"
 
 
@@ -86,9 +86,7 @@ def retrieve_payment_method(call: Call, params: Nothing, payment_method: str) ->
 
 
 @endpoint("POST", "/v1/payment_methods/{payment_method}")
-def update_payment_method(
-    call: Call, params: UpdatePaymentMethod, payment_method: str
-) -> Object:
+def update_payment_method(call: Call, params: UpdatePaymentMethod, payment_method: str) -> Object:
     found = call.get("payment_method", payment_method, "payment_method")
     if params.metadata is not None:
         found["metadata"] = merged(found["metadata"], params.metadata)
@@ -103,9 +101,7 @@ def update_payment_method(
 def list_payment_methods(call: Call, params: ListPaymentMethods) -> Object:
     if params.customer:
         call.get("customer", params.customer, "customer")
-    return page_of(
-        call, "payment_method", "/v1/payment_methods", params, customer=params.customer
-    )
+    return page_of(call, "payment_method", "/v1/payment_methods", params, customer=params.customer)
 
 
 @endpoint("GET", "/v1/customers/{customer}/payment_methods")
@@ -134,7 +130,7 @@ def detach(call: Call, params: Nothing, payment_method: str) -> Object:
     return found
 
 
-def usable(call: Call, id: str) -> Object:  # noqa: A002
+def usable(call: Call, id: str) -> Object:
     """The payment method, or a new one for `pm_card_visa` and the like."""
     card = card_of_token(id)
     if card is None:

@@ -5,7 +5,7 @@ from typing import Literal
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, page_of
-from payouts.sandbox.params import Currency, Metadata, Params, Positive, Text, merged
+from payouts.sandbox.params import Currency, Metadata, NewMetadata, Params, Positive, Text, merged
 from payouts.sandbox.refusal import invalid
 from payouts.sandbox.resources.accounts import changed, living
 from payouts.sandbox.resources.balance import available, known_currency, move
@@ -23,7 +23,7 @@ class CreatePayout(Params):
     currency: Currency
     description: Text = None
     destination: str | None = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     method: Literal["standard"] = "standard"
     source_type: Literal["card"] = "card"
     statement_descriptor: Text = None
@@ -103,7 +103,7 @@ def soon_paid_out(call: Call, account: Object) -> None:
 
 
 @timer("account_pays_out")
-def pay_out(call: Call, id: str) -> None:  # noqa: A002
+def pay_out(call: Call, id: str) -> None:
     account = call.store.find(id)
     amount = available(call, call.world.currency)
     if account and account.get("payouts_enabled") and amount > 0:
@@ -111,14 +111,14 @@ def pay_out(call: Call, id: str) -> None:  # noqa: A002
 
 
 @timer("payout_leaves")
-def leave(call: Call, id: str) -> None:  # noqa: A002
+def leave(call: Call, id: str) -> None:
     payout = call.get("payout", id)
     if payout["status"] == "pending":
         emit(call, "payout.updated", call.save(payout, status="in_transit"))
 
 
 @timer("payout_arrives")
-def arrive(call: Call, id: str) -> None:  # noqa: A002
+def arrive(call: Call, id: str) -> None:
     """Paid, unless the bank is one that refuses."""
     payout = call.get("payout", id)
     if payout["status"] not in ("pending", "in_transit"):

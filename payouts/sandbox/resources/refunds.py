@@ -5,7 +5,7 @@ from typing import Literal
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, page_of
-from payouts.sandbox.params import Metadata, Params, Positive, merged
+from payouts.sandbox.params import Metadata, NewMetadata, Params, Positive, merged
 from payouts.sandbox.refusal import Refusal, invalid
 from payouts.sandbox.resources.balance import move
 from payouts.sandbox.resources.cards import BY_NUMBER, Behavior
@@ -20,7 +20,7 @@ LATE_SECONDS = 3 * DAY
 class CreateRefund(Params):
     amount: Positive | None = None
     charge: str | None = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     payment_intent: str | None = None
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
 
@@ -81,14 +81,14 @@ def update_refund(call: Call, params: UpdateRefund, refund: str) -> Object:
 
 
 @timer("refund_arrives")
-def succeed(call: Call, id: str) -> None:  # noqa: A002
+def succeed(call: Call, id: str) -> None:
     refund = call.get("refund", id)
     if refund["status"] == "pending":
         emit(call, "refund.updated", call.save(refund, status="succeeded"))
 
 
 @timer("refund_fails")
-def fail(call: Call, id: str) -> None:  # noqa: A002
+def fail(call: Call, id: str) -> None:
     """The money comes back to the platform; the charge is refunded by that much less."""
     refund = call.get("refund", id)
     if refund["status"] == "failed":

@@ -5,12 +5,32 @@ from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call
 
 NOTHING = (
-    "application application_fee application_fee_amount balance_transaction "
-    "calculated_statement_descriptor customer description failure_balance_transaction "
-    "failure_code failure_message invoice on_behalf_of outcome payment_intent payment_method "
-    "receipt_email receipt_number receipt_url review shipping statement_descriptor "
-    "statement_descriptor_suffix transfer_data transfer_group"
+    "application",
+    "application_fee",
+    "application_fee_amount",
+    "balance_transaction",
+    "calculated_statement_descriptor",
+    "customer",
+    "description",
+    "failure_balance_transaction",
+    "failure_code",
+    "failure_message",
+    "invoice",
+    "on_behalf_of",
+    "outcome",
+    "payment_intent",
+    "payment_method",
+    "receipt_email",
+    "receipt_number",
+    "receipt_url",
+    "review",
+    "shipping",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_data",
+    "transfer_group",
 )
+"""Keys of a charge by card that such a payment has no value for."""
 
 
 def new_payment(owner: Call, transfer: Object) -> Object:
@@ -18,14 +38,12 @@ def new_payment(owner: Call, transfer: Object) -> Object:
     payment = owner.make(
         "charge",
         "py",
-        **dict.fromkeys(NOTHING.split()),
+        **dict.fromkeys(NOTHING),
         amount=transfer["amount"],
         amount_captured=transfer["amount"],
         amount_refunded=0,
         billing_details={
-            "address": dict.fromkeys(
-                ("city", "country", "line1", "line2", "postal_code", "state")
-            ),
+            "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
             "email": None,
             "name": None,
             "phone": None,

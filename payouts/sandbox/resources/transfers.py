@@ -3,7 +3,7 @@
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, ListParams, page_of, whole
-from payouts.sandbox.params import Currency, Metadata, Params, Positive, Text, merged
+from payouts.sandbox.params import Currency, Metadata, NewMetadata, Params, Positive, Text, merged
 from payouts.sandbox.refusal import Refusal, invalid, missing
 from payouts.sandbox.resources.balance import available, known_currency, move
 from payouts.sandbox.resources.payouts import soon_paid_out
@@ -17,7 +17,7 @@ class CreateTransfer(Params):
     destination: str
     amount: Positive | None = None
     description: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     source_transaction: str | None = None
     transfer_group: Text = None
 
@@ -35,7 +35,7 @@ class ListTransfers(CreatedParams):
 class CreateReversal(Params):
     amount: Positive | None = None
     description: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
     refund_application_fee: bool = False
 
 
@@ -59,8 +59,9 @@ def create_transfer(call: Call, params: CreateTransfer) -> Object:
         source_type="card",
         transfer_group=params.transfer_group,
     )
-    out = move(call, "transfer", -amount, params.currency, transfer["id"],
-               description=params.description)
+    out = move(
+        call, "transfer", -amount, params.currency, transfer["id"], description=params.description
+    )
     payment = new_payment(call.on(account["id"]), transfer)
     call.save(
         transfer,
@@ -102,7 +103,7 @@ def update_transfer(call: Call, params: UpdateTransfer, transfer: str) -> Object
 
 
 @endpoint("POST", "/v1/transfers/{id}/reversals")
-def create_reversal(call: Call, params: CreateReversal, id: str) -> Object:  # noqa: A002
+def create_reversal(call: Call, params: CreateReversal, id: str) -> Object:
     transfer = call.get("transfer", id)
     left = transfer["amount"] - transfer["amount_reversed"]
     amount = params.amount or left
@@ -118,15 +119,13 @@ def create_reversal(call: Call, params: CreateReversal, id: str) -> Object:  # n
 
 
 @endpoint("GET", "/v1/transfers/{id}/reversals")
-def list_reversals(call: Call, params: ListParams, id: str) -> Object:  # noqa: A002
+def list_reversals(call: Call, params: ListParams, id: str) -> Object:
     call.get("transfer", id)
-    return page_of(
-        call, "transfer_reversal", f"/v1/transfers/{id}/reversals", params, transfer=id
-    )
+    return page_of(call, "transfer_reversal", f"/v1/transfers/{id}/reversals", params, transfer=id)
 
 
 @endpoint("GET", "/v1/transfers/{transfer}/reversals/{id}")
-def retrieve_reversal(call: Call, params: Nothing, transfer: str, id: str) -> Object:  # noqa: A002
+def retrieve_reversal(call: Call, params: Nothing, transfer: str, id: str) -> Object:
     found = call.get("transfer_reversal", id)
     if found["transfer"] != transfer:
         raise missing("transfer_reversal", id)
@@ -149,12 +148,10 @@ def _amount(call: Call, params: CreateTransfer) -> int:
     return params.amount
 
 
-def _destination(call: Call, id: str) -> Object:  # noqa: A002
+def _destination(call: Call, id: str) -> Object:
     account = call.store.find(id, account=call.world.platform)
     if account is None or account["object"] != "account" or account.get("deleted"):
-        raise Refusal(
-            f"No such destination: '{id}'", code="resource_missing", param="destination"
-        )
+        raise Refusal(f"No such destination: '{id}'", code="resource_missing", param="destination")
     if account["capabilities"].get("transfers") != "active":
         raise invalid(
             "Your destination account needs to have at least one of the following capabilities "

@@ -2,14 +2,14 @@
 
 import ipaddress
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.listing import ListParams, page_of
-from payouts.sandbox.params import Metadata, Params, Text, merged
+from payouts.sandbox.params import Metadata, NewMetadata, Params, Text, merged
 from payouts.sandbox.refusal import invalid
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call
@@ -23,7 +23,7 @@ class CreateEndpoint(Params):
     api_version: str | None = None
     connect: bool = False
     description: Text = None
-    metadata: Metadata = {}
+    metadata: NewMetadata
 
 
 class UpdateEndpoint(Params):
@@ -59,12 +59,12 @@ def list_endpoints(call: Call, params: ListParams) -> Object:
 
 
 @endpoint("GET", "/v1/webhook_endpoints/{id}")
-def retrieve_endpoint(call: Call, params: Nothing, id: str) -> Object:  # noqa: A002
+def retrieve_endpoint(call: Call, params: Nothing, id: str) -> Object:
     return call.get("webhook_endpoint", id)
 
 
 @endpoint("POST", "/v1/webhook_endpoints/{id}")
-def update_endpoint(call: Call, params: UpdateEndpoint, id: str) -> Object:  # noqa: A002
+def update_endpoint(call: Call, params: UpdateEndpoint, id: str) -> Object:
     found = call.get("webhook_endpoint", id)
     if params.url is not None:
         found["url"] = local(params.url)
@@ -80,7 +80,7 @@ def update_endpoint(call: Call, params: UpdateEndpoint, id: str) -> Object:  # n
 
 
 @endpoint("DELETE", "/v1/webhook_endpoints/{id}")
-def delete_endpoint(call: Call, params: Nothing, id: str) -> Object:  # noqa: A002
+def delete_endpoint(call: Call, params: Nothing, id: str) -> Object:
     call.get("webhook_endpoint", id)
     call.store.sql.execute("delete from objects where id = ?", (id,))
     return {"id": id, "object": "webhook_endpoint", "deleted": True}
@@ -120,4 +120,3 @@ def local(url: str) -> str:
     if parts.scheme not in ("http", "https") or not loopback:
         raise invalid("Invalid URL: the sandbox sends to this machine alone.", "url", "url_invalid")
     return url
-
