@@ -1,10 +1,13 @@
 """A room with real WebRTC speakers on a whole Encore, for end-to-end tests."""
 
 import asyncio
+import functools
+import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from demo.client import Person
@@ -12,13 +15,23 @@ from demo.opus_files import OpusPacket, encode, tone
 from demo.speaker import Speaker
 
 T = TypeVar("T")
+PACKETS_PER_SECOND = 50
 PASSWORD = "a long enough password"
 FREQUENCIES_HZ = {"ada": 440.0, "ben": 660.0, "chiara": 880.0}
 
 
 def tone_packets(name: str, seconds: float) -> tuple[OpusPacket, ...]:
     """Each speaker has a frequency: what came from whom can be heard in any file."""
-    return encode(tone(seconds, frequency_hz=FREQUENCIES_HZ[name]))
+    count = round(seconds * PACKETS_PER_SECOND)
+    beginning, steady = _tone(FREQUENCIES_HZ[name])
+    return (beginning + steady * math.ceil(seconds))[:count]
+
+
+@functools.cache
+def _tone(frequency_hz: float) -> tuple[tuple[OpusPacket, ...], tuple[OpusPacket, ...]]:
+    """How it begins, and a second of whole waves that may follow itself: encoding is dear."""
+    packets = encode(tone(2.0, frequency_hz=frequency_hz))
+    return packets[:-PACKETS_PER_SECOND], packets[-PACKETS_PER_SECOND:]
 
 
 async def until(read: Callable[[], Awaitable[T | None]], *, seconds: float = 60.0) -> T:
@@ -63,6 +76,11 @@ class LiveRoom:
     async def end(self) -> dict[str, Any]:
         ended: dict[str, Any] = await self.call("POST", "/end")
         return ended
+
+    async def now_ms(self) -> float:
+        """On the room's clock, as this machine's clock has it."""
+        live_at = datetime.fromisoformat((await self.call("GET", ""))["live_at"])
+        return (datetime.now(UTC) - live_at).total_seconds() * 1000
 
     async def listen(self) -> dict[str, Any]:
         links: dict[str, Any] = await self.call("GET", "/listen")

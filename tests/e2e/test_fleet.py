@@ -1,11 +1,8 @@
 """Rooms whose worker is moved away from, stalls, or dies for good: the recording goes on."""
 
 import asyncio
-import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +11,7 @@ import sqlalchemy as sa
 
 from core.db import Database
 from ingest.models import Rendition, Segment
-from tests.e2e.fleet import Fleet, fleet_database, running_fleet
+from tests.e2e.fleet import Fleet, Machine
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets, until
 from tests.e2e.sound import hear
 from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
@@ -22,23 +19,6 @@ from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
 
 TONE_S = 45.0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fleet")
-
-
-@pytest.fixture(scope="module")
-async def own_database(postgres_url: str) -> AsyncIterator[tuple[Database, str]]:
-    async with fleet_database(postgres_url) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def fleet(folder: Path, own_database: tuple[Database, str]) -> Iterator[Fleet]:
-    with running_fleet(folder, *own_database) as fleet:
-        yield fleet
 
 
 async def speak(room: LiveRoom, *names: str) -> None:
@@ -66,13 +46,14 @@ async def heard_after_the_end(fleet: Fleet, room: LiveRoom, *names: str) -> list
 async def check_replay(
     fleet: Fleet, room: LiveRoom, seconds: float, *names: str
 ) -> list[dict[str, Any]]:
+    await check_rows(fleet.database, room.recording_id)
     replay = await hear(f"{fleet.web_url}/v1/rooms/{room.room_id}/replay.m3u8")
     recording = await room.recording()
     gaps: list[dict[str, Any]] = recording["gaps"]
+    assert recording["duration_ms"] / 1000 == pytest.approx(seconds, abs=0.1)
     assert replay.seconds == pytest.approx(seconds, abs=0.1)
     for name in names:
         assert_heard_but_for(replay, FREQUENCIES_HZ[name], gaps)
-    await check_rows(fleet.database, room.recording_id)
     return gaps
 
 
@@ -102,13 +83,13 @@ async def test_a_stalled_worker_is_fenced_and_what_it_has_is_salvaged(fleet: Fle
         await speak(room, "ada", "ben")
         await asyncio.sleep(5)
         stalled = await fleet.owner(room.recording_id)
-        stalled.signal(signal.SIGSTOP)
+        stalled.freeze()
         moved = await fleet.moved(room.recording_id)
         assert moved.worker_id != stalled.worker
         await come_back(room, "ada")
         await asyncio.sleep(1)
 
-        stalled.signal(signal.SIGCONT)
+        stalled.thaw()
         fenced = stalled.folders.fenced(1)
         await until(lambda: _is(room.recording_id in fenced.journals()))
         await until(lambda: _is(not stalled.folders.held()))
@@ -130,32 +111,52 @@ async def _is(fact: bool) -> bool:
     return fact
 
 
-async def test_a_room_is_moved_for_a_deploy(fleet: Fleet) -> None:
+async def drain_and_move(fleet: Fleet, leaving: Machine) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*(sys.executable, "-m", "web.cli", "workers", "drain"), str(leaving.worker), "--move"],
+        env=fleet.web.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "takes no more rooms; it has 1" in done.stdout
+
+
+async def test_both_workers_are_deployed_while_a_room_is_live(fleet: Fleet) -> None:
+    """One is told to move its room, then the other is ended by SIGTERM with the room that it got:
+    all that either had received is there, and only the ways between them are missing."""
     await fleet.ready()
     async with live_room(fleet.web_url, "ada") as room:
         await speak(room, "ada")
         await asyncio.sleep(3)
-        leaving = await fleet.owner(room.recording_id)
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [*(sys.executable, "-m", "web.cli", "workers", "drain"), str(leaving.worker), "--move"],
-            env=fleet.web.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "takes no more rooms; it has 1" in done.stdout
+        first = await fleet.owner(room.recording_id)
+        told_ms = [await room.now_ms()]
+        await drain_and_move(fleet, first)
         await fleet.moved(room.recording_id)
         await come_back(room, "ada")
+        await until(lambda: _is(room.recording_id not in first.folders.held()))
+        assert await asyncio.to_thread(first.stop) == [0]
+        await fleet.ready()
+
+        second = await fleet.owner(room.recording_id)
+        told_ms.append(await room.now_ms())
+        assert await asyncio.to_thread(second.stop) == [0]
+        assert room.recording_id not in second.folders.held()
+        await fleet.moved(room.recording_id, epoch=3)
+        assert await fleet.owner(room.recording_id) is first
+        await come_back(room, "ada")
         await asyncio.sleep(2)
-        await until(lambda: _is(room.recording_id not in leaving.folders.held()))
-        gaps = await heard_after_the_end(fleet, room, "ada")
-        complete_ms = (await fleet.epoch(room.recording_id, 1)).complete_until_ms
-        assert complete_ms is not None
-        assert min(g["room_start_ms"] for g in lost(gaps)) >= complete_ms - 25
-        assert room.recording_id not in leaving.folders.fenced(1).held()
-    leaving.restart("receive")
+        gaps = lost(await heard_after_the_end(fleet, room, "ada"))
+        epochs = [await fleet.epoch(room.recording_id, number) for number in (1, 2, 3)]
+        for told, left, taken in zip(told_ms, epochs, epochs[1:], strict=False):
+            assert left.complete_until_ms is not None
+            assert told < left.complete_until_ms <= taken.began_ms
+            ways = [g for g in gaps if g["room_end_ms"] > left.complete_until_ms]
+            gaps = [g for g in gaps if g not in ways or g["room_start_ms"] > taken.began_ms]
+            assert min(g["room_start_ms"] for g in ways) >= left.complete_until_ms - 25
+        assert gaps == []
 
 
 async def test_a_worker_dies_for_good(fleet: Fleet) -> None:
@@ -165,7 +166,7 @@ async def test_a_worker_dies_for_good(fleet: Fleet) -> None:
         await speak(room, "ada")
         await asyncio.sleep(6)
         dead = await fleet.owner(room.recording_id)
-        dead.signal(signal.SIGKILL)
+        dead.kill()
         await fleet.moved(room.recording_id)
         await come_back(room, "ada")
         await asyncio.sleep(2)

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -76,21 +75,16 @@ async def talk(room: LiveRoom, seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def room_now_ms(room: LiveRoom) -> float:
-    live_at = datetime.fromisoformat((await room.call("GET", ""))["live_at"])
-    return (datetime.now(UTC) - live_at).total_seconds() * 1000
-
-
 async def test_what_was_synced_survives_and_the_rest_is_listed(stack: Stack) -> None:
     async with live_room(stack.web_url, *NAMES) as room:
         await talk(room, 8.0)
-        lost_at_ms = await room_now_ms(room)
+        lost_at_ms = await room.now_ms()
         lose_power(stack)
         for name in NAMES:
             room.speakers.pop(name).drop()
         stack.start()
         await talk(room, 4.0)
-        back_ms = await room_now_ms(room) - 4000.0
+        back_ms = await room.now_ms() - 4000.0
         await room.end()
         url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
         await ended_playlist(url)

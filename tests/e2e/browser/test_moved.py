@@ -1,9 +1,6 @@
 """The receiver of a room dies for good: pages find the one that has it now, by themselves."""
 
 import re
-import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +8,7 @@ from playwright.async_api import Browser, Response, expect
 
 from tests.e2e.browser.conftest import people
 from tests.e2e.browser.people import end, hears_something, open_room, room_of, sign_up, speak
-from tests.e2e.fleet import Fleet, fleet_database, running_fleet
+from tests.e2e.fleet import Fleet
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
 
@@ -24,16 +21,9 @@ _NOTE_WORDS = """() => {
 }"""
 
 
-@pytest.fixture
-async def fleet(tmp_path: Path, postgres_url: str) -> AsyncIterator[Fleet]:
-    async with fleet_database(postgres_url) as database:
-        with running_fleet(tmp_path, *database) as fleet:
-            await fleet.ready()
-            yield fleet
-
-
 async def test_the_speakers_page_finds_the_new_place(fleet: Fleet, chromium: Browser) -> None:
     """The speaker has nothing to do, and reads what happens."""
+    await fleet.ready()
     places: list[str] = []
 
     def note(got: Response) -> None:
@@ -51,7 +41,7 @@ async def test_the_speakers_page_finds_the_new_place(fleet: Fleet, chromium: Bro
         await host.evaluate(_NOTE_WORDS)
         room = await room_of(host)
         dead = await fleet.owner(str(room["recording_id"]))
-        dead.signal(signal.SIGKILL)
+        dead.kill()
 
         await host.wait_for_function(
             "() => window.told.at(-1)?.startsWith('You are live.')", timeout=MOVE_MS
