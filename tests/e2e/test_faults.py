@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,60 +26,51 @@ DISK_BYTES = 64 << 20
 ADA_HZ = FREQUENCIES_HZ["ada"]
 
 
-@pytest.fixture
-async def gate(moto_endpoint: str) -> AsyncIterator[Gate]:
+@dataclass(frozen=True)
+class Base:
+    """A whole Encore and what it stands on, each of which can go away."""
+
+    stack: Stack
+    store: Gate
+    server: EmbeddedPostgres
+    disk: Path | None
+    """A file system of DISK_BYTES; None where this user may not mount one."""
+
+
+@pytest.fixture(scope="module")
+async def base(tmp_path_factory: pytest.TempPathFactory, moto_endpoint: str) -> AsyncIterator[Base]:
+    folder = tmp_path_factory.mktemp("faults")
+    server = EmbeddedPostgres(folder / "postgres")
     async with gate_to(int(moto_endpoint.rpartition(":")[2])) as gate:
-        yield gate
+        with small_disk(folder / "disk") as disk:
+            settings = bucket(gate.port) | {"DATABASE_URL": server.start()}
+            stack = Stack(disk or folder / "stack", settings)
+            try:
+                await asyncio.to_thread(stack.start)
+                yield Base(stack, gate, server, disk)
+            finally:
+                await asyncio.to_thread(stack.stop)
+                await asyncio.to_thread(server.stop)
 
 
-def stack_on_bucket(folder: Path, gate: Gate) -> Stack:
-    return Stack(
-        folder,
-        {
-            "ENCORE_STORAGE_URL": f"s3://{BUCKET}/faults",
-            "ENCORE_S3_ENDPOINT_URL": f"http://127.0.0.1:{gate.port}",
-            "ENCORE_S3_ACCESS_KEY_ID": "test",
-            "ENCORE_S3_SECRET_ACCESS_KEY": "testtesttest",
-        },
-    )
-
-
-async def test_the_object_store_is_away_when_the_room_ends(tmp_path: Path, gate: Gate) -> None:
-    """The room, live and the replay go on from the disk; all is stored once the store is back."""
-    stack = stack_on_bucket(tmp_path, gate)
-    try:
-        await asyncio.to_thread(stack.start)
-        async with live_room(stack.web_url, "ada") as room:
-            tone = tone_packets("ada", 30)
-            (await room.publish("ada")).play(tone)
-            await asyncio.sleep(3.0)
-            await gate.close()
-            await asyncio.sleep(AWAY_S)
-            ended = await room.end()
-            url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
-            await ended_playlist(url)
-            from_disk = await hear(url)
-            assert (await room.recording())["status"] == "live", "nobody may say it is stored"
-
-            await gate.open()
-            recording = await room.stored_recording()
-            assert recording["gaps"] == []
-            assert recording["packets_lost"] == 0
-    finally:
-        await asyncio.to_thread(stack.stop)
-    assert from_disk.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
-    assert_heard_but_for(from_disk, ADA_HZ, [])
+def bucket(port: int) -> dict[str, str]:
+    return {
+        "ENCORE_STORAGE_URL": f"s3://{BUCKET}/faults",
+        "ENCORE_S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "ENCORE_S3_ACCESS_KEY_ID": "test",
+        "ENCORE_S3_SECRET_ACCESS_KEY": "testtesttest",
+    }
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own of DISK_BYTES; skips where this user may not mount one."""
+def small_disk(folder: Path) -> Iterator[Path | None]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "encore-test", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small disk needs the right to mount a tmpfs")
+        yield None
+        return
     try:
         yield folder
     finally:
@@ -94,29 +86,43 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+async def test_the_object_store_is_away_when_the_room_ends(base: Base) -> None:
+    """The room, live and the replay go on from the disk; all is stored once the store is back."""
+    async with live_room(base.stack.web_url, "ada") as room:
+        (await room.publish("ada")).play(tone_packets("ada", 30))
+        await asyncio.sleep(3.0)
+        await base.store.close()
+        await asyncio.sleep(AWAY_S)
+        ended = await room.end()
+        url = f"{base.stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        from_disk = await hear(url)
+        assert (await room.recording())["status"] == "live", "nobody may say it is stored"
+
+        await base.store.open()
+        recording = await room.stored_recording()
+    assert recording["gaps"] == []
+    assert recording["packets_lost"] == 0
+    assert from_disk.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
+    assert_heard_but_for(from_disk, ADA_HZ, [])
+
+
+async def test_the_disk_is_full_for_a_while(base: Base) -> None:
     """What could not be written is one gap with its cause; before and after it all is heard."""
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    with small_disk(tmp_path / "disk") as disk:
-        stack = Stack(disk, {"DATABASE_URL": server.start()})
-        try:
-            await asyncio.to_thread(stack.start)
-            async with live_room(stack.web_url, "ada") as room:
-                tone = tone_packets("ada", 30)
-                (await room.publish("ada")).play(tone)
-                await asyncio.sleep(4.0)
-                filler = fill(disk)
-                await asyncio.sleep(4.0)
-                filler.unlink()
-                await asyncio.sleep(4.0)
-                await room.end()
-                url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
-                await ended_playlist(url)
-                replay = await hear(url)
-                recording = await room.stored_recording()
-        finally:
-            await asyncio.to_thread(stack.stop)
-            await asyncio.to_thread(server.stop)
+    if base.disk is None:
+        pytest.skip("a small disk needs the right to mount a tmpfs")
+    async with live_room(base.stack.web_url, "ada") as room:
+        (await room.publish("ada")).play(tone_packets("ada", 30))
+        await asyncio.sleep(4.0)
+        filler = fill(base.disk)
+        await asyncio.sleep(4.0)
+        filler.unlink()
+        await asyncio.sleep(4.0)
+        await room.end()
+        url = f"{base.stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        replay = await hear(url)
+        recording = await room.stored_recording()
     full = [gap for gap in recording["gaps"] if gap["cause"] == "disk_full"]
     lengths_ms = [gap["room_end_ms"] - gap["room_start_ms"] for gap in full]
     assert 2000 < sum(lengths_ms) < 6000, recording["gaps"]
@@ -124,31 +130,23 @@ async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
     assert replay.seconds_with(ADA_HZ) > 6.0
 
 
-async def test_the_database_is_restarted_in_the_middle_of_a_room(tmp_path: Path) -> None:
+async def test_the_database_is_restarted_in_the_middle_of_a_room(base: Base) -> None:
     """It is away for seconds, ordinarily shut down; then a pause is taken over as before."""
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    stack = Stack(tmp_path / "stack", {"DATABASE_URL": server.start()})
-    try:
-        await asyncio.to_thread(stack.start)
-        async with live_room(stack.web_url, "ada") as room:
-            tone = tone_packets("ada", 30)
-            (await room.publish("ada")).play(tone)
-            await asyncio.sleep(2.0)
-            await asyncio.to_thread(server.stop)
-            await asyncio.sleep(AWAY_S)
-            await asyncio.to_thread(server.start)
-            await until(lambda: accepted(lambda: room.record("paused")), seconds=30)
-            await asyncio.sleep(1.0)
-            await room.record("on")
-            await asyncio.sleep(2.0)
-            ended = await room.end()
-            url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
-            await ended_playlist(url)
-            replay = await hear(url)
-            recording = await room.stored_recording()
-    finally:
-        await asyncio.to_thread(stack.stop)
-        await asyncio.to_thread(server.stop)
+    async with live_room(base.stack.web_url, "ada") as room:
+        (await room.publish("ada")).play(tone_packets("ada", 60))
+        await asyncio.sleep(2.0)
+        await asyncio.to_thread(base.server.stop)
+        await asyncio.sleep(AWAY_S)
+        await asyncio.to_thread(base.server.start)
+        await until(lambda: accepted(lambda: room.record("paused")))
+        await asyncio.sleep(1.0)
+        await room.record("on")
+        await asyncio.sleep(2.0)
+        ended = await room.end()
+        url = f"{base.stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
+        await ended_playlist(url)
+        replay = await hear(url)
+        recording = await room.stored_recording()
     (pause,) = recording["gaps"]
     assert pause["cause"] == "off_the_record"
     off_ms = pause["room_end_ms"] - pause["room_start_ms"]

@@ -12,37 +12,32 @@ from tests.e2e.test_crash import ended_playlist
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
 
-
-async def test_the_replay_still_plays(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as stack:
-        async with live_room(stack.web_url, "ada") as room:
-            (await room.publish("ada")).play(tone_packets("ada", 4))
-            await asyncio.sleep(4)
-            await room.end()
-            await room.stored_recording()
-        assert await asyncio.to_thread(stack.interrupt) == 0
-        assert "Traceback" not in stack.log()
-
-        await asyncio.to_thread(stack.start)
-        url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
-        await ended_playlist(url)
-        assert (await hear(url)).seconds_with(FREQUENCIES_HZ["ada"]) > 2
+ADA_HZ = FREQUENCIES_HZ["ada"]
 
 
-async def test_a_live_room_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+async def test_a_replay_still_plays_and_a_live_room_goes_on(tmp_path: Path) -> None:
     """The pause of the whole machine is a listed gap, in the same recording."""
     with running_stack(tmp_path) as stack:
+        async with live_room(stack.web_url, "ada") as over:
+            (await over.publish("ada")).play(tone_packets("ada", 4))
+            await asyncio.sleep(4)
+            await over.end()
+            await over.stored_recording()
         async with live_room(stack.web_url, "ada") as room:
-            (await room.publish("ada")).play(tone_packets("ada", 60))
+            (await room.publish("ada")).play(tone_packets("ada", 90))
             await asyncio.sleep(3)
             assert await asyncio.to_thread(stack.interrupt) == 0
+            assert "Traceback" not in stack.log()
+
             await asyncio.to_thread(stack.start)
             await asyncio.sleep(3)
             ended = await room.end()
-            url = f"{stack.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
-            await ended_playlist(url)
-            replay = await hear(url)
+            urls = [f"{stack.web_url}/v1/rooms/{r.room_id}/replay.m3u8" for r in (over, room)]
+            for url in urls:
+                await ended_playlist(url)
+            before, replay = [await hear(url) for url in urls]
             recording = await room.stored_recording()
+    assert before.seconds_with(ADA_HZ) > 2
     assert [g["cause"] for g in recording["gaps"]] == ["receiver_down"]
     assert replay.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
-    assert replay.seconds_with(FREQUENCIES_HZ["ada"]) > 4
+    assert replay.seconds_with(ADA_HZ) > 4

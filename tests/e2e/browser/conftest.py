@@ -90,7 +90,8 @@ async def people(chromium: Browser, web_url: str) -> AsyncIterator[NewPerson]:
     errors: list[str] = []
 
     async def open_page(**options: object) -> Page:
-        context = await chromium.new_context(base_url=web_url, **options)  # type: ignore[arg-type]
+        still = {"reduced_motion": "reduce", **options}  # each frame of an animation is drawn
+        context = await chromium.new_context(base_url=web_url, **still)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = await context.new_page()

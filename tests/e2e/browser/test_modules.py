@@ -15,9 +15,9 @@ ORIGIN = "http://encore.test"
 STATIC = Path(__file__).parents[3] / "web" / "static"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """An empty page beside our static files; nothing leaves the browser."""
+    """An empty page beside our static files, one for all tests; nothing leaves the browser."""
     context = await chromium.new_context()
     page = await context.new_page()
 
