@@ -101,7 +101,7 @@ class Client:
         *,
         ssrc: int = 77,
         payload: bytes = b"opus",
-        level: int = 30,
+        level: int | None = 30,
         payload_type: int = PAYLOAD_TYPE,
     ) -> bytes:
         assert self._srtp is not None
@@ -111,7 +111,7 @@ class Client:
             timestamp=seq * 960 & 0xFFFFFFFF,
             ssrc=ssrc,
             payload=payload,
-            extensions={LEVEL_ID: bytes([level])},
+            extensions=None if level is None else {LEVEL_ID: bytes([level])},
         )
         return bytes(self._srtp.protect(plain))
 

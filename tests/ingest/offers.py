@@ -21,14 +21,26 @@ CHROME = (
     + "a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\n"
     + "a=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\na=ssrc:123 cname:x\r\n"
 )
+_OBS_STREAM = "a=ssrc:{0} cname:kQ3\r\na=ssrc:{0} msid:Zx8 Zx8-{1}\r\na=msid:Zx8 Zx8-{1}\r\n"
+_OBS_SECTION = "c=IN IP4 192.0.2.7\r\na=mid:{0}\r\na=sendonly\r\n"
+_OBS_END = "a=setup:actpass\r\na=ice-ufrag:Obsu\r\na=ice-pwd:OBSOBSOBSOBSOBSOBSOBSOBS\r\n"
 OBS = (
-    HEAD.replace("\r\n", "\n")
-    + "a=group:BUNDLE 0 1\na=group:LS 0 1\na=msid-semantic:WMS *\n"
-    + "a=setup:actpass\na=ice-ufrag:Obsu\na=ice-pwd:OBSOBSOBSOBSOBSOBSOBSOBS\n"
-    + f"a=fingerprint:sha-256 {FINGERPRINT.lower()}\n"
-    + "m=audio 44444 UDP/TLS/RTP/SAVPF 111\nc=IN IP4 192.0.2.7\na=mid:0\na=sendonly\n"
-    + "a=ssrc:1 cname:obs\na=rtcp-mux\na=rtpmap:111 opus/48000/2\n"
-    + "a=fmtp:111 minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1\n"
-    + "m=video 44444 UDP/TLS/RTP/SAVPF 96\nc=IN IP4 192.0.2.7\na=mid:1\na=sendonly\n"
-    + "a=rtcp-mux\na=rtpmap:96 H264/90000\n"
+    HEAD.replace("o=- 46117 2", "o=rtc 2890844526 0")
+    + "a=group:BUNDLE 0 1\r\na=group:LS 0 1\r\na=msid-semantic:WMS *\r\n"
+    + f"a=ice-options:ice2,trickle\r\na=fingerprint:sha-256 {FINGERPRINT}\r\n"
+    + "m=audio 44444 UDP/TLS/RTP/SAVPF 111\r\n"
+    + _OBS_SECTION.format(0)
+    + _OBS_STREAM.format(41, "audio")
+    + "a=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n"
+    + "a=fmtp:111 minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1\r\n"
+    + _OBS_END
+    + "a=candidate:1 1 UDP 2114977791 192.0.2.7 44444 typ host\r\na=end-of-candidates\r\n"
+    + "m=video 44444 UDP/TLS/RTP/SAVPF 96\r\n"
+    + _OBS_SECTION.format(1)
+    + _OBS_STREAM.format(42, "video")
+    + "a=rtcp-mux\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+    + "a=rtcp-fb:96 goog-remb\r\n"
+    + "a=fmtp:96 profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1\r\n"
+    + _OBS_END
 )
+"""As obs-webrtc makes it by libdatachannel: DTLS and ICE at the media, without audio levels."""

@@ -14,6 +14,7 @@ from tests.e2e.sound import hear
 from tests.e2e.stack import Stack
 from tests.e2e.test_crash import ended_playlist
 from tests.interop.conftest import run_program
+from tests.interop.obs_speaker import ObsSpeaker, stereo_tone
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ async def ticket(room: LiveRoom) -> dict[str, Any]:
     return found
 
 
-async def check_heard(room: LiveRoom) -> None:
+async def check_heard(room: LiveRoom, *frequencies_hz: float) -> None:
     """In the replay's mix and in the speaker's own track, without a hole."""
     await room.end()
     url = f"{room.web_url}/v1/rooms/{room.room_id}/replay.m3u8"
@@ -68,9 +69,10 @@ async def check_heard(room: LiveRoom) -> None:
     await room.stored_recording()
     (track,) = (await room.listen())["tracks"]
     for heard in (await hear(url), await hear(track["url"])):
-        assert heard.seconds_with(HZ) > SECONDS - 1
-        holes = heard.silences(HZ)
-        assert not [h for h in holes if h[1] < heard.seconds - 0.5], holes
+        for hz in frequencies_hz or (HZ,):
+            assert heard.seconds_with(hz) > SECONDS - 1
+            holes = heard.silences(hz)
+            assert not [h for h in holes if h[1] < heard.seconds - 0.5], holes
 
 
 @pytest.mark.parametrize("role", [(), ("whip_flags=dtls_active",)], ids=["passive", "active"])
@@ -122,3 +124,18 @@ async def test_gstreamer_publishes(stack: Stack, more: tuple[str, ...]) -> None:
         printed = await run_program(SYSTEM_PYTHON, str(script), *what, stdin=grant["token"])
         assert "connected" in printed
         await check_heard(room)
+
+
+async def test_obs_publishes(stack: Stack) -> None:
+    """Its video is refused with port 0, and both channels of its sound are heard."""
+    left_hz, right_hz = HZ, FREQUENCIES_HZ["chiara"]
+    speaker, packets = ObsSpeaker(), stereo_tone(left_hz, right_hz, SECONDS)
+    async with live_room(stack.web_url, "ada") as room:
+        grant = await ticket(room)
+        await speaker.connect(grant["whip_url"], grant["token"])
+        media = [line for line in speaker.answer.splitlines() if line.startswith("m=")]
+        assert media[1:] == ["m=video 0 UDP/TLS/RTP/SAVPF 96"]
+        assert media[0].endswith(" UDP/TLS/RTP/SAVPF 111")
+        await speaker.say(packets)
+        await speaker.leave()
+        await check_heard(room, left_hz, right_hz)
