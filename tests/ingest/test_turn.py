@@ -4,10 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import shutil
-import socket
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,19 +12,15 @@ import pytest
 from aioice import stun, turn
 from pydantic import SecretStr
 
-from core.addresses import bound_socket
 from core.db import Database
 from core.settings import Settings
 from demo.speaker import Speaker
 from ingest.turn import TTL_SECONDS, IceServer, ice_servers, links
+from tests.ingest.coturn import SHARED, relay, settings
 from tests.ingest.offers import CHROME
 from tests.ingest.receiving import Hall, eventually, receiving, settings_for
 
-SHARED = "a secret that the relay has too"
-
-
-def settings(*urls: str) -> Settings:
-    return Settings(_env_file=None, turn_urls=urls, turn_secret=SecretStr(SHARED))
+__all__ = ["relay"]
 
 
 def test_credentials_end_by_themselves_and_say_nothing_of_anybody() -> None:
@@ -51,37 +44,6 @@ def test_each_url_is_a_link_of_the_answer() -> None:
         f'<{url}>; rel="ice-server"; username="1:x"; credential="c="; credential-type="password"'
         for url in ("turn:a", "turns:b")
     ]
-
-
-@pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a coturn on loopback, over TCP alone, that reaches nobody but us."""
-    turnserver = shutil.which("turnserver")
-    if turnserver is None:
-        pytest.skip("no TURN server here: apt-get install coturn")
-    with bound_socket("127.0.0.1", 0, socket.SOCK_STREAM) as probe:
-        port = probe.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *(turnserver, "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
-        *(f"--listening-port={port}", "--no-udp", "--no-tls", "--no-dtls", "--no-cli"),
-        *("--allow-loopback-peers", "--use-auth-secret", f"--static-auth-secret={SHARED}"),
-        *("--denied-peer-ip=0.0.0.0-255.255.255.255", "--allowed-peer-ip=127.0.0.1"),
-        *("--realm=encore", "--no-stdout-log", f"--log-file={tmp_path / 'turn.log'}"),
-        *(f"--pidfile={tmp_path / 'turn.pid'}", f"--userdb={tmp_path / 'turn.db'}"),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await eventually(lambda: _listens(port))
-        yield f"turn:127.0.0.1:{port}?transport=tcp"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.slow
