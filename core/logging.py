@@ -31,6 +31,7 @@ QUIET: Final = (
     "s3transfer",
     "aioice",
     "aiortc",
+    "alembic.runtime.plugins",
     "httpx",
 )
 """Libraries whose INFO and DEBUG lines say nothing that ours don't, or hold URLs."""

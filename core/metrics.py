@@ -9,8 +9,6 @@ import ipaddress
 import logging
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -20,7 +18,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
-    start_http_server,
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -147,18 +144,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-@contextmanager
-def metrics_server(host: str, port: int | None) -> Iterator[None]:
-    """For processes without HTTP of their own; answers in a thread. Does nothing without a port."""
-    if port is None:
-        yield
-        return
-    server, thread = start_http_server(port, addr=host)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

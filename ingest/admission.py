@@ -10,7 +10,8 @@ from uuid import UUID
 
 from fastapi import Request
 
-from core.ratelimit import Limit, LocalBuckets, client_address
+from core.buckets import Limit, LocalBuckets
+from core.ratelimit import client_address
 from core.settings import Settings
 
 SESSIONS: Final = Limit("whip-sessions", burst=30, per=timedelta(minutes=1))

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.durable import create_once
 from core.errors import NotFound
 from core.ids import uuid7
-from ingest.models import IngestWorker, Recording, RecordingStatus
+from ingest.models import IngestWorker, Recording, RecordingEpoch, RecordingStatus
 from rooms.models import Room, RoomState
 
 HEARTBEAT_SECONDS: Final = 2.0
@@ -184,3 +184,15 @@ class SilenceWatch:
         self._seen.clear()
         self._silent_s.clear()
         self._looked_at = None
+
+
+async def is_awaited(session: AsyncSession, recording_id: UUID) -> bool:
+    """Whether a worker that is alive has something that belongs into the recording."""
+    query = (
+        sa.select(RecordingEpoch.epoch)
+        .join(Recording, Recording.id == RecordingEpoch.recording_id)
+        .join(IngestWorker, IngestWorker.id == RecordingEpoch.worker_id)
+        .where(RecordingEpoch.recording_id == recording_id, is_alive())
+        .where(RecordingEpoch.epoch < Recording.epoch, RecordingEpoch.complete_until_ms.is_(None))
+    )
+    return await session.scalar(query) is not None

@@ -21,7 +21,6 @@ from core.queue import enqueue
 from core.storage import ObjectExists, ObjectStore
 from ingest import rows
 from ingest.continuation import continued, stored_lines, write_manifest
-from ingest.fleet import is_alive
 from ingest.folders import Folders
 from ingest.manifest import (
     Continued,
@@ -37,7 +36,6 @@ from ingest.marks import RecordMark
 from ingest.models import (
     Gap,
     GapCause,
-    IngestWorker,
     Recording,
     RecordingEpoch,
     RecordingStatus,
@@ -337,18 +335,6 @@ async def _put_manifest(database: Database, store: ObjectStore, recording_id: UU
     data = b"".join(map(dump, [*lines, ended]))
     with contextlib.suppress(ObjectExists):
         await store.put(rows.manifest_key(opened), data, content_type="application/jsonl")
-
-
-async def is_awaited(session: AsyncSession, recording_id: UUID) -> bool:
-    """Whether a worker that is alive has something that belongs into the recording."""
-    query = (
-        sa.select(RecordingEpoch.epoch)
-        .join(Recording, Recording.id == RecordingEpoch.recording_id)
-        .join(IngestWorker, IngestWorker.id == RecordingEpoch.worker_id)
-        .where(RecordingEpoch.recording_id == recording_id, is_alive())
-        .where(RecordingEpoch.epoch < Recording.epoch, RecordingEpoch.complete_until_ms.is_(None))
-    )
-    return await session.scalar(query) is not None
 
 
 def without(stretch: tuple[float, float], kept: tuple[float, float]) -> list[tuple[float, float]]:

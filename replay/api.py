@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Scope
+from core.auth.rights import ScopeMissing, limit_to_scope
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.http import Services, ServicesDep, SessionDep
 from ingest.models import GapCause, RecordingStatus

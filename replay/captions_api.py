@@ -7,12 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Scope
+from core.auth.rights import ScopeMissing, limit_to_scope
+from core.buckets import Limit
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import SessionDep
-from core.ratelimit import Limit, rate_limit
+from core.ratelimit import rate_limit
 from replay.recordings import NotRecorded, recording_of
 from replay.subtitles import CueKind, ShownCue, shown_cues, subtitles_version
 from rooms.access import RoomNotLive

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from core.auth.dependencies import ScopeMissing
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import ScopeMissing
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from rooms.models import (
     Group,

@@ -9,9 +9,10 @@ import rooms.groups_api
 import rooms.people_api
 from core.auth.accounts import EmailNotVerified, require_verified
 from core.auth.browser import CrossSite
-from core.auth.dependencies import AccountNeeded, CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Kind
+from core.auth.rights import AccountNeeded, ScopeMissing
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import ScopeMissing, require_user
 from core.auth.models import User
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import ScopeMissing, require_user
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from core.ids import uuid7
 from rooms.models import Group, GroupMember

@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from core.auth.browser import CrossSite
-from core.auth.dependencies import AccountNeeded, CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
+from core.auth.rights import AccountNeeded, ScopeMissing
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import SessionDep
 from core.ratelimit import rate_limit

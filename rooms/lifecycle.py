@@ -9,9 +9,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import ScopeMissing, require_user
 from core.auth.models import User
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import ScopeMissing, require_user
 from core.errors import Conflict, Forbidden, Invalid
 from core.ids import uuid7
 from core.webhooks.service import emit

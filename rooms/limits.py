@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from core.ratelimit import Limit
+from core.buckets import Limit
 
 CREATE = Limit("room-create", 300, timedelta(hours=1))
 CHANGE = Limit("room-change", 600, timedelta(minutes=1), lease=5)

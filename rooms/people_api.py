@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from core.auth.api_keys import ExternalIdInvalid
 from core.auth.browser import CrossSite
-from core.auth.dependencies import CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.display import NameInvalid
 from core.auth.documented import problems
 from core.auth.limits import ROOM_TOKEN
 from core.auth.principal import Principal
+from core.auth.rights import ScopeMissing
 from core.auth.room_tokens import RoomTokenExpired
 from core.errors import Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.api_keys import external_user, upsert_external_user
-from core.auth.dependencies import require_scope
 from core.auth.models import User
 from core.auth.principal import Principal, Scope
+from core.auth.rights import require_scope
 from core.auth.room_tokens import (
     DEFAULT_TTL,
     IssuedToken,

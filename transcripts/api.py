@@ -8,12 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from core.auth.browser import CrossSite
-from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Scope
+from core.auth.rights import ScopeMissing, limit_to_scope
+from core.buckets import Limit
 from core.errors import Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
-from core.ratelimit import Limit, rate_limit
+from core.ratelimit import rate_limit
 from rooms.access import Action, RoomNotLive
 from transcripts import reading, runs
 from transcripts.formats import KINDS, Format, NotAcceptable, wanted

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.db import Database
 from core.errors import Problem
-from core.metrics import metrics_server
+from core.metrics_server import metrics_server
 from core.settings import Settings
 from ingest.folders import Folders
 from ingest.manifest import Opened

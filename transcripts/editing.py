@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import AccountNeeded
 from core.auth.display import clean_name
 from core.auth.principal import Principal
+from core.auth.rights import AccountNeeded
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import uuid7
 from rooms.access import Action

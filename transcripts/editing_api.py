@@ -8,12 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from core.auth.browser import CrossSite
-from core.auth.dependencies import AccountNeeded, CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.display import NameInvalid
 from core.auth.documented import problems
+from core.auth.rights import AccountNeeded, ScopeMissing
+from core.buckets import Limit
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import RequestBody, SessionDep
-from core.ratelimit import Limit, rate_limit
+from core.ratelimit import rate_limit
 from rooms.access import Removed, RoomNotLive
 from rooms.schemas import Prose
 from transcripts import editing

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from core.settings import Settings
-from transcripts.engine_process import EngineProcess
-from transcripts.transcriber import Transcriber
 
-Engine = Callable[[str | None], AbstractAsyncContextManager[Transcriber]]
+if TYPE_CHECKING:
+    from transcripts.transcriber import Transcriber
+
+Engine = Callable[[str | None], "AbstractAsyncContextManager[Transcriber]"]
 """Gives an engine with that model loaded (None: the machine's own), for as long as it is open."""
 
 
@@ -22,8 +24,10 @@ class Engines:
             self._free.put_nowait(device)
 
     @asynccontextmanager
-    async def __call__(self, model: str | None) -> AsyncIterator[Transcriber]:
+    async def __call__(self, model: str | None) -> AsyncIterator["Transcriber"]:
         """Waits for a place. Raises what a model that can't be had raises."""
+        from transcripts.engine_process import EngineProcess  # numpy: other workers need none
+
         device = await self._free.get()
         settings = self._settings.model_copy(update={"transcribe_device": device})
         try:

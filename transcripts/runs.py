@@ -5,7 +5,7 @@ same sound gives the same words, so two workers over one run waste time and harm
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,10 +16,12 @@ from core.queue import enqueue, is_under_way
 from ingest.models import Recording, RecordingStatus
 from replay.holdings import UnknownRecording
 from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
-from transcripts.pipeline import TrackPlan, WindowResult
 from transcripts.publication import publish
-from transcripts.transcriber import Model
 from transcripts.words import Word
+
+if TYPE_CHECKING:  # numpy, which neither pages nor other workers need
+    from transcripts.pipeline import TrackPlan, WindowResult
+    from transcripts.transcriber import Model
 
 MAKE_JOB: Final = "transcript.make"
 DEFAULT_MODEL: Final = "default"
@@ -152,7 +154,7 @@ async def _check_revision(session: AsyncSession, run: Run) -> None:
 
 
 async def store_plan(
-    session: AsyncSession, run_id: UUID, model: Model, plans: Mapping[UUID, TrackPlan]
+    session: AsyncSession, run_id: UUID, model: "Model", plans: Mapping[UUID, "TrackPlan"]
 ) -> None:
     """Of each participant. The first one stays: another worker's is the same."""
     run = await _locked(session, run_id)
@@ -174,7 +176,7 @@ async def store_plan(
     await session.flush()
 
 
-def _run_track(run_id: UUID, who: UUID, plan: TrackPlan) -> RunTrack:
+def _run_track(run_id: UUID, who: UUID, plan: "TrackPlan") -> RunTrack:
     return RunTrack(
         run_id=run_id,
         participant_id=who,
@@ -184,7 +186,7 @@ def _run_track(run_id: UUID, who: UUID, plan: TrackPlan) -> RunTrack:
     )
 
 
-async def take_over(session: AsyncSession, run_id: UUID, model: Model) -> None:
+async def take_over(session: AsyncSession, run_id: UUID, model: "Model") -> None:
     """A run that was begun with other weights is heard anew, so that one model has heard all."""
     run = await _locked(session, run_id)
     heard_with = run and (run.model_digest, run.compute_type)
@@ -213,7 +215,7 @@ async def waiting_windows(session: AsyncSession, run_id: UUID) -> list[tuple[Win
     return [(window, language) for window, language in rows]
 
 
-async def store_window(session: AsyncSession, window: Window, result: WindowResult) -> None:
+async def store_window(session: AsyncSession, window: Window, result: "WindowResult") -> None:
     """Writes a window's result unless somebody has."""
     await session.execute(
         sa.update(Window)

@@ -7,12 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from core.auth.dependencies import CallerDep, ScopeMissing, limit_to_scope
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Scope
+from core.auth.rights import ScopeMissing, limit_to_scope
+from core.buckets import Limit
 from core.errors import TooManyRequests, Unauthenticated
 from core.http import RequestBody, ServicesDep, SessionDep
-from core.ratelimit import Limit, rate_limit
+from core.ratelimit import rate_limit
 from rooms.schemas import Language, TopicFilter
 from transcripts.cursor import CursorInvalid, read_cursor
 from transcripts.found import FoundRecording, Moment

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.errors import Problem
@@ -14,16 +16,15 @@ from core.installation import check_installation
 from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
+from core.storage import ObjectStore, StoreUnavailable, open_store
+from web.shared import DatabaseUrlMissing
 
 log = logging.getLogger(__name__)
 
 DATABASE_WATCH_SECONDS = 0.5
 
-
-class DatabaseUrlMissing(Problem):
-    status = 503
-    code = "database_url_missing"
-    title = "Set DATABASE_URL; only `encore up` brings its own PostgreSQL"
+Result = TypeVar("Result")
+Work = Callable[[Database, ObjectStore], Awaitable[Result]]
 
 
 class DatabaseUnreachable(Problem):
@@ -97,3 +98,33 @@ async def _keep_database(server: EmbeddedPostgres) -> None:
                 await asyncio.to_thread(server.start)
             except (Problem, OSError) as error:
                 log.error("it did not start: %s", error)
+
+
+def over_the_database(work: Work[Result]) -> Result:
+    """For commands: over DATABASE_URL, or over the embedded database, running or not."""
+
+    async def run() -> Result:
+        async with (
+            with_database(Settings(), embed=True) as settings,
+            connected(settings) as database,
+        ):
+            try:
+                return await work(database, open_store(settings))
+            except StoreUnavailable as away:
+                raise StoreUnavailable(f"{settings.object_store_url}: {away.detail}") from away
+
+    return asyncio.run(run())
+
+
+def in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+    """For commands that need no objects; what `work` did is committed."""
+
+    async def run() -> Result:
+        async with (
+            with_database(Settings(), embed=True) as settings,
+            connected(settings) as database,
+            database.transaction() as session,
+        ):
+            return await work(session)
+
+    return asyncio.run(run())

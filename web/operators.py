@@ -1,9 +1,7 @@
 """`encore platform` and `encore admin`: what an operator does at the machine itself."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,16 +11,12 @@ from core.auth.accounts import create_admin
 from core.auth.api_keys import create_api_key
 from core.auth.platforms import create_platform
 from core.auth.principal import Kind, Principal, Scope
-from core.db import Database
 from core.errors import Invalid
-from core.settings import Settings
-from web.database import with_database
+from web.database import in_transaction
 
 platform = typer.Typer(no_args_is_help=True, help="Platforms that embed Encore.")
 admin = typer.Typer(no_args_is_help=True, help="Operators of this site.")
 console = Console(highlight=False, soft_wrap=True)
-
-Result = TypeVar("Result")
 
 
 class PasswordMissing(Invalid):
@@ -68,19 +62,3 @@ def _ask_for_password() -> str:
         raise PasswordMissing("There is no terminal to ask for a password: give --password.")
     asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked
-
-
-def in_transaction(work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-    """Over DATABASE_URL, or over the embedded database, running or not."""
-
-    async def run() -> Result:
-        async with with_database(Settings(), embed=True) as settings:
-            assert settings.database_url is not None  # noqa: S101 - with_database set it
-            database = Database(settings.database_url.get_secret_value())
-            try:
-                async with database.transaction() as session:
-                    return await work(session)
-            finally:
-                await database.close()
-
-    return asyncio.run(run())

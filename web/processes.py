@@ -8,16 +8,11 @@ import logging
 import os
 import resource
 import signal
-import socket
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import uvicorn
-
-from core.addresses import bound_socket
 from core.logging import configure_logging
-from core.server import BoundedHttp
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,7 +24,7 @@ PROCESSES: Final = {
     "edge": "replay.edge",
     "work": "workers.run",
     "transcribe": "workers.transcribe",
-    "web": "web.processes",
+    "web": "web.serving",
     "stripe": "payouts.sandbox.process",
 }
 """Name of each process and the module whose `run(settings, stop)` is it."""
@@ -45,36 +40,6 @@ GO: Final = b"go\n"
 Run = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """The web process: API, event streams, pages."""
-    from web.app import create_app
-
-    app = create_app(settings)
-    _spare_the_collector()
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=3,
-        server_header=False,
-        http=BoundedHttp,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
-    # The stop event is ours: uvicorn must not take the signals.
-    with contextlib.suppress(AttributeError):
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    # Bound by us: uvicorn's own socket on :: takes no IPv4.
-    bound = bound_socket(settings.web_host, settings.web_port, socket.SOCK_STREAM)
-    serving = asyncio.create_task(server.serve(sockets=[bound]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    stopping.cancel()
-    await serving
-
-
 def run_process(name: str, settings: Settings, *, supervised: bool, standby: bool) -> int:
     """Runs one process until SIGTERM, SIGINT or, when supervised, the end of stdin.
 
@@ -84,7 +49,7 @@ def run_process(name: str, settings: Settings, *, supervised: bool, standby: boo
     configure_logging(settings, process=name)
     _keep_to_ourselves()
     entry: Run = importlib.import_module(PROCESSES[name]).run
-    _spare_the_collector()
+    spare_the_collector()
     if standby and os.read(0, len(GO)) != GO:
         return 0
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -99,7 +64,7 @@ def _keep_to_ourselves() -> None:
     raise_open_files()
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What was made by now stays, so nobody needs to look at it again; and with thousands of
     connections a full look takes tenths of a second, in which a process answers nobody."""
     gc.collect()

@@ -1,10 +1,8 @@
 """`encore recording`: what an operator asks of what was recorded: list, verify, export."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -13,13 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from core.db import Database
-from core.settings import Settings
-from core.storage import ObjectStore, StoreUnavailable, open_store
+from core.storage import ObjectStore
 from replay.formats import Format
 from replay.holdings import Holding, UnknownRecording, load_holding
 from replay.listing import Listed, list_recordings
 from replay.verification import Verification, verify
-from web.database import with_database
+from web.database import over_the_database
 from web.recording_timeline import draw, duration
 
 recording = typer.Typer(no_args_is_help=True, help="What was recorded.")
@@ -28,8 +25,6 @@ console = Console(highlight=False, soft_wrap=True)
 LIST_WIDTH = 140
 """Lines are wrapped by the terminal rather than cut: an ID is there to be copied."""
 
-Result = TypeVar("Result")
-Work = Callable[[Database, ObjectStore], Awaitable[Result]]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the recording, see `recording list`.")]
 
 
@@ -150,20 +145,3 @@ async def _holding(database: Database, recording_id: str) -> Holding:
 def _plain(text: str) -> str:
     """Names are people's: what a terminal would obey is left out."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def over_the_database(work: Work[Result]) -> Result:
-    """Over DATABASE_URL, or over the embedded database, running or not."""
-
-    async def run() -> Result:
-        async with with_database(Settings(), embed=True) as settings:
-            assert settings.database_url is not None  # noqa: S101 - with_database set it
-            database = Database(settings.database_url.get_secret_value())
-            try:
-                return await work(database, open_store(settings))
-            except StoreUnavailable as away:
-                raise StoreUnavailable(f"{settings.object_store_url}: {away.detail}") from away
-            finally:
-                await database.close()
-
-    return asyncio.run(run())

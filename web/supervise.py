@@ -23,7 +23,6 @@ from core.keys import load_secret
 from core.settings import Settings
 from core.storage import StoreUnavailable, open_store
 from core.storage.folder import FolderStore
-from web.database import DatabaseUrlMissing, same_installation, with_database
 from web.processes import GO
 from web.sandbox import LOOPBACK, wants_sandbox, with_sandbox
 
@@ -63,12 +62,6 @@ class DataDirUnusable(Problem):
     status = 503
     code = "data_dir_unusable"
     title = "Encore cannot write to its data folder"
-
-
-class NotShared(Problem):
-    status = 503
-    code = "not_shared"
-    title = "Parts of one installation share a secret key and an object store"
 
 
 class NotReady(Problem):
@@ -250,29 +243,6 @@ def _cannot_bind(kind: socket.SocketKind, host: str, port: int) -> str | None:
     return None
 
 
-def check_shared(settings: Settings) -> None:
-    """What the parts of one installation must be told alike, wherever they run.
-
-    Made up on each machine it would be accepted, and then one refuses the other's speakers and
-    looks for its recordings in another place. Raises DatabaseUrlMissing, NotShared.
-    """
-    if settings.database_url is None:
-        raise DatabaseUrlMissing
-    missing = [
-        name
-        for name, value in (
-            ("ENCORE_SECRET_KEY", settings.secret_key),
-            ("ENCORE_STORAGE_URL", settings.storage_url),
-        )
-        if value is None
-    ]
-    if missing:
-        raise NotShared(
-            f"set {' and '.join(missing)}: every machine of an installation has the same secret "
-            "key and the same object store (s3://bucket/prefix, or file:///folder that all share)"
-        )
-
-
 def runs_here(settings: Settings, name: str) -> bool:
     """Whether a supervisor keeps this process running over the data folder."""
     try:
@@ -327,7 +297,10 @@ def _check_store(settings: Settings) -> None:
 async def running(
     settings: Settings, names: tuple[str, ...], *, embed_database: bool
 ) -> AsyncIterator[Supervisor]:
-    """The processes, ready; ended in order when the block is left."""
+    """The processes, ready; ended in order when the block is left.
+
+    Raises DataDirUnusable, AlreadyRunning, PortTaken, StoreUnavailable, and what the database does.
+    """
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
     if not settings.captions:
         names = tuple(name for name in names if name != "captions")
@@ -339,6 +312,8 @@ async def running(
         load_secret(settings)
         if "stripe" in names:
             settings = with_sandbox(settings)
+        from web.database import same_installation, with_database  # a refusal needs none of it
+
         async with with_database(settings, embed=embed_database, owned=True) as settings:
             await same_installation(settings)
             supervisor = Supervisor(settings, names)

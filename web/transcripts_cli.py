@@ -14,7 +14,8 @@ from ingest.models import Recording
 from replay.holdings import UnknownRecording
 from transcripts import reading, runs
 from transcripts.reading import Progress
-from web.recordings_cli import Id, over_the_database
+from web.database import over_the_database
+from web.recordings_cli import Id
 
 transcript = typer.Typer(no_args_is_help=True, help="What was said in recordings.")
 console = Console(highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest import fleet
 from ingest.fleet import Member
-from web.operators import in_transaction
+from web.database import in_transaction
 
 workers = typer.Typer(no_args_is_help=True, help="Machines that receive rooms.")
 console = Console(highlight=False, soft_wrap=True)

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from core.auth.models import LoginSession, MailToken
+from core.buckets import forget_idle_buckets
 from core.progress import JobProgress
-from core.ratelimit import forget_idle_buckets
 from core.webhooks.service import forget_deliveries
 from transcripts.erasure import erase_words, withdrawn_speakers
 from transcripts.indexing import forget_unsaid_stems

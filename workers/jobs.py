@@ -12,9 +12,9 @@ from core.mail import SEND_JOB, Letter, MailRefused
 from core.queue import enqueue
 from core.webhooks.delivery import deliver
 from core.webhooks.service import DELIVER_JOB, emit
+from ingest.fleet import is_awaited
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
-from ingest.salvaging import is_awaited
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent

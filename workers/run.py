@@ -30,7 +30,7 @@ from core.db import Database, dsn
 from core.keys import load_secret
 from core.logging import redact, request_id
 from core.mail import open_mailer
-from core.metrics import metrics_server
+from core.metrics_server import metrics_server
 from core.settings import Settings
 from core.storage import open_store
 from core.webhooks.sender import Sender

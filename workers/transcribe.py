@@ -5,7 +5,7 @@ It takes nothing else: who transcribes has its core, its GPU and its memory take
 
 import asyncio
 
-from core.metrics import metrics_server
+from core.metrics_server import metrics_server
 from core.settings import Settings
 from transcripts.engines import places
 from workers.kinds import Queue

@@ -18,7 +18,7 @@ from core.auth.browser import (
     session_cookie,
 )
 from core.auth.credentials import SessionExpired, SessionInvalid
-from core.auth.dependencies import AccountNeeded, CallerDep, presented, require_user
+from core.auth.dependencies import CallerDep, presented
 from core.auth.display import NameInvalid
 from core.auth.documented import problems
 from core.auth.letters import Letters, LettersDep
@@ -37,6 +37,7 @@ from core.auth.models import User
 from core.auth.passwords import MIN_LENGTH, PasswordUnfit
 from core.auth.platforms import site_platform
 from core.auth.principal import Kind, Principal
+from core.auth.rights import AccountNeeded, require_user
 from core.auth.sessions import SignedIn, close_session, rotate_session
 from core.errors import TooManyRequests, Unauthenticated
 from core.http import RequestBody, Services, ServicesDep, SessionDep

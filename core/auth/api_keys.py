@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import require_scope
 from core.auth.display import clean_name
 from core.auth.models import ApiKey, User
 from core.auth.opaque import Prefix, digest, new_secret
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import require_scope
 from core.errors import Forbidden, Invalid, NotFound
 from core.ids import uuid7
 

@@ -1,7 +1,6 @@
 """FastAPI dependencies: who calls, and with what rights."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -10,19 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.browser import COOKIE, SAFE_METHODS, clear_cookie, refuse_cross_site
 from core.auth.credentials import Credential, CredentialUnknown, Source, authenticate
 from core.auth.platforms import stranger_platform
-from core.auth.principal import Kind, Principal
-from core.errors import Forbidden, Unauthenticated
+from core.auth.principal import Principal
+from core.errors import Unauthenticated
 from core.http import ServicesDep, SessionDep
-
-
-class ScopeMissing(Forbidden):
-    code = "scope_missing"
-    title = "This needs an API key with another scope"
-
-
-class AccountNeeded(Forbidden):
-    code = "account_needed"
-    title = "Only a signed-in person can do this"
 
 
 def presented(request: Request) -> Credential | None:
@@ -84,37 +73,3 @@ VisitorDep = Annotated[Principal, Depends(visitor)]
 
 async def stranger(session: AsyncSession) -> Principal:
     return Principal(platform_id=await stranger_platform(session))
-
-
-def require_scope(principal: Principal, scope: str) -> UUID:
-    """The platform of an API key that has `scope`: the gate of endpoints for servers only.
-
-    Raises Unauthenticated for strangers, ScopeMissing for people and for keys without it.
-    """
-    if principal.kind is Kind.STRANGER:
-        raise Unauthenticated("send an API key as Authorization: Bearer ek_...")
-    if scope not in key_scopes(principal) or principal.platform_id is None:
-        raise ScopeMissing(f"this needs an API key with the scope {scope}", scope=scope)
-    return principal.platform_id
-
-
-def limit_to_scope(principal: Principal, scope: str) -> None:
-    """For endpoints that people use too: a key needs `scope`, people are judged by access rules."""
-    if principal.kind is Kind.API_KEY:
-        require_scope(principal, scope)
-
-
-def key_scopes(principal: Principal) -> frozenset[str]:
-    return principal.scopes if principal.kind is Kind.API_KEY else frozenset()
-
-
-def require_user(principal: Principal) -> UUID:
-    """The user id of somebody signed in with an account.
-
-    Raises Unauthenticated for strangers, AccountNeeded for API keys and room tokens.
-    """
-    if principal.kind is Kind.STRANGER:
-        raise Unauthenticated
-    if principal.kind is not Kind.USER or principal.user_id is None:
-        raise AccountNeeded
-    return principal.user_id

@@ -17,11 +17,12 @@ from core.auth.api_keys import (
     upsert_external_user,
 )
 from core.auth.browser import CrossSite
-from core.auth.dependencies import CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.display import NameInvalid
 from core.auth.documented import problems
 from core.auth.limits import KEY_MANAGEMENT
 from core.auth.principal import Scope
+from core.auth.rights import ScopeMissing
 from core.errors import TooManyRequests, Unauthenticated
 from core.http import RequestBody, SessionDep
 from core.ratelimit import rate_limit

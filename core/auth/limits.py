@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from core.ratelimit import Limit
+from core.buckets import Limit
 
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from core.auth.browser import CrossSite
-from core.auth.dependencies import CallerDep, ScopeMissing
+from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
+from core.auth.rights import ScopeMissing
 from core.errors import Unauthenticated
 from core.http import RequestBody, ServicesDep, SessionDep
 from core.webhooks import service

@@ -8,8 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import require_scope
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import require_scope
 from core.errors import Conflict, NotFound
 from core.ids import uuid7
 from core.queue import enqueue

@@ -11,7 +11,8 @@ from prometheus_client import REGISTRY
 
 from core.http import install_problem_handlers
 from core.ids import uuid7
-from core.metrics import instrument, metrics_server
+from core.metrics import instrument
+from core.metrics_server import metrics_server
 from core.postgres import free_port
 from core.settings import Settings
 

@@ -13,18 +13,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from core.buckets import Buckets, Limit, RateLimited, bucket_key, forget_idle_buckets
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
-from core.ratelimit import (
-    Buckets,
-    Limit,
-    RateLimited,
-    bucket_key,
-    client_address,
-    forget_idle_buckets,
-    rate_limit,
-)
+from core.ratelimit import client_address, rate_limit
 from core.settings import Settings
 from core.storage import open_store
 from tests.polling import eventually

@@ -20,7 +20,7 @@ import httpx
 import uvicorn
 
 from core.auth.room_tokens import RoomClaims, issue_room_token
-from core.ratelimit import LocalBuckets
+from core.buckets import LocalBuckets
 from core.settings import Settings
 from ingest.admission import Admission
 from ingest.endpoint import Dropped, Endpoint

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from core.ratelimit import REMEMBERED_KEYS
+from core.buckets import REMEMBERED_KEYS
 from ingest.admission import ADDRESS, CHANGES, SESSIONS
 from ingest.receive import WhipHttp
 from ingest.sdp import MAX_SDP_BYTES

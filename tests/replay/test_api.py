@@ -13,10 +13,11 @@ from fastapi import FastAPI
 from core.auth.models import Platform, User
 from core.auth.platforms import ensure_default_platform
 from core.auth.room_tokens import RoomClaims, issue_room_token
+from core.buckets import RateLimited
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
-from core.ratelimit import RateLimited, take
+from core.ratelimit import take
 from core.settings import Settings
 from core.storage import open_store
 from ingest.folders import Folders

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import ScopeMissing
 from core.auth.models import User
 from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import ScopeMissing
 from core.errors import Conflict, Forbidden, NotFound, Problem, Unauthenticated
 from rooms.access import Action, Removed, RoomEnded, RoomNotLive, decide, seen_from, visible_rooms
 from rooms.models import (

@@ -2,8 +2,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.dependencies import AccountNeeded, ScopeMissing
 from core.auth.principal import Kind, Principal
+from core.auth.rights import AccountNeeded, ScopeMissing
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.webhooks.models import WebhookDelivery, WebhookEndpoint
 from rooms import lifecycle

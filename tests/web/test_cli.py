@@ -16,6 +16,7 @@ from core.ids import uuid7
 from core.migrate import upgrade
 from core.settings import Settings
 from ingest.fleet import beat
+from web.later import LATER, imported
 
 
 def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +41,36 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "transcript", "transcribe", "models")  # fmt: skip
     for command in commands:
         assert f" {command} " in done.stdout
+
+
+def test_help_says_of_a_command_what_that_says_itself() -> None:
+    for name, (_, said) in LATER.items():
+        own = " ".join((imported(name).help or "").split())
+        assert own.startswith(said), name
+
+
+LIGHT = """
+import sys
+heavy = {{"alembic", "asyncpg", "av", "boto3", "fastapi", "joserfc", "numpy", "rich", "sqlalchemy"}}
+for module, may in {table}:
+    __import__(module)
+    assert not (found := heavy.intersection(sys.modules) - set(may)), (module, found)
+"""
+
+
+def test_nobody_waits_for_what_he_does_not_use() -> None:
+    """A refusal for a database's driver, or each process of `encore up` for a web framework."""
+    rows = {"asyncpg", "sqlalchemy"}
+    table = [
+        ("web.cli", set[str]()),
+        ("web.processes_cli", set[str]()),
+        ("replay.edge", rows),
+        ("ingest.package", rows | {"av", "numpy"}),
+        ("transcripts.captions", rows | {"av", "numpy"}),
+    ]
+    worker = [("workers.run", rows | {"rich"}), ("workers.transcribe", rows | {"rich"})]
+    for part in (table, worker):
+        subprocess.run([sys.executable, "-c", LIGHT.format(table=part)], check=True, timeout=60)
 
 
 def test_settings_mask_secrets(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from core.settings import Settings
-from web.database import DatabaseUrlMissing, with_database
+from web.database import with_database
+from web.shared import DatabaseUrlMissing
 from web.supervise import (
     AlreadyRunning,
     PortTaken,

@@ -13,16 +13,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.auth.credentials import Credential, Source, authenticate
-from core.auth.dependencies import (
+from core.auth.models import ApiKey, LoginSession, User
+from core.auth.opaque import digest
+from core.auth.principal import Kind, Principal, Scope
+from core.auth.rights import (
     AccountNeeded,
     ScopeMissing,
     limit_to_scope,
     require_scope,
     require_user,
 )
-from core.auth.models import ApiKey, LoginSession, User
-from core.auth.opaque import digest
-from core.auth.principal import Kind, Principal, Scope
 from core.auth.room_tokens import RoomClaims, issue_room_token
 from core.db import Database
 from core.errors import Problem, Unauthenticated
