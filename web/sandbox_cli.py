@@ -157,7 +157,7 @@ def _set() -> None:
     console.print("It is set; `encore sandbox clear` takes it back.")
 
 
-def _ask(method: str, path: str, **asked: Any) -> dict[str, Any]:
+def _ask(verb: str, where: str, /, **asked: Any) -> dict[str, Any]:
     """Raises SandboxAway, SandboxRefused."""
     settings = Settings()
     if not wants_sandbox(settings):
@@ -166,8 +166,8 @@ def _ask(method: str, path: str, **asked: Any) -> dict[str, Any]:
     key = settings.stripe_key.get_secret_value() if settings.stripe_key else ""
     try:
         answer = httpx.request(
-            method,
-            f"{settings.stripe_base}/_control/{path}",
+            verb,
+            f"{settings.stripe_base}/_control/{where}",
             json=asked or None,
             headers={"Authorization": f"Bearer {key}"},
             timeout=TIMEOUT_SECONDS,

@@ -37,7 +37,7 @@ def page_of(
     **where: object,
 ) -> Object:
     """The page of what this account has of a kind, newest first."""
-    after, before = params.starting_after, params.ending_before
+    after, before = params.starting_after or None, params.ending_before or None
     if after and before:
         raise invalid("You may not use both starting_after and ending_before.", "starting_after")
     for cursor, name in ((after, "starting_after"), (before, "ending_before")):

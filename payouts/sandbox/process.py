@@ -81,9 +81,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def serving(options: Options) -> AsyncIterator[World]:
     """The sandbox, listening at `base_url`. Raises NotLoopback, LiveKey, OSError."""
-    bound = _loopback_socket(options.host, options.port)
     if not options.key.startswith(KEY_PREFIX):
         raise LiveKey(f"a key of the sandbox begins with {KEY_PREFIX}")
+    bound = _loopback_socket(options.host, options.port)
     store = Store(options.data / FILE)
     url = http_url(options.host, bound.getsockname()[1])
     world = World(store, options.key, url, options.currency, options.country)

@@ -65,6 +65,7 @@ create table if not exists state (name text primary key, value text not null);
 class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)  # what SQLite puts beside it gets the same mode
         self.sql = sqlite3.connect(path, isolation_level=None)
         self.sql.row_factory = sqlite3.Row
         self.sql.execute("pragma journal_mode = wal")

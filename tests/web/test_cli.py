@@ -21,7 +21,9 @@ from web.later import LATER, imported
 
 def encore(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     unset = {k: v for k, v in os.environ.items() if not k.startswith(("ENCORE_", "DATABASE_"))}
-    own = {f"ENCORE_{name}_PORT": "0" for name in ("WEB", "EDGE", "INGEST", "INGEST_UDP")}
+    own = {
+        f"ENCORE_{name}_PORT": "0" for name in ("WEB", "EDGE", "INGEST", "INGEST_UDP", "SANDBOX")
+    }
     own |= {"ENCORE_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "web.cli", *arguments],
@@ -38,7 +40,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     done = encore(tmp_path, "--help")
     assert done.returncode == 0
     commands = ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor", "workers",
-        "transcript", "transcribe", "models")  # fmt: skip
+        "transcript", "transcribe", "models", "sandbox")  # fmt: skip
     for command in commands:
         assert f" {command} " in done.stdout
 

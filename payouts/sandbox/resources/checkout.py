@@ -12,6 +12,8 @@ from payouts.sandbox.refusal import invalid
 from payouts.sandbox.resources.balance import known_currency
 from payouts.sandbox.resources.checkout_shapes import item_of, new_session
 from payouts.sandbox.resources.customers import living
+from payouts.sandbox.resources.paying import PAYABLE
+from payouts.sandbox.resources.payment_intents import cancel
 from payouts.sandbox.store import Object
 from payouts.sandbox.timers import timer
 from payouts.sandbox.world import DAY, Call
@@ -158,7 +160,11 @@ def expire_if_open(call: Call, id: str) -> None:
 
 
 def expire(call: Call, session: Object) -> Object:
+    """Nobody can pay it any more, not by a 3D Secure step that was begun before either."""
     emit(call, "checkout.session.expired", call.save(session, status="expired", url=None))
+    intent = session["payment_intent"] and call.get("payment_intent", session["payment_intent"])
+    if intent and intent["status"] in PAYABLE:
+        cancel(call, intent, "automatic")
     return session
 
 

@@ -77,7 +77,7 @@ class Platform:
     def v1(self) -> Any:
         return self.client.v1
 
-    async def control(self, path: str, **asked: Any) -> dict[str, Any]:
+    async def control(self, path: str, /, **asked: Any) -> dict[str, Any]:
         answer = await self.http.post(
             f"/_control/{path}", json=asked, headers={"Authorization": f"Bearer {KEY}"}
         )
