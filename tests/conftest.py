@@ -1,8 +1,10 @@
 """One embedded PostgreSQL per test run; a database of its own, made from a template, per worker."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -42,9 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that lives as long as this test worker; `ENCORE_TEST_DATABASE_URL` overrides it."""
+    """A server that lives as long as this test worker, or a database of its own on the server of
+    `ENCORE_TEST_DATABASE_URL`."""
     if url := os.environ.get("ENCORE_TEST_DATABASE_URL"):
-        yield url
+        name = f"test{uuid7().hex}"
+        _tell(url, f"create database {name}")
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        _tell(url, f"drop database {name} with (force)")
         return
     server = EmbeddedPostgres(Path("/tmp") / f"encore-test-{os.getpid()}")  # noqa: S108
     try:
@@ -52,6 +58,18 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.stop()
         shutil.rmtree(server.folder)
+
+
+def _tell(url: str, statement: str) -> None:
+    """Beside the loop of the tests, which may run or not."""
+
+    async def tell() -> None:
+        connection = await asyncpg.connect(dsn(url))
+        await connection.execute(statement)
+        await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, tell()).result()
 
 
 @pytest.fixture(scope="session")
