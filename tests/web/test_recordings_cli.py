@@ -2,32 +2,37 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from core.db import Database, dsn
+from core.db import Database
 from core.ids import uuid7
 from core.migrate import upgrade
+from core.storage import ObjectStore, open_store
 from ingest.models import Recording, RecordingStatus
 from replay.chain import Fault
 from replay.export import FilesInTheWay
 from replay.holdings import UnknownRecording
 from replay.verification import verify
+from tests.core import test_storage_s3
+from tests.core.test_storage_s3 import BUCKET, bucket_settings
 from tests.replay.afterwards import Over, store_room, two_with_a_pause
 from tests.web.test_cli import encore
 from web.cli import app
 from web.recording_timeline import draw
 
 pytestmark = pytest.mark.slow
+
+moto_endpoint = test_storage_s3.moto_endpoint
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,11 @@ class Operated:
     over: Over
     url: str
     folder: Path
+    storage: Mapping[str, str]
 
     @property
     def environment(self) -> dict[str, str]:
-        storage = f"file://{self.folder / 'objects'}"
-        return {"DATABASE_URL": self.url, "ENCORE_STORAGE_URL": storage, "COLUMNS": "120"}
+        return {"DATABASE_URL": self.url, "COLUMNS": "120", **self.storage}
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
         return encore(self.folder, *arguments, **self.environment)
@@ -52,24 +57,48 @@ class Operated:
         return await asyncio.to_thread(lambda: runner.invoke(app, list(arguments)))
 
 
-@pytest.fixture
-async def operated(postgres_url: str, tmp_path: Path) -> AsyncIterator[Operated]:
-    name = f"r{uuid7().hex}"
-    admin = await asyncpg.connect(dsn(postgres_url))
-    await admin.execute(f"create database {name}")
-    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+@asynccontextmanager
+async def installation(
+    url: str, folder: Path, storage: Mapping[str, str], store: ObjectStore | None = None
+) -> AsyncIterator[Operated]:
     await upgrade(url)
     database = Database(url)
     try:
-        over = await store_room(database, tmp_path, two_with_a_pause, names=("Ada [red]", "Bob"))
-        yield Operated(over, url, tmp_path)
+        over = await store_room(
+            database, folder, two_with_a_pause, names=("Ada [red]", "Bob"), store=store
+        )
+        yield Operated(over, url, folder, storage)
     finally:
         await database.close()
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
 
 
-async def test_list_verify_and_export(operated: Operated, tmp_path: Path) -> None:
+@pytest.fixture
+async def operated(empty_url: str, tmp_path: Path) -> AsyncIterator[Operated]:
+    storage = {"ENCORE_STORAGE_URL": f"file://{tmp_path / 'objects'}"}
+    async with installation(empty_url, tmp_path, storage) as operated:
+        yield operated
+
+
+@pytest.fixture
+async def in_a_bucket(
+    empty_url: str, tmp_path: Path, moto_endpoint: str
+) -> AsyncIterator[Operated]:
+    """Nothing of the recording lies on the disk."""
+    settings = bucket_settings(moto_endpoint, storage_url=f"s3://{BUCKET}/{uuid7().hex}")
+    storage = {
+        "ENCORE_STORAGE_URL": settings.object_store_url,
+        "ENCORE_S3_ENDPOINT_URL": moto_endpoint,
+        "ENCORE_S3_ACCESS_KEY_ID": "test",
+        "ENCORE_S3_SECRET_ACCESS_KEY": "testtesttest",
+    }
+    async with installation(empty_url, tmp_path, storage, open_store(settings)) as operated:
+        for name in ("data", "scratch"):
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+        yield operated
+
+
+async def test_list_verify_and_export(in_a_bucket: Operated, tmp_path: Path) -> None:
+    operated = in_a_bucket
     wanted = str(operated.over.recording_id)
     listed = await operated.encore("recording", "list")
     assert listed.exit_code == 0, listed.output
