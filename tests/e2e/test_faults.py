@@ -18,7 +18,7 @@ from tests.e2e.sound import hear
 from tests.e2e.stack import Stack
 from tests.e2e.test_crash import accepted, assert_heard_but_for, ended_playlist
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(300)]
 
 moto_endpoint = test_storage_s3.moto_endpoint
 AWAY_S = 6.0

@@ -16,7 +16,7 @@ from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packet
 from tests.e2e.sound import hear
 from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(300)]
 
 TONE_S = 90.0
 LATE_S = 2.0

@@ -10,7 +10,7 @@ from tests.e2e.sound import hear
 from tests.e2e.stack import running_stack
 from tests.e2e.test_crash import ended_playlist
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash"), pytest.mark.timeout(300)]
 
 ADA_HZ = FREQUENCIES_HZ["ada"]
 

@@ -10,7 +10,7 @@ from tests.e2e.browser.conftest import people
 from tests.e2e.browser.people import end, hears_something, open_room, room_of, sign_up, speak
 from tests.e2e.fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(300)]
 
 MOVE_MS = 40_000
 _NOTE_WORDS = """() => {
