@@ -1,6 +1,7 @@
 """Settings of what is sold, earned and paid out. Amounts are integers in minor units."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -53,11 +54,17 @@ class MoneySettings(BaseSettings):
         description="signing secrets of the webhook endpoints, platform and Connect, by commas; "
         "old and new ones while they are rotated",
     )
+    sandbox: bool = Field(
+        True, description="on or off: a Stripe stand-in with test money where no key is set"
+    )
     sandbox_port: int = Field(
         8004,
         ge=0,
         le=65535,
-        description="TCP, of the Stripe stand-in that `encore up` runs when no key is set",
+        description="TCP, where `encore up` runs the Stripe stand-in",
+    )
+    sandbox_record: Path | None = Field(
+        None, description="file for what it is asked and answers, JSON lines; for its examiners"
     )
     stripe_requests_per_second: int = Field(
         25, ge=1, le=1000, description="of one process; Stripe allows 100 in live mode, 25 in test"

@@ -14,7 +14,9 @@ LOOPBACK = "127.0.0.1"
 
 def wants_sandbox(settings: Settings) -> bool:
     """Never in production: its cards cost nothing, and its buyers would be real."""
-    return settings.stripe_key is None and settings.environment != Environment.PRODUCTION
+    if not settings.sandbox or settings.environment == Environment.PRODUCTION:
+        return False
+    return settings.stripe_key is None
 
 
 def with_sandbox(settings: Settings) -> Settings:

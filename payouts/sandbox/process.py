@@ -18,6 +18,7 @@ from core.server import BoundedHttp
 from core.settings import Settings
 from payouts.sandbox.app import create_app
 from payouts.sandbox.hazards import Hazards
+from payouts.sandbox.resources.balance import US_DOLLARS
 from payouts.sandbox.resources.webhook_endpoints import register
 from payouts.sandbox.store import Store
 from payouts.sandbox.world import World
@@ -38,6 +39,12 @@ class LiveKey(Problem):
     status = 422
     code = "live_key"
     title = "The sandbox takes test keys alone"
+
+
+class UnknownCurrency(Problem):
+    status = 422
+    code = "sandbox_currency"
+    title = "The sandbox has no rate for the settlement currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         data=settings.data_dir,
         key=settings.stripe_key.get_secret_value(),
         port=settings.sandbox_port,
+        currency=settings.settlement_currency.lower(),
         hooks=hooks,
+        hazards=Hazards(recording=settings.sandbox_record),
     )
     async with serving(options):
         await stop.wait()
@@ -80,9 +89,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(options: Options) -> AsyncIterator[World]:
-    """The sandbox, listening at `base_url`. Raises NotLoopback, LiveKey, OSError."""
+    """The sandbox, listening at `base_url`. Raises NotLoopback, LiveKey,
+    UnknownCurrency, OSError."""
     if not options.key.startswith(KEY_PREFIX):
         raise LiveKey(f"a key of the sandbox begins with {KEY_PREFIX}")
+    if options.currency not in US_DOLLARS:
+        raise UnknownCurrency(f"{options.currency} is none of {', '.join(US_DOLLARS)}")
     bound = _loopback_socket(options.host, options.port)
     store = Store(options.data / FILE)
     url = http_url(options.host, bound.getsockname()[1])

@@ -77,6 +77,7 @@ class Stack:
             "ENCORE_DATA_DIR": str(self.data_dir),
             "ENCORE_CAPTIONS": "off",
             "ENCORE_TRANSCRIPTS": "off",
+            "ENCORE_SANDBOX": "off",
             "ENCORE_TRUSTED_PROXIES": '["127.0.0.0/8"]',
         }
         return {**unset, **ours, **self._settings}

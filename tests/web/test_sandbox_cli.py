@@ -101,6 +101,7 @@ def test_real_keys_and_production_have_no_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert wants_sandbox(Settings())
+    assert not wants_sandbox(Settings(sandbox=False))
     assert not wants_sandbox(Settings(environment=Environment.PRODUCTION))
     assert not wants_sandbox(Settings(stripe_key=SecretStr("sk_test_of_stripe")))
     first, second = (with_sandbox(Settings(data_dir=tmp_path / name)) for name in "ab")

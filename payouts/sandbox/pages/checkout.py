@@ -1,6 +1,7 @@
 """The hosted Checkout page and the 3D Secure step."""
 
 import re
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -46,16 +47,16 @@ async def pay(request: Request) -> Response:
         return page("gone.html", status=404, what="payment page")
     if session["status"] != "open":
         return _shown(session, None, form)
-    card, problem = _card(form)
+    card, problem = _card(form, call.now)
     if card is None:
-        return _shown(session, problem, form, status=402)
+        return _shown(session, problem, form)
     with call.store.transaction():
         intent = _attempt(call, session, card, form)
     if intent["status"] == "requires_action":
         return RedirectResponse(intent["next_action"]["redirect_to_url"]["url"], SEE_OTHER)
     if intent["status"] == "succeeded":
         return RedirectResponse(success_url(session), SEE_OTHER)
-    return _shown(session, intent["last_payment_error"]["message"], form, status=402)
+    return _shown(session, intent["last_payment_error"]["message"], form)
 
 
 async def show_3ds(request: Request) -> Response:
@@ -106,9 +107,7 @@ def _world(request: Request) -> World:
     return world
 
 
-def _shown(
-    session: Object, problem: str | None, form: dict[str, str], *, status: int = 200
-) -> Response:
+def _shown(session: Object, problem: str | None, form: dict[str, str]) -> Response:
     if session["status"] == "complete":
         return RedirectResponse(success_url(session), SEE_OTHER)
     if session["status"] == "expired":
@@ -116,7 +115,6 @@ def _shown(
     details = session["customer_details"] or {}
     return page(
         "checkout.html",
-        status=status,
         session=session,
         items=session["_line_items"]["data"],
         problem=problem,
@@ -126,26 +124,34 @@ def _shown(
     )
 
 
-def _card(form: dict[str, str]) -> tuple[TestCard | None, str]:
+def _card(form: dict[str, str], now: int) -> tuple[TestCard | None, str]:
     """The card of the form, or what is wrong with it."""
     number = re.sub(r"[ -]", "", form.get("number", ""))
-    if EXPIRY.fullmatch(form.get("expiry", "")) is None:
+    if (expiry := _expiry(form)) is None:
         return None, "Your card's expiration date is incomplete: write it as 12 / 34."
+    today = datetime.fromtimestamp(now, UTC)
+    if expiry < (today.year, today.month):
+        return None, "Your card's expiration date is in the past."
     if not re.fullmatch(r"\d{3,4}", form.get("cvc", "")):
         return None, "Your card's security code is incomplete."
     said = "Your card number is not one of the test cards; no real card is taken here."
     return BY_NUMBER.get(number), said
 
 
+def _expiry(form: dict[str, str]) -> tuple[int, int] | None:
+    """Year and month."""
+    found = EXPIRY.fullmatch(form.get("expiry", ""))
+    return (2000 + int(found[2]), int(found[1])) if found else None
+
+
 def _attempt(call: Call, session: Object, card: TestCard, form: dict[str, str]) -> Object:
     """One payment intent for all attempts at a session."""
     payer = {"email": form.get("email") or None, "name": form.get("name") or None}
-    expiry = EXPIRY.fullmatch(form["expiry"])
-    month, year = (int(part) for part in expiry.groups()) if expiry else (12, 34)
+    year, month = _expiry(form) or (2034, 12)
     method = make_payment_method(
         call,
         card,
-        CardDetails(exp_month=month, exp_year=2000 + year),
+        CardDetails(exp_month=month, exp_year=year),
         billing=BillingDetails(**payer),
     )
     intent = _intent_of(call, session)

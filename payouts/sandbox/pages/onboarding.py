@@ -64,8 +64,10 @@ async def dashboard(request: Request) -> Response:
 def _link(request: Request) -> tuple[Call, Object | None]:
     call = _world(request).call()
     found = call.store.find(request.path_params["link"])
-    known = found is not None and found["object"] == "account_link"
-    return call, found if known else None
+    if found is None or found["object"] != "account_link":
+        return call, None
+    account = call.store.find(found["account"])
+    return call, None if account is None or account.get("deleted") else found
 
 
 def _world(request: Request) -> World:
@@ -77,7 +79,6 @@ def _form(call: Call, link: Object, problem: str | None, form: dict[str, str]) -
     account = living(call, link["account"])
     return page(
         "onboarding.html",
-        status=422 if problem else 200,
         account=account,
         problem=problem,
         banks=BANKS,

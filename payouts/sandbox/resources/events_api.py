@@ -1,4 +1,4 @@
-"""Reading events (docs.stripe.com/api/events): of this account alone, for thirty days."""
+"""Reading events (docs.stripe.com/api/events): of this account alone."""
 
 from typing import Annotated
 

@@ -140,7 +140,10 @@ def _amount(call: Call, params: CreateTransfer) -> int:
         raise invalid(said, "currency")
     if params.source_transaction:
         charge = call.get("charge", params.source_transaction, "source_transaction")
-        return params.amount or int(charge["amount"])
+        amount = params.amount or int(charge["amount"])
+        if amount > charge["amount"] - charge["amount_refunded"]:
+            raise invalid("More than what is left of the source transaction.", "amount")
+        return amount
     if params.amount is None:
         raise invalid("Missing required param: amount.", "amount", "parameter_missing")
     if available(call, params.currency) < params.amount:
