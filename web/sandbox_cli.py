@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 import httpx
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from core.errors import Problem, Unavailable
 from core.settings import Settings
@@ -177,5 +176,5 @@ def _ask(verb: str, where: str, /, **asked: Any) -> dict[str, Any]:
     except (httpx.HTTPError, ValueError) as error:
         raise SandboxAway from error
     if answer.is_error:
-        raise SandboxRefused(escape(told["error"]["message"]))
+        raise SandboxRefused(told["error"]["message"])
     return told
