@@ -200,7 +200,10 @@ def _ports(settings: Settings) -> tuple[bool, str]:
             taken.append(problem.detail)
     if taken:
         return False, "; ".join(taken)
-    tcp = f"{settings.web_port}, {settings.edge_port}, {settings.ingest_port}"
+    ports = [settings.web_port, settings.edge_port, settings.ingest_port]
+    if wants_sandbox(settings):
+        ports.append(settings.sandbox_port)
+    tcp = ", ".join(map(str, ports))
     whose = "Encore's own, which runs" if runs_here(settings, "web") else "free"
     return True, f"TCP {tcp} and UDP {settings.ingest_udp_port} are {whose}"
 

@@ -19,7 +19,7 @@ from core.settings import Settings
 from payouts.sandbox.app import create_app
 from payouts.sandbox.hazards import Hazards
 from payouts.sandbox.resources.balance import US_DOLLARS
-from payouts.sandbox.resources.webhook_endpoints import register
+from payouts.sandbox.resources.webhook_endpoints import local, register
 from payouts.sandbox.store import Store
 from payouts.sandbox.world import World
 
@@ -144,11 +144,16 @@ def _loopback_socket(host: str, port: int) -> socket.socket:
 
 
 def _hook_up(world: World, hooks: tuple[Hook, ...]) -> None:
-    """The endpoints that it was started with, in the place of those of the start before."""
+    """The endpoints that it was started with keep their ids from one start to the next: events
+    that were not taken yet find them."""
     call = world.call()
     known = call.store.select("webhook_endpoint", call.account, where={"_started_with": 1})
-    for endpoint in known:
-        call.store.sql.execute("delete from objects where id = ?", (endpoint["id"],))
     for hook in hooks:
-        made = register(call, hook.url, hook.secret, connect=hook.connect)
-        call.save(made, _started_with=1)
+        same = next((each for each in known if each["_connect"] == hook.connect), None)
+        if same is None:
+            same = register(call, hook.url, hook.secret, connect=hook.connect)
+        else:
+            known.remove(same)
+        call.save(same, url=local(hook.url), _secret=hook.secret, _started_with=1)
+    for left in known:
+        call.store.sql.execute("delete from objects where id = ?", (left["id"],))

@@ -124,8 +124,8 @@ async def deliver(world: World, client: httpx.AsyncClient) -> None:
 async def _in_order(world: World, client: httpx.AsyncClient, rows: Iterable[sqlite3.Row]) -> None:
     for row in rows:
         event, endpoint = world.store.find(row["event"]), world.store.find(row["endpoint"])
-        if event is None or endpoint is None or endpoint.get("deleted"):
-            _settle(world, row, taken=True)
+        if event is None or endpoint is None:
+            world.store.sql.execute("delete from deliveries where place = ?", (row["place"],))
             continue
         sending = [_send(world, client, event, endpoint, row) for _ in range(row["copies"])]
         taken = all(await asyncio.gather(*sending))

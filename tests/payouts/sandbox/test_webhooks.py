@@ -1,13 +1,16 @@
 """Events on their way: lost, repeated, late, reordered, falsified, sent again."""
 
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
+from payouts.sandbox.process import Hook, Options, serving
 from payouts.sandbox.refusal import Refusal
 from payouts.sandbox.resources.webhook_endpoints import local
-from tests.payouts.sandbox.platform import PLATFORM_SECRET, Platform
+from tests.payouts.sandbox.platform import KEY, PLATFORM_SECRET, Platform, inbox
 from tests.polling import eventually, until
 
 CREATED = "customer.created"
@@ -135,6 +138,21 @@ async def test_the_control_api_names_secrets_for_a_rotation(shop: Platform) -> N
     await until(lambda: bool(shop.platform_box.came))
     signature, body = shop.platform_box.came[0]
     shop.client.construct_event(body, signature, "whsec_" + "n" * 24)
+
+
+async def test_what_was_not_taken_is_sent_after_a_restart(tmp_path: Path) -> None:
+    async with inbox() as box:
+        box.status = 500
+        options = Options(data=tmp_path, key=KEY, hooks=(Hook(box.url, PLATFORM_SECRET),))
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with serving(options) as world, httpx.AsyncClient() as http:
+            await http.post(f"{world.base_url}/v1/customers", headers=headers)
+            await until(lambda: len(box.came) == 1)
+        box.status = 200
+        async with serving(options) as world:
+            await until(lambda: len(box.came) == 2)
+            assert len({event["id"] for event in box.events()}) == 1
+            assert len(world.store.select("webhook_endpoint", world.platform)) == 1
 
 
 @pytest.mark.parametrize(
