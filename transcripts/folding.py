@@ -54,6 +54,8 @@ def is_spaceless(word: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _plain(word: str) -> str:
+    if word.isascii():
+        return word.lower()[:LONGEST_WORD]
     decomposed = unicodedata.normalize("NFD", word.casefold())
     bare = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
     return bare.translate(_LIGATURES)[:LONGEST_WORD]

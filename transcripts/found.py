@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from core.auth.models import User
 from rooms.models import Participant, Room
 from transcripts.folding import fold
-from transcripts.highlights import Piece, found_positions, marked, spans_of
+from transcripts.highlights import Piece, found_positions, marked, places_of, spans_of
 from transcripts.index_models import SearchedCue
 from transcripts.indexing import SEAM_MS
 from transcripts.languages import searched_language
@@ -117,7 +117,7 @@ _LOADED: Final = (
 def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
     text, language = _in_one_line(row.text), searched_language(row.language)
     tokens = fold(text)
-    found = found_positions(query, language, words, row.vector, own=len(tokens))
+    found = found_positions(query, language, words, places_of(row.vector), own=len(tokens))
     own = spans_of(tokens, found)
     pieces = marked(text, own)
     if row.following and max(found, default=0) > len(tokens):

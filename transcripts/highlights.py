@@ -1,12 +1,19 @@
 """Which words of a cue a query has found: from the positions in its vector."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from transcripts.folding import Token
 from transcripts.query import Query, Unit
 from transcripts.stemming import Vocabulary
+
+Places = Mapping[str, str]
+"""Where lexemes stand in a cue, as PostgreSQL writes it: `3A,15`; from 1 on."""
+
+_ENTRY: Final = re.compile("'([^']+)':([0-9A-D,]+)")
+_WEIGHTS: Final = str.maketrans("", "", "ABCD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,33 +24,43 @@ class Piece:
     match: bool
 
 
-def found_positions(
-    query: Query, language: str, words: Vocabulary, vector: str, *, own: int
-) -> set[int]:
-    """From 1 on, of the words that are wanted; of a phrase only where they stand side by side.
+def places_of(vector: str) -> Places:
+    """Of a tsvector as PostgreSQL writes it."""
+    return dict(_ENTRY.findall(vector))
 
-    `vector` is a tsvector as PostgreSQL writes it. Beyond its first `own` words only what begins
-    nowhere in these is found.
+
+def positions_of(places: Places, lexeme: str) -> set[int]:
+    at = places.get(lexeme)
+    return set() if at is None else set(map(int, at.translate(_WEIGHTS).split(",")))
+
+
+def found_positions(
+    query: Query, language: str, words: Vocabulary, places: Places, *, own: int
+) -> set[int]:
+    """Of the words that are wanted; of a phrase only where they stand side by side.
+
+    Beyond the first `own` words only what begins nowhere in these is found.
     """
     positions: set[int] = set()
     for unit in query.units:
-        found = [] if unit.negated else list(_places(unit, language, words, vector))
+        found = [] if unit.negated else list(_standing(unit, language, words, places))
         here = [at for at in found if at[0] <= own]
         positions.update(*(here or found))
     return positions
 
 
-def _places(unit: Unit, language: str, words: Vocabulary, vector: str) -> Iterator[tuple[int, ...]]:
+def _standing(
+    unit: Unit, language: str, words: Vocabulary, places: Places
+) -> Iterator[tuple[int, ...]]:
     """The positions of the unit's words, once for each place where it stands."""
     wanted: list[tuple[int, set[int]]] = []
     for at, word in enumerate(unit.words):
         whole = words.lexemes[language, word]
         begun = unit.open and at == len(unit.words) - 1
+        there = set() if whole is None else positions_of(places, whole)
+        if begun:
+            there |= _begun(word, language, words, places)
         if whole is not None or begun:
-            there = set() if whole is None else positions_of(vector, whole)
-            if begun:
-                there |= positions_of(vector, words.lexeme(language, word), begun=True)
-                there.update(*(positions_of(vector, one) for one in words.finished[language]))
             wanted.append((at, there))
     first, starts = wanted[0] if wanted else (0, set())
     for start in starts:
@@ -51,11 +68,10 @@ def _places(unit: Unit, language: str, words: Vocabulary, vector: str) -> Iterat
             yield tuple(start - first + at for at, _ in wanted)
 
 
-def positions_of(vector: str, lexeme: str, *, begun: bool = False) -> set[int]:
-    """Of a word, or of all that begin with it."""
-    name = re.escape(lexeme) + ("[^']*" if begun else "")
-    entries = re.findall(f"'{name}':([0-9A-D,]+)", vector)
-    return {int(at.rstrip("ABCD")) for entry in entries for at in entry.split(",")}
+def _begun(word: str, language: str, words: Vocabulary, places: Places) -> set[int]:
+    beginning, finished = words.lexeme(language, word), words.finished[language]
+    said = (one for one in places if one.startswith(beginning) or one in finished)
+    return set().union(*(positions_of(places, one) for one in said))
 
 
 def spans_of(tokens: Sequence[Token], positions: set[int], *, before: int = 0) -> list[Token]:

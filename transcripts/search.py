@@ -16,9 +16,9 @@ from core.errors import Unavailable
 from transcripts.cursor import Cursor, CursorInvalid
 from transcripts.found import FoundRecording, describe
 from transcripts.languages import DICTIONARIES, searched_language
-from transcripts.query import Query, TsQuery, render
-from transcripts.ranking import Ranked, Sort, ranked_recordings
-from transcripts.reach import Corpus, Effort, Filters, Reach, find_reach, newest_reach, prepare
+from transcripts.query import Query, render
+from transcripts.ranking import Page, Sort, best_recordings
+from transcripts.reach import Effort, Filters, prepare, reach_of
 from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
 
@@ -87,23 +87,16 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
     query, platform_id = wanted.query, principal.platform_id
     if platform_id is None:
         return Found([], None if wanted.after else Total(0, 0, sampled=False))
-    corpus = await prepare(session, wanted.effort)
+    await prepare(session, wanted.effort)
     languages = _languages(wanted.filters)
     words = await vocabulary_of(session, platform_id, languages, query.words, query.begun)
     asked = render(query, words)
-    reach = await find_reach(
-        session,
-        principal,
-        wanted.filters,
-        wanted.effort,
-        corpus=corpus,
-        matches=asked.matches,
-        after=wanted.after,
-    )
+    reach = reach_of(principal, platform_id, wanted.filters, wanted.effort, wanted.after)
     rows: Sequence[sa.Row[Any]] = ()
     if asked.matches:
-        reach, rows = await _ranked(session, principal, wanted, asked, reach, corpus)
-    first, oldest = wanted.after is None, _oldest(rows, reach, wanted.after)
+        page = Page(wanted.sort, wanted.after, wanted.limit + 1)
+        rows = await best_recordings(session, asked, reach, page)
+    first, oldest = wanted.after is None, _oldest(rows, wanted)
     return Found(
         recordings=await describe(session, rows[: wanted.limit], query, words),
         total=_total(rows, oldest) if first else None,
@@ -113,31 +106,6 @@ async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -
         if first and not rows
         else None,
     )
-
-
-async def _ranked(
-    session: AsyncSession,
-    principal: Principal,
-    wanted: Wanted,
-    asked: TsQuery,
-    reach: Reach,
-    corpus: Corpus,
-) -> tuple[Reach, Sequence[sa.Row[Any]]]:
-    """One row more than the page has, if there are more; and the reach that they are from."""
-
-    async def rank(reach: Reach) -> Ranked:
-        return await ranked_recordings(
-            session, asked, reach, sort=wanted.sort, after=wanted.after, limit=wanted.limit + 1
-        )
-
-    ranked = await rank(reach)
-    if ranked.too_many:
-        hits = wanted.effort.most_looked_up
-        reach = await newest_reach(
-            session, principal, reach, corpus=corpus, hits=hits, after=wanted.after
-        )
-        ranked = await rank(reach)
-    return reach, ranked.rows
 
 
 def _languages(filters: Filters) -> Sequence[str]:
@@ -150,17 +118,17 @@ def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
     return sorted(word for word in query.words if words.says_too_little(word))
 
 
-def _oldest(rows: Sequence[sa.Row[Any]], reach: Reach, after: Cursor | None) -> datetime | None:
+def _oldest(rows: Sequence[sa.Row[Any]], wanted: Wanted) -> datetime | None:
     """When the oldest recording went live that was searched, if there are older ones.
 
     All pages by score keep to what the first one searched.
     """
-    if after is not None and after.score is not None:
-        return after.oldest
-    if reach.recordings is None and rows and rows[0].all_matches >= reach.effort.enough_matches:
+    if wanted.after is not None and wanted.after.score is not None:
+        return wanted.after.oldest
+    if rows and rows[0].all_matches >= wanted.effort.enough_matches:
         oldest: datetime = rows[0].oldest
         return oldest
-    return reach.oldest
+    return None
 
 
 def _total(rows: Sequence[sa.Row[Any]], oldest: datetime | None) -> Total:

@@ -14,11 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from transcripts.folding import fold, is_spaceless
-from transcripts.highlights import positions_of
+from transcripts.highlights import places_of, positions_of
 from transcripts.languages import base_language
 from transcripts.query import Query
 from transcripts.reach import Reach
-from transcripts.stemming import PLATFORM_KEY, Lexemes, Vocabulary
+from transcripts.stemming import PLATFORM_KEY, Vocabulary
 
 CANDIDATES: Final = 10
 """Alike at all; the first ones that the caller may find are compared in full."""
@@ -26,7 +26,7 @@ CANDIDATES: Final = 10
 COMPARED: Final = 5
 MOST_MISSPELT: Final = 3
 """Words that others are sought for."""
-LOOKED_AT: Final = 1_000
+LOOKED_AT: Final = 300
 """Cues with a candidate in which the caller may find it; a suggestion is no promise."""
 
 ALIKE: Final = 0.6
@@ -37,11 +37,14 @@ async def did_you_mean(
 ) -> str | None:
     """The text with other words in place of those that nobody said; None when none is like them."""
     corrections: dict[str, str] = {}
-    misspelt = 0
+    misspelt, alone = 0, len(query.words) == 1
     for word in _worth_asking(query, words):
-        stems = _stems(word, words.lexemes)
-        lexemes = [words.lexeme(language, stem) for language, stem in stems]
-        if misspelt < MOST_MISSPELT and stems and not await _is_said(session, lexemes, reach):
+        stems = _stems(word, words)
+        if (
+            misspelt < MOST_MISSPELT
+            and stems
+            and not await _is_said(session, word, words, reach, alone=alone)
+        ):
             misspelt += 1
             said = await _said_alike(session, words.platform_id, stems, reach)
             best = max(said, key=lambda other: _likeness(word, other), default="")
@@ -56,38 +59,46 @@ def _worth_asking(query: Query, words: Vocabulary) -> list[str]:
     return [word for word in wanted if not (is_spaceless(word) or words.says_too_little(word))]
 
 
-def _stems(word: str, lexemes: Lexemes) -> list[tuple[str, str]]:
-    """By language."""
-    found = [(x, one) for (x, other), one in lexemes.items() if other == word and one]
-    return [(language, lexeme.partition(".")[2]) for language, lexeme in found]
+def _stems(word: str, words: Vocabulary) -> Mapping[str, Sequence[str]]:
+    """With the languages in which it has each."""
+    stems: dict[str, list[str]] = {}
+    for language in words.languages:
+        lexeme = words.lexemes[language, word]
+        if lexeme is not None:
+            stems.setdefault(lexeme.partition(".")[2], []).append(language)
+    return stems
 
 
-async def _is_said(session: AsyncSession, lexemes: Sequence[str], reach: Reach) -> bool:
-    either = " | ".join(f"'{lexeme}':A" for lexeme in lexemes)
-    values: dict[str, object] = {"either": either, "language": _language(reach)}
-    if reach.recordings is None:
-        said = sa.select(sa.text("*")).select_from(_SAID).add_cte(reach.audible_rooms)
-    else:
-        said = sa.select(sa.text("*")).select_from(_SAID_IN_RECORDINGS)
-        values["recordings"] = list(reach.recordings)
-    rows = await session.execute(said.add_cte(reach.heard_people), values)
-    return rows.first() is not None
+async def _is_said(
+    session: AsyncSession, word: str, words: Vocabulary, reach: Reach, *, alone: bool
+) -> bool:
+    """`alone`: nothing was asked for but this word, and it was not found."""
+    known = {words.lexemes[language, word] for language in words.languages}
+    said = words.said.intersection(one for one in known if one is not None)
+    if not said or alone:
+        return False
+    either = " | ".join(f"'{lexeme}':A" for lexeme in sorted(said))
+    query = sa.select(sa.text("*")).select_from(_SAID[reach.key])
+    return bool(
+        await session.scalar(
+            query.add_cte(reach.audible).add_cte(reach.heard_people),
+            {"either": either, "language": _language(reach)},
+        )
+    )
 
 
 async def _said_alike(
-    session: AsyncSession, platform_id: UUID, stems: Sequence[tuple[str, str]], reach: Reach
+    session: AsyncSession, platform_id: UUID, stems: Mapping[str, Sequence[str]], reach: Reach
 ) -> set[str]:
     """Words with a stem like one of these, from cues within reach."""
-    alike = sa.select(sa.text("*")).select_from(_ALIKE)
+    alike = sa.select(sa.text("*")).select_from(_ALIKE[reach.key])
     values = {
         "platform_id": platform_id,
-        "languages": [language for language, _ in stems],
-        "stems": [stem for _, stem in stems],
+        "languages": [" ".join(languages) for languages in stems.values()],
+        "stems": list(stems),
         "language": _language(reach),
     }
-    rows = await session.execute(
-        alike.add_cte(reach.audible_rooms).add_cte(reach.heard_people), values
-    )
+    rows = await session.execute(alike.add_cte(reach.audible).add_cte(reach.heard_people), values)
     return {word for stem, said, vector in rows for word in _words(stem, said, vector)}
 
 
@@ -96,68 +107,75 @@ def _language(reach: Reach) -> str | None:
     return None if language is None else base_language(language)
 
 
-_AUDIBLE: Final = "(select true from audible_rooms r where r.recording_id = said.recording_id)"
+_AUDIBLE: Final = "(select true from audible where audible.key = said.key)"
 _HEARD: Final = "(select true from heard_people p where p.id = said.participant_id)"
 _OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
-_SAID: Final = sa.text(
-    f"""
-    (
-        select 1 from transcript_searched_cue said
-        where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE} and {_AUDIBLE} and {_HEARD}
-        limit 1
-    ) as found
-    """  # noqa: S608 - of constants
-)
-_SAID_IN_RECORDINGS: Final = sa.text(
-    f"""
-    (
-        select 1 from transcript_searched_cue said
-        where recording_id = any(:recordings) and (vector @@ cast(:either as tsquery)) is true
-        and {_OF_LANGUAGE} and {_HEARD}
-        limit 1
-    ) as found
-    """  # noqa: S608 - of constants
-)
-_ALIKE: Final = sa.text(
-    f"""
-    (
-        with candidates as materialized (
-            select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
-                similarity(s.stem, asked.stem) as likeness
-            from unnest(:languages, :stems) as asked (language, stem)
-            join transcript_stem s
-                on s.platform_id = :platform_id and s.language = asked.language
-                and s.stem % asked.stem
-            order by likeness desc, s.stem
-            limit {CANDIDATES}
-        )
-        select lexeme, text, vector
-        from candidates
-        cross join lateral (
-            select cue_id, cast(vector as text) as vector
-            from (
-                select cue_id, recording_id, participant_id, vector
-                from transcript_searched_cue
-                where vector @@ cast(quote_literal(lexeme) || '\\:A' as tsquery) and {_OF_LANGUAGE}
+
+
+def _said(key: str) -> sa.TextClause:
+    """A word in so many cues that not all are looked at counts as said."""
+    return sa.text(
+        f"""
+        (
+            with said as materialized (
+                select {key} as key, participant_id from transcript_searched_cue
+                where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE}
                 limit {LOOKED_AT}
-            ) as said
-            where {_AUDIBLE} and {_HEARD}
-            limit 1
-        ) as one
-        join transcript_cue on transcript_cue.id = cue_id
-        order by likeness desc, stem
-        limit {COMPARED}
-    ) as alike
-    """  # noqa: S608 - of constants
-).bindparams(
-    sa.bindparam("languages", type_=ARRAY(sa.Text)), sa.bindparam("stems", type_=ARRAY(sa.Text))
-)
+            )
+            select exists (select from said where {_AUDIBLE} and {_HEARD})
+                or (select count(*) from said) = {LOOKED_AT}
+        ) as found
+        """  # noqa: S608 - of constants
+    )
+
+
+def _alike(key: str) -> sa.TextClause:
+    return sa.text(
+        f"""
+        (
+            with candidates as materialized (
+                select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
+                    similarity(s.stem, asked.stem) as likeness
+                from unnest(:languages, :stems) as asked (languages, stem)
+                join transcript_stem s
+                    on s.platform_id = :platform_id and s.stem % asked.stem
+                    and s.language = any(string_to_array(asked.languages, ' '))
+                order by likeness desc, s.stem
+                limit {CANDIDATES}
+            )
+            select lexeme, text, vector
+            from candidates
+            cross join lateral (
+                select cue_id, cast(vector as text) as vector
+                from (
+                    select cue_id, {key} as key, participant_id, vector
+                    from transcript_searched_cue
+                    where vector @@ cast(quote_literal(lexeme) || '\\:A' as tsquery)
+                    and {_OF_LANGUAGE}
+                    limit {LOOKED_AT}
+                ) as said
+                where {_AUDIBLE} and {_HEARD}
+                limit 1
+            ) as one
+            join transcript_cue on transcript_cue.id = cue_id
+            order by likeness desc, stem
+            limit {COMPARED}
+        ) as alike
+        """  # noqa: S608 - of constants
+    ).bindparams(
+        sa.bindparam("languages", type_=ARRAY(sa.Text)), sa.bindparam("stems", type_=ARRAY(sa.Text))
+    )
+
+
+_KEYS: Final = ("recording_id", "participant_id")
+_SAID: Final = {key: _said(key) for key in _KEYS}
+_ALIKE: Final = {key: _alike(key) for key in _KEYS}
 
 
 def _words(stem: str, text: str, vector: str) -> Iterable[str]:
     """As they stand in the text."""
     tokens = fold(text)
-    places = [at for at in positions_of(vector, stem) if at <= len(tokens)]
+    places = [at for at in positions_of(places_of(vector), stem) if at <= len(tokens)]
     return {text[tokens[at - 1].start : tokens[at - 1].end].lower() for at in places}
 
 

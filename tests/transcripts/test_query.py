@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcripts.folding import fold
-from transcripts.highlights import found_positions, marked, spans_of
+from transcripts.highlights import found_positions, marked, places_of, spans_of
 from transcripts.query import QueryInvalid, Unit, parse, render
 from transcripts.stemming import Vocabulary, lexeme, platform_key
 
@@ -36,13 +36,16 @@ def test_folds(text: str, words: list[str]) -> None:
     assert words_of(text) == words
 
 
-@given(st.text(max_size=80))
+TEXTS = st.text("aéÅßæﬁ_-'’ .1٣ёи\u0306\u0301नमस्ते東ア한ไทย\0\n\u200d😀", max_size=80)
+
+
+@given(TEXTS)
 def test_every_word_stands_where_it_says(text: str) -> None:
     for token in fold(text):
         assert words_of(text[token.start : token.end]) == [token.word]
 
 
-@given(st.text(max_size=80), st.sets(st.integers(1, 20)))
+@given(TEXTS, st.sets(st.integers(1, 20)))
 def test_pieces_are_the_text(text: str, positions: set[int]) -> None:
     pieces = marked(text, spans_of(fold(text), positions))
     assert "".join(piece.text for piece in pieces) == text
@@ -109,8 +112,8 @@ def test_renders_what_was_said(text: str, asked: str) -> None:
 
 def test_marks_a_phrase_only_where_it_stands() -> None:
     known = vocabulary("en.sea", "en.boat")
-    vector = "'AAAAen.boat':3A,7A 'AAAAen.sea':2A,9"
-    found = found_positions(parse('"sea boat"'), "en", known, vector, own=8)
+    places = places_of("'AAAAen.boat':3A,7A 'AAAAen.sea':2A,9")
+    found = found_positions(parse('"sea boat"'), "en", known, places, own=8)
     assert found == {2, 3}
-    assert found_positions(parse("sea"), "en", known, vector, own=8) == {2}
-    assert found_positions(parse("sea"), "en", known, vector, own=1) == {2, 9}
+    assert found_positions(parse("sea"), "en", known, places, own=8) == {2}
+    assert found_positions(parse("sea"), "en", known, places, own=1) == {2, 9}

@@ -18,6 +18,7 @@ from rooms.queries import room_for
 from tests.rooms.conftest import House, make_house
 from tests.transcripts.archive import Archive, make_archive
 from transcripts.ranking import Sort
+from transcripts.reach import Effort
 
 WORDS = {
     "public": "lighthouse",
@@ -28,6 +29,7 @@ WORDS = {
 }
 """The rooms, each with a word that is said in it alone; in `silent` without consent."""
 
+READS = Effort(common=0)
 MISSPELT = {
     "public": "lighthuose",
     "unlisted": "submariine",
@@ -124,52 +126,41 @@ HEARS = {
 
 
 @pytest.mark.parametrize("caller", HEARS)
-async def test_finds_and_counts_exactly_what_is_heard(world: World, caller: str) -> None:
+async def test_a_caller_finds_exactly_what_he_hears(
+    world: World, session: AsyncSession, caller: str
+) -> None:
     principal, heard = world.callers[caller], set(HEARS[caller].split())
-    for wanted in ({}, {"sort": Sort.DATE}, {"prefix": True}, {"limit": 1}):
+    assert await rooms_open_to(principal, world, session) - {"silent"} == heard
+    for wanted in ({}, {"sort": Sort.DATE}, {"prefix": True}, {"limit": 1}, {"effort": READS}):
         found = await world.archive.find("ship", principal, **wanted)
         names = {world.name_of(one.room) for one in found.recordings}
         assert names <= heard
         assert found.total is not None
         assert (found.total.recordings, found.total.matches) == (len(heard), len(heard))
         assert names == heard or "limit" in wanted
-
-
-@pytest.mark.parametrize("caller", HEARS)
-async def test_suggests_only_what_is_heard(world: World, caller: str) -> None:
-    principal, heard = world.callers[caller], set(HEARS[caller].split())
-    for name, misspelt in MISSPELT.items():
-        found = await world.archive.find(misspelt, principal)
-        assert found.recordings == []
-        assert found.did_you_mean == (WORDS[name] if name in heard else None)
-
-
-@pytest.mark.parametrize("caller", HEARS)
-async def test_no_filter_opens_what_is_not_heard(world: World, caller: str) -> None:
-    principal, heard = world.callers[caller], set(HEARS[caller].split())
     for name, room in world.rooms.items():
-        for wanted in (
-            {"room_id": room.id},
+        suggested = await world.archive.find(MISSPELT[name], principal)
+        assert suggested.recordings == []
+        assert suggested.did_you_mean == (WORDS[name] if name in heard else None)
+        for filters in (
             {"recording_id": room.recording_id},
             {"room_id": room.id, "host_id": room.host_id},
         ):
-            found = await world.archive.find("ship or " + WORDS[name], principal, **wanted)
-            assert bool(found.recordings) == (name in heard)
+            found = await world.archive.find("ship or " + WORDS[name], principal, **filters)
+            assert bool(found.recordings) == (name in heard), "no filter opens what is not heard"
 
 
-@pytest.mark.parametrize("caller", HEARS)
-async def test_is_what_decides_for_one_room_too(
-    world: World, session: AsyncSession, caller: str
-) -> None:
+async def rooms_open_to(principal: Principal, world: World, session: AsyncSession) -> set[str]:
+    """As is decided for one room."""
     heard = set()
     for name, room in world.rooms.items():
         try:
             for action in (Action.FIND, Action.LISTEN):
-                await room_for(session, world.callers[caller], room.id, action)
+                await room_for(session, principal, room.id, action)
         except Problem:
             continue
         heard.add(name)
-    assert heard - {"silent"} == set(HEARS[caller].split())
+    return heard
 
 
 Change = Callable[[World], None]

@@ -66,6 +66,7 @@ async def test_pages_are_complete_and_repeat_nothing(
         assert total is not None
         assert len(ids(by_score)) == len(set(ids(by_score))) == total.recordings
         assert total.sampled or set(ids(by_score)) == set(with_boats)
+        assert total.matches >= effort.enough_matches or not total.sampled
         assert all(page.total is None for page in by_score[1:])
         await savepoint.rollback()
 
@@ -94,6 +95,16 @@ async def test_the_sample_is_taken_of_what_may_be_heard(archive: Archive) -> Non
         assert ids([found]) == [heard.recording_id]
         assert found.total is not None
         assert not found.total.sampled
+
+
+async def test_what_was_said_long_ago_is_found_however_little_is_read(archive: Archive) -> None:
+    old = await archive.recording("a boat left")
+    for _ in range(3):
+        await archive.recording("nothing else")
+    found = await archive.find("boat", effort=Effort(common=0, most_cues=1))
+    assert ids([found]) == [old.recording_id]
+    assert found.total is not None
+    assert not found.total.sampled
 
 
 async def test_best_first(archive: Archive) -> None:
@@ -207,7 +218,7 @@ async def test_a_cursor_belongs_to_its_order(archive: Archive) -> None:
         await archive.find("boat", sort=Sort.DATE, after=read_cursor(found.next))
 
 
-@given(st.text(max_size=60))
+@given(st.text("AWJleyfQ09-_=+ {}[],\0é", max_size=60))
 def test_whatever_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(CursorInvalid):
         read_cursor(text)
