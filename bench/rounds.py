@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from statistics import median
 from typing import Final, TypeVar
 
@@ -15,18 +15,28 @@ async def interleaved(
     rounds: int = ROUNDS,
     *,
     begin_within: float = math.inf,
+    end_within: float = math.inf,
+    rare: Collection[str] = (),
 ) -> dict[str, list[T]]:
     """Every case once a round, in the order given; each case's results in the order of rounds.
 
-    No round but the first begins when `begin_within` seconds are over.
+    No round but the first begins when `begin_within` seconds are over. Cases that are `rare`
+    run in the first round, and in later ones if all the others can still end `end_within`.
     """
     results: dict[str, list[T]] = {name: [] for name in cases}
+    took: dict[str, float] = {}
     began = time.monotonic()
     for number in range(rounds):
         if number and time.monotonic() - began > begin_within:
             break
+        left = rounds - number
         for name, run in cases.items():
+            since = time.monotonic()
+            others = left * sum(took[one] for one in took if one not in rare)
+            if number and name in rare and since - began + took[name] + others > end_within:
+                continue
             results[name].append(await run())
+            took[name] = time.monotonic() - since
     return results
 
 

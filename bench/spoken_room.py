@@ -43,6 +43,12 @@ class SpokenRoom:
     def seconds(self) -> float:
         return max(track.size for track in self.tracks.values()) / FULL_RATE
 
+    def first(self, seconds: float) -> "SpokenRoom":
+        """Its beginning, with the turns that end in it."""
+        tracks = {name: track[: round(seconds * FULL_RATE)] for name, track in self.tracks.items()}
+        turns = tuple(turn for turn in self.turns if turn.span.end_ms <= seconds * 1000)
+        return SpokenRoom(f"{self.name}, its first {seconds:.0f} s", tracks, turns)
+
 
 def spoken_room() -> SpokenRoom:
     return _shared() if SHARED.is_dir() else _demo(load_script())

@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import tempfile
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,8 +30,12 @@ OURS: Final = "Encore"
 MIX: Final = "faster-whisper, the mix"
 TRACKS: Final = "faster-whisper, whole tracks"
 LOSSY: Final = "Encore, packets lost"
+MINUTES: Final = 18.0
+"""What three rounds may take, preparation and report aside."""
+
 _COLUMNS: Final = [
     "",
+    "runs",
     "CPU s",
     "of the mix's",
     "WER %",
@@ -49,7 +54,8 @@ class Result:
 
 
 async def run(case: str, folder: Path, room: SpokenRoom) -> Result:
-    before = _children_seconds()
+    before, since = _children_seconds(), time.monotonic()
+    print(f"{time.strftime('%H:%M:%S')} {folder.name} {case} ...", file=sys.stderr, flush=True)
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.transcribe_case", case, str(folder), stdout=PIPE
     )
@@ -60,7 +66,8 @@ async def run(case: str, folder: Path, room: SpokenRoom) -> Result:
     rows = [json.loads(line) for line in output.splitlines()]
     said = [Said(name, Span(start, end), text) for name, start, end, text in rows]
     cpu_s, found = _children_seconds() - before, compare(room.turns, said)
-    print(f"{case}: {cpu_s:.0f} CPU s, WER {100 * found.wer:.1f} %", file=sys.stderr, flush=True)
+    took = f"{time.monotonic() - since:.0f} s, {cpu_s:.0f} CPU s"
+    print(f"  {took}, WER {100 * found.wer:.1f} %", file=sys.stderr, flush=True)
     return Result(cpu_s, peak.mb, found, all(s.speaker for s in said))
 
 
@@ -73,9 +80,12 @@ def _children_seconds() -> float:
 async def main() -> None:
     given = _arguments()
     room = spoken_room()
+    room = room.first(given.seconds) if given.seconds else room
     with tempfile.TemporaryDirectory() as folder:
         cases = _prepare(Path(folder), room, given.cases, given.loss / 100)
-        results = await interleaved(cases, given.rounds)
+        results = await interleaved(
+            cases, given.rounds, end_within=60 * given.minutes, rare={TRACKS}
+        )
     _report(room, results, given.loss)
 
 
@@ -83,6 +93,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.transcribe", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--loss", type=float, default=0.0, help="percent of packets, once more")
+    parser.add_argument("--seconds", type=float, help="only the first so many of the room")
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help="whole tracks run once where more won't fit"
+    )
     parser.add_argument("--cases", nargs="+", default=["mix", "tracks"], help="beside our own")
     return parser.parse_args()
 
@@ -143,6 +157,7 @@ def _row(name: str, runs: list[Result], mix: float | None) -> list[Cell]:
     right = middle(runs, _right) if runs[0].speakers else None
     return [
         name,
+        len(runs),
         cpu,
         cpu / mix if mix else None,
         middle(runs, _wer),

@@ -44,6 +44,11 @@ async def test_cases_take_turns() -> None:
     assert order == ["a", "b", "a", "b"]
     assert results == {"a": [1, 3], "b": [2, 4]}
     assert await interleaved({"c": case("c")}, rounds=3, begin_within=-1) == {"c": [5]}, "too late"
+    costly = await interleaved(
+        {"d": case("d"), "e": case("e")}, rounds=3, end_within=-1, rare={"e"}
+    )
+    assert {name: len(runs) for name, runs in costly.items()} == {"d": 3, "e": 1}
+    assert len((await interleaved({"f": case("f")}, rounds=2, rare={"f"}))["f"]) == 2
 
 
 def test_the_middle_of_three_runs_ignores_the_one_that_was_disturbed() -> None:

@@ -27,6 +27,12 @@ def test_tracks_and_their_sum_are_written_at_the_engines_rate(tmp_path: Path) ->
     assert not found["Ben"].any()
 
 
+def test_a_part_of_a_room_is_its_beginning() -> None:
+    assert ROOM.first(2.0).seconds == 2
+    assert ROOM.first(2.0).turns == ()
+    assert ROOM.first(4.0).turns == ROOM.turns
+
+
 def test_a_room_goes_through_packets_and_loses_some() -> None:
     whole, lossy = through_packets(ROOM, 0.0), through_packets(ROOM, 0.3)
     said = np.sqrt(np.mean(ROOM.tracks["Ada"] ** 2))
