@@ -64,14 +64,7 @@ async def recording_detail(
     session: AsyncSession, principal: Principal, recording_id: UUID
 ) -> Detail:
     """Everything about it, if the caller may listen to its room; else NotFound."""
-    room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
-    if room_id is None:
-        raise _unknown()
-    try:
-        room, _ = await room_for(session, principal, room_id, Action.LISTEN)
-    except NotFound:
-        # In the same words: another sentence would say that there is a hidden one.
-        raise _unknown() from None
+    room, _ = await room_of(session, principal, recording_id, Action.LISTEN)
     gaps = await session.scalars(
         sa.select(Gap).where(Gap.recording_id == recording_id).order_by(Gap.room_start_ms)
     )
@@ -82,6 +75,25 @@ async def recording_detail(
         await tracks_of(session, recording_id),
         list(gaps),
     )
+
+
+async def room_of(
+    session: AsyncSession,
+    principal: Principal,
+    recording_id: UUID,
+    action: Action,
+    *,
+    lock: bool = False,
+) -> tuple[Room, Participant | None]:
+    """`room_for` by the recording; whoever may not know of it learns nothing."""
+    room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
+    if room_id is None:
+        raise _unknown()
+    try:
+        return await room_for(session, principal, room_id, action, lock=lock)
+    except NotFound:
+        # In the same words: another sentence would say that there is a hidden one.
+        raise _unknown() from None
 
 
 def _unknown() -> NotFound:

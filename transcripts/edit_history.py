@@ -10,13 +10,13 @@ from sqlalchemy.orm import aliased
 from core.auth.models import User
 from core.auth.principal import Principal
 from core.errors import Forbidden
+from replay.recordings import room_of
 from rooms.access import Action
 from rooms.models import Participant
 from rooms.queries import spoken_with_consent
 from transcripts.models import Patch, PatchState, Transcript
 from transcripts.patches import Said, text_of, within
 from transcripts.publication import edited_track
-from transcripts.reading import room_of
 
 
 @dataclass(frozen=True, slots=True)

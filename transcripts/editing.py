@@ -18,6 +18,7 @@ from core.auth.principal import Principal
 from core.auth.rights import AccountNeeded
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import uuid7
+from replay.recordings import room_of
 from rooms.access import Action
 from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
@@ -26,7 +27,7 @@ from transcripts.cues import SHORTEST_MS
 from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
 from transcripts.patches import Edit, Said, bounds, put, text_of, within
 from transcripts.publication import announce, edit_of, edited_track, republish
-from transcripts.reading import head_of, room_of
+from transcripts.reading import head_of
 
 LONGEST_MS: Final = 120_000
 """Of one edit."""
@@ -36,6 +37,12 @@ LONGEST_CUE_MS: Final = 30_000
 
 MOST_WORDS: Final = 600
 """In one edit; of scripts that write no spaces, characters."""
+
+MOST_STANDING: Final = 2_000
+"""Edits of one track that were not withdrawn: all of them are applied anew with each one."""
+
+MOST_MADE: Final = 10_000
+"""Edits of one track, undone ones too. Of each alone: no speaker uses up what others have."""
 
 SHORTEST_WORD_MS: Final = 30
 """Nobody says more words than this allows; what was heard in less may stay as many."""
@@ -66,6 +73,13 @@ class EditedSince(Conflict):
 class NoConflict(Conflict):
     code = "no_conflict"
     title = "This edit is not in conflict"
+
+
+class TooManyEdits(Conflict):
+    """`standing` and `made`: how many there are; each has a bound."""
+
+    code = "too_many_edits"
+    title = "What this speaker said has been corrected too often: undo edits, or leave it"
 
 
 class TooManyWords(Invalid):
@@ -100,8 +114,8 @@ async def correct(
 ) -> tuple[Transcript, Patch | None]:
     """The edit, or None where the text is that already. The transcript is published anew.
 
-    Raises EditConflict, OutsideRecording, TooManyWords, CueTooLong, TranscriptNotReady,
-    SpeakerUnknown, and what access raises.
+    Raises EditConflict, OutsideRecording, TooManyWords, CueTooLong, TooManyEdits,
+    TranscriptNotReady, SpeakerUnknown, and what access raises.
     """
     room, head = await opened(session, principal, recording_id, wanted.participant_id)
     said = (await edited_track(session, head, wanted.participant_id))[0].said
@@ -174,7 +188,8 @@ async def keep(
 ) -> tuple[Transcript, Patch]:
     """Decides a conflict for the edit: a new one puts its text in place of what is there now.
 
-    Raises NoConflict, TooManyWords, CueTooLong, EditUnknown, and what access raises.
+    Raises NoConflict, TooManyWords, CueTooLong, TooManyEdits, EditUnknown, and what access
+    raises.
     """
     old = await _patch(session, principal, recording_id, patch_id)
     room, head = await opened(session, principal, recording_id, old.participant_id)
@@ -284,6 +299,8 @@ async def _new_patch(
     wanted: Correction,
     replaced: str,
 ) -> Patch:
+    """Raises TooManyEdits."""
+    await _check_number(session, head, wanted.participant_id)
     last = sa.select(sa.func.coalesce(sa.func.max(Patch.number), 0)).where(
         Patch.recording_id == head.recording_id
     )
@@ -300,6 +317,16 @@ async def _new_patch(
         run_id=head.run_id,
         author_id=_person(principal),
     )
+
+
+async def _check_number(session: AsyncSession, head: Transcript, who: UUID) -> None:
+    standing = sa.func.count().filter(Patch.state != PatchState.WITHDRAWN)
+    counted = sa.select(standing, sa.func.count()).where(
+        Patch.recording_id == head.recording_id, Patch.participant_id == who
+    )
+    found = (await session.execute(counted)).one()
+    if found[0] >= MOST_STANDING or found[1] >= MOST_MADE:
+        raise TooManyEdits(standing=found[0], made=found[1])
 
 
 async def _publish(session: AsyncSession, room: Room, head: Transcript, patch: Patch) -> None:

@@ -32,6 +32,7 @@ from transcripts.editing import (
     NoConflict,
     OutsideRecording,
     SpeakerUnknown,
+    TooManyEdits,
     TooManyWords,
 )
 from transcripts.models import Patch, PatchState, Transcript
@@ -190,6 +191,7 @@ class NewName(RequestBody):
         OutsideRecording,
         TooManyWords,
         CueTooLong,
+        TooManyEdits,
     ),
 )
 async def correct(
@@ -256,7 +258,14 @@ async def undo(
     summary="Keep a correction against what a newer run heard",
     dependencies=EDITING,
     responses=problems(
-        *REFUSED, AccountNeeded, EditUnknown, SpeakerUnknown, NoConflict, TooManyWords, CueTooLong
+        *REFUSED,
+        AccountNeeded,
+        EditUnknown,
+        SpeakerUnknown,
+        NoConflict,
+        TooManyWords,
+        CueTooLong,
+        TooManyEdits,
     ),
 )
 async def keep(

@@ -14,11 +14,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from core.auth.principal import Principal
 from core.errors import NotFound
-from replay.recordings import room_time
+from replay.recordings import room_of, room_time
 from replay.roomtime import RoomTime
 from rooms.access import Action
 from rooms.models import Participant, Room
-from rooms.queries import room_for, spoken_with_consent
+from rooms.queries import spoken_with_consent
 from transcripts.merge import MissingSpeech, SpokenCue
 from transcripts.models import (
     Cue,
@@ -117,29 +117,6 @@ async def listened_room(
     """The recording's room, if the caller may do `action` there. Raises what access raises."""
     room, _ = await room_of(session, principal, recording_id, action)
     return room
-
-
-async def room_of(
-    session: AsyncSession,
-    principal: Principal,
-    recording_id: UUID,
-    action: Action,
-    *,
-    lock: bool = False,
-) -> tuple[Room, Participant | None]:
-    """`room_for` by the recording; whoever may not know of it learns nothing."""
-    room_id = await session.scalar(sa.select(Room.id).where(Room.recording_id == recording_id))
-    if room_id is None:
-        raise _unknown()
-    try:
-        return await room_for(session, principal, room_id, action, lock=lock)
-    except NotFound:
-        # In the same words: another sentence would say that there is a hidden one.
-        raise _unknown() from None
-
-
-def _unknown() -> NotFound:
-    return NotFound("There is no such recording.")
 
 
 async def progress(session: AsyncSession, recording_id: UUID) -> Progress:

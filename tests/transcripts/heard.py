@@ -88,7 +88,8 @@ class Heard:
 
     async def cues(self) -> list[Cue]:
         query = sa.select(Cue).where(Cue.recording_id == self.recording.id)
-        return list(await self.session.scalars(query.order_by(Cue.start_ms, Cue.participant_id)))
+        rows = query.order_by(Cue.start_ms, Cue.participant_id)
+        return list(await self.session.scalars(rows.execution_options(populate_existing=True)))
 
     async def text(self) -> str:
         return " ".join(" ".join(cue.text.split()) for cue in await self.cues())

@@ -1,101 +1,35 @@
-"""Correcting a transcript: who may, what it does, two at once, undo, and another run."""
+"""Correcting a transcript: who may, what it does, two at once, and what is refused."""
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.display import NameInvalid
-from core.auth.principal import Principal
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.ids import uuid7
 from replay.subtitles import shown_cues
-from rooms.models import Participant, Role, RoomEvent
+from rooms.models import Role, RoomEvent
 from rooms.participation import set_consent
-from tests.factories import as_user
 from tests.rooms.conftest import House
-from tests.transcripts.heard import Heard, make_heard, spoken
+from tests.transcripts.edited import SAID, Studio, made
+from tests.transcripts.heard import make_heard, spoken
 from transcripts.edit_history import history
 from transcripts.editing import (
     Correction,
     CueTooLong,
     EditConflict,
-    EditedSince,
     EditUnknown,
-    NoConflict,
     OutsideRecording,
     SpeakerUnknown,
     TooManyWords,
     correct,
-    keep,
     name_speaker,
-    undo,
 )
-from transcripts.models import Missing, Patch, PatchState, Transcript
+from transcripts.models import Missing, PatchState
 from transcripts.publication import PUBLISHED
 from transcripts.reading import TranscriptNotReady
-
-SAID = "what the see keeps it keeps well"
-
-
-class Studio:
-    """A published transcript of Ada and Grace, whose host is Hedy."""
-
-    def __init__(self, heard: Heard, ada: Participant, grace: Participant) -> None:
-        self.heard, self.ada, self.grace = heard, ada, grace
-        self.session, self.recording_id = heard.session, heard.recording.id
-
-    def caller(self, name: str) -> Principal:
-        return as_user(self.heard.people[name][0])
-
-    async def correct(
-        self, start_ms: int, end_ms: int, text: str | None, *breaks: int, **other: Any
-    ) -> Patch | None:
-        who: Participant = other.get("of", self.ada)
-        wanted = Correction(
-            base_version=other.get("base", await self.version()),
-            participant_id=who.id,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            text=text,
-            breaks=breaks,
-        )
-        principal = self.caller(other.get("by", "Hedy"))
-        made = await correct(
-            self.session, principal=principal, recording_id=self.recording_id, wanted=wanted
-        )
-        return made[1]
-
-    async def undo(self, patch_id: UUID, by: str = "Hedy") -> Transcript:
-        principal = self.caller(by)
-        return await undo(
-            self.session, principal=principal, recording_id=self.recording_id, patch_id=patch_id
-        )
-
-    async def version(self) -> int:
-        query = sa.select(Transcript.version).where(Transcript.recording_id == self.recording_id)
-        return (await self.session.execute(query)).scalar_one()
-
-    async def said(self, who: Participant | None = None) -> str:
-        who = who or self.ada
-        cues = [c for c in await self.heard.cues() if c.participant_id == who.id]
-        return " ".join(word[2] for cue in cues for word in cue.words)
-
-
-@pytest.fixture
-async def studio(house: House) -> Studio:
-    heard = await make_heard(house)
-    await heard.speaker("Hedy", Role.HOST)
-    ada, grace = await heard.speaker("Ada"), await heard.speaker("Grace")
-    await heard.publish(await heard.run({ada: spoken(SAID), grace: spoken("welcome all", 20_000)}))
-    return Studio(heard, ada, grace)
-
-
-def made(patch: Patch | None) -> Patch:
-    assert patch is not None
-    return patch
 
 
 async def test_corrects_a_word(studio: Studio) -> None:
@@ -208,31 +142,6 @@ async def test_who_read_it_before_an_undo_is_told(studio: Studio) -> None:
         await studio.correct(800, 1100, "ski", base=2)
 
 
-async def test_undo_leaves_no_trace_but_in_the_history(studio: Studio) -> None:
-    before = [(c.start_ms, c.text, c.words, c.edited) for c in await studio.heard.cues()]
-    patch = made(await studio.correct(800, 1100, "deep blue sea", by="Ada"))
-    await studio.undo(patch.id)
-    await studio.undo(patch.id)
-    after = [(c.start_ms, c.text, c.words, c.edited) for c in await studio.heard.cues()]
-    assert after == before
-    assert await studio.version() == 3
-    found = await history(
-        studio.session, principal=studio.caller("Hedy"), recording_id=studio.recording_id, limit=9
-    )
-    (one,) = found
-    assert (one.patch.state, one.author, one.withdrawn_by) == (PatchState.WITHDRAWN, "Ada", "Host")
-
-
-async def test_the_later_edit_is_undone_first(studio: Studio) -> None:
-    first = made(await studio.correct(800, 1100, "sea"))
-    second = made(await studio.correct(400, 1100, "The sea"))
-    with pytest.raises(EditedSince):
-        await studio.undo(first.id)
-    await studio.undo(second.id)
-    await studio.undo(first.id)
-    assert await studio.said() == SAID
-
-
 async def test_splits_and_joins_cues(studio: Studio) -> None:
     async def texts() -> list[str]:
         cues = await studio.heard.cues()
@@ -297,58 +206,6 @@ async def test_refuses_more_words_than_an_edit_holds(studio: Studio) -> None:
         await studio.correct(30_000, 150_000, "a " * 601)
 
 
-async def test_edits_survive_another_model(studio: Studio) -> None:
-    await studio.correct(800, 1100, "sea")
-    await studio.correct(2400, 2700, "good")
-    better = spoken("What the sea keeps, it keeps well.", 40)
-    transcript = await studio.heard.publish(await studio.heard.run({studio.ada: better}))
-    assert transcript.run_version == transcript.version == 4
-    assert await studio.said() == "What the sea keeps, it keeps good"
-    patches = await studio.session.scalars(
-        sa.select(Patch).where(Patch.recording_id == studio.recording_id).order_by(Patch.number)
-    )
-    assert [p.state for p in patches] == [PatchState.APPLIED, PatchState.APPLIED]
-
-
-async def _in_conflict(studio: Studio) -> Patch:
-    patch = made(await studio.correct(800, 1100, "sea", by="Ada"))
-    other = await studio.heard.run({studio.ada: spoken("what the ski keeps it keeps well")})
-    await studio.heard.publish(other)
-    assert patch.state is PatchState.CONFLICT
-    return patch
-
-
-async def test_another_model_that_disagrees_leaves_it_to_people(studio: Studio) -> None:
-    patch = await _in_conflict(studio)
-    assert "ski" in await studio.said()
-    (one,) = await history(
-        studio.session,
-        principal=studio.caller("Ada"),
-        recording_id=studio.recording_id,
-        state=PatchState.CONFLICT,
-        limit=9,
-    )
-    assert (one.patch.id, one.patch.replaced, one.current) == (patch.id, "see", "ski")
-
-
-async def test_a_person_keeps_the_edit(studio: Studio) -> None:
-    patch = await _in_conflict(studio)
-    call: dict[str, Any] = {"recording_id": studio.recording_id, "patch_id": patch.id}
-    _, again = await keep(studio.session, principal=studio.caller("Hedy"), **call)
-    assert "sea" in await studio.said()
-    assert (again.replaced, again.state) == ("ski", PatchState.APPLIED)
-    assert patch.state is PatchState.WITHDRAWN
-    with pytest.raises(NoConflict):
-        await keep(studio.session, principal=studio.caller("Hedy"), **call)
-
-
-async def test_a_person_takes_what_the_new_model_heard(studio: Studio) -> None:
-    patch = await _in_conflict(studio)
-    await studio.undo(patch.id)
-    assert "ski" in await studio.said()
-    assert patch.state is PatchState.WITHDRAWN
-
-
 async def test_speakers_are_called_as_people_say(studio: Studio) -> None:
     async def name(new: str | None, by: str = "Ada") -> None:
         await name_speaker(
@@ -372,26 +229,6 @@ async def test_speakers_are_called_as_people_say(studio: Studio) -> None:
         await name("\u202eada")
     with pytest.raises(Forbidden):
         await name("Not me", by="Grace")
-
-
-async def test_a_speaker_sees_the_edits_of_the_own_words(studio: Studio) -> None:
-    await studio.correct(800, 1100, "sea")
-    await studio.correct(20_000, 20_300, "Welcome", of=studio.grace)
-
-    async def seen(by: str, **page: Any) -> list[int]:
-        found = await history(
-            studio.session,
-            principal=studio.caller(by),
-            recording_id=studio.recording_id,
-            limit=9,
-            **page,
-        )
-        return [one.patch.number for one in found]
-
-    assert await seen("Hedy") == [2, 1]
-    assert await seen("Hedy", before=2) == [1]
-    assert await seen("Ada") == [1]
-    assert await seen("Grace") == [2]
 
 
 async def test_nobody_edits_or_reads_edits_of_who_withdrew(
