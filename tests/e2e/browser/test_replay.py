@@ -137,6 +137,10 @@ async def _its_transcript(host: Page, listener: Page, stack: Stack) -> None:
         .get_by_role("textbox", name="What was said")
         .fill("what the ski keeps it keeps well")
     )
+    await both[1].evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(both[1].locator(".cue-form [role=status]")).to_contain_text(
+        "It says now: what the sea keeps"
+    )
     await both[1].keyboard.press("Enter")
     conflict = both[1].locator(".conflict")
     await expect(conflict).to_contain_text("what the sea keeps")

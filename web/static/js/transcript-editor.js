@@ -133,6 +133,17 @@ export class CueEditor extends EventTarget {
     }
   }
 
+  /** `lines`: the transcript as others have made it while this was open. */
+  notice(lines) {
+    const { start_ms, end_ms } = stretchOf(this.line);
+    const said = (line) => line.words.filter(([at]) => at >= start_ms && at < end_ms).map((word) => word[2]);
+    const own = lines.filter((line) => line.participant_id === this.line.participant_id && !line.missing);
+    const now = own.flatMap(said).join(" ");
+    this.said.textContent = now === said(this.line).join(" ")
+      ? "Somebody has changed the transcript elsewhere meanwhile."
+      : `Somebody has changed this while you were writing. It says now: ${now || "nothing"}`;
+  }
+
   #busy(is) {
     for (const one of this.form.querySelectorAll("button, textarea")) one.disabled = is;
     if (!is) this.#fit();

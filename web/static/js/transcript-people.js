@@ -17,7 +17,7 @@ function button(label, className, onClick) {
   return element;
 }
 
-/** `languages` are `[code, name]`; `done(promise, words)` tells how it went. */
+/** `languages` are `[code, name]`; `done(promise, words, back)` tells how it went. */
 export function speakerRow(path, speaker, { languages, speaks, done }) {
   const row = made("li", `called ${tone(speaker.participant_id)}`);
   const name = made("input");
@@ -29,10 +29,9 @@ export function speakerRow(path, speaker, { languages, speaks, done }) {
   form.append(name, save, made("span", "small quiet", "in the transcript only"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const put = call("PUT", `${path}/transcript/speakers/${speaker.participant_id}`, {
-      name: name.value.trim() || null,
-    });
-    done(put, "The speaker is renamed.");
+    const at = `${path}/transcript/speakers/${speaker.participant_id}`;
+    const put = (chosen) => call("PUT", at, { name: chosen || null });
+    done(put(name.value.trim()), "The speaker is renamed.", () => put(speaker.name));
   });
   row.append(form);
   if (speaks) row.append(languageChoice(path, speaker, languages, done));

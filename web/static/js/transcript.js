@@ -55,7 +55,9 @@ export class TranscriptPanel extends EventTarget {
     this.#noteConsent(events);
     if (!this.room.recording_id) return;
     await this.#refresh();
-    setInterval(() => document.hidden || this.#look().catch(() => {}), CHANGES_MS);
+    const look = () => document.hidden || this.#look().catch(() => {});
+    setInterval(look, CHANGES_MS);
+    document.addEventListener("visibilitychange", look);
   }
 
   async #look() {
@@ -69,7 +71,8 @@ export class TranscriptPanel extends EventTarget {
   async #refresh({ anew = false } = {}) {
     clearTimeout(this.timer);
     const status = await call("GET", `${this.path}/transcript/status`).catch(() => null);
-    const changed = status && status.version !== null && status.version !== this.version;
+    const known = [null, this.version, this.editor && this.noticed];
+    const changed = status && !known.includes(status.version);
     if (changed || anew) await this.#load();
     const waits = this.#showStatus(status);
     if (waits) this.timer = setTimeout(() => this.#refresh(), PROGRESS_MS);
@@ -88,13 +91,27 @@ export class TranscriptPanel extends EventTarget {
     const share = total ? ` ${Math.floor((100 * status.windows_done) / total)} %` : "";
     $("#again").hidden = !this.can.transcribe || waits || !run;
     $("#progress-text").textContent = `${this.version ? "Listening again" : "Writing it down"}…${share}`;
-    if (run?.status === "failed" && !this.version) this.#say("This recording could not be transcribed.");
+    this.#showTrouble(run);
     return waits;
+  }
+
+  /** What keeps a run from being made; without a transcript everybody is told that there is none. */
+  #showTrouble(run) {
+    const failed = run?.status === "failed";
+    const why = this.can.transcribe && run?.error_code ? ` (${run.error_code})` : "";
+    if (failed && !this.version) this.#say(`This recording could not be transcribed${why}.`);
+    else if (failed && why) this.#say(`It could not be transcribed again${why}.`);
+    else if (why) $("#progress-text").textContent += ` It waits to try again${why}.`;
   }
 
   async #load() {
     const all = await this.#cues();
-    if (!all || this.editor) return;
+    if (!all) return;
+    if (this.editor) {
+      this.noticed = all.version;
+      if (all.version !== this.version) this.editor.notice(linesOf(all));
+      return;
+    }
     this.version = all.version;
     this.speakers = all.speakers;
     this.names = new Map(all.speakers.map((one) => [one.participant_id, one.name]));
@@ -248,7 +265,7 @@ export class TranscriptPanel extends EventTarget {
   async #left(lineId) {
     this.editor = null;
     this.list.querySelector(`[data-cue="${lineId}"]`)?.focus();
-    await this.#look().catch(() => {});
+    await this.#refresh();
   }
 
   async #saved(answer, line) {
@@ -257,19 +274,24 @@ export class TranscriptPanel extends EventTarget {
     const item = this.#item(line) ?? this.#item(linesAt(this.lines, line.start_ms)[0] ?? {});
     item?.focus();
     if (!answer.edit) return this.#say("Nothing was changed.");
+    const path = `${this.path}/transcript/edits/${answer.edit.id}`;
+    return this.#say("Saved.", this.#undo(() => call("DELETE", path)));
+  }
+
+  #undo(take) {
     const undo = document.createElement("button");
     undo.type = "button";
     undo.className = "tiny";
     undo.textContent = "Undo";
-    const path = `${this.path}/transcript/edits/${answer.edit.id}`;
-    undo.addEventListener("click", () => this.#done(call("DELETE", path), "Undone."));
-    return this.#say("Saved.", undo);
+    undo.addEventListener("click", () => this.#done(take(), "Undone."));
+    return undo;
   }
 
-  async #done(promise, words) {
+  /** `back`, where it can be undone, does that. */
+  async #done(promise, words, back = null) {
     try {
       await promise;
-      this.#say(words);
+      this.#say(words, back && this.#undo(back));
     } catch (problem) {
       this.#say(problem.message);
     }
@@ -348,7 +370,7 @@ export class TranscriptPanel extends EventTarget {
       speakerRow(this.path, speaker, {
         languages,
         speaks: this.can.transcribe || speaker.participant_id === this.self,
-        done: (put, words) => this.#done(put, words),
+        done: (put, words, back) => this.#done(put, words, back),
       }));
     $("#called-list").replaceChildren(...rows);
   }
