@@ -234,13 +234,7 @@ async def put_language(
     """The speaker or the host may. It holds for captions and for runs that begin after it; ask
     for another run to have it heard anew."""
     room = await listened_room(session, principal, recording_id, Action.SEE)
-    await set_language(
-        session,
-        principal=principal,
-        room_id=room.id,
-        participant_id=participant_id,
-        language=body.language,
-    )
+    await put_participant_language(room.id, participant_id, body, session, principal)
 
 
 @router.put(
@@ -276,10 +270,9 @@ async def put_participant_language(
 async def list_runs(recording_id: UUID, session: SessionDep, principal: CallerDep) -> RunList:
     """Only the host, operators and the platform see them."""
     await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
-    head = (await reading.progress(session, recording_id)).published
-    published = head.run_id if head else None
+    source = (await reading.progress(session, recording_id)).source
     found = await reading.runs_of(session, recording_id)
-    return RunList(items=[RunOut.of(run, published) for run in found])
+    return RunList(items=[RunOut.of(run, source) for run in found])
 
 
 @router.post(
@@ -297,7 +290,8 @@ async def add_run(
     principal: CallerDep,
 ) -> RunOut:
     """It is published when it is done; edits are kept, and those that no longer fit are shown as
-    conflicts. What is published until then stays."""
+    conflicts. What is published until then stays. `repeats` says that the model is the one whose
+    transcript is read."""
     await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
     settings = services.settings
     if body.model not in (
@@ -313,7 +307,9 @@ async def add_run(
         own_model=settings.transcribe_model,
         requested_by=principal.user_id,
     )
-    return RunOut.of(run, None)
+    source = (await reading.progress(session, recording_id)).source
+    name = settings.transcribe_model if body.model == runs.DEFAULT_MODEL else None
+    return RunOut.of(run, source, name=name)
 
 
 @router.post(
@@ -328,4 +324,4 @@ async def publish_run(
     """Goes back to what an earlier model heard, or forth again, with all edits."""
     await listened_room(session, principal, recording_id, Action.TRANSCRIBE)
     run = await runs.publish_again(session, recording_id, run_id)
-    return RunOut.of(run, run.id)
+    return RunOut.of(run, run)

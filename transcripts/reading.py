@@ -58,10 +58,14 @@ class TrackProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The newest run, and what is published meanwhile. Without tracks it is not planned yet."""
+    """The newest run, and what is published meanwhile, from which `source`.
+
+    Without tracks it is not planned yet.
+    """
 
     run: Run | None
     published: Transcript | None
+    source: Run | None
     tracks: list[TrackProgress]
 
     @property
@@ -123,7 +127,9 @@ async def progress(session: AsyncSession, recording_id: UUID) -> Progress:
     newest = sa.select(Run).where(Run.recording_id == recording_id).order_by(Run.id.desc())
     run = await session.scalar(newest.limit(1))
     published = await session.get(Transcript, recording_id)
-    return Progress(run, published, [] if run is None else await _tracks(session, run.id))
+    source = await session.get(Run, published.run_id) if published else None
+    tracks = [] if run is None else await _tracks(session, run.id)
+    return Progress(run, published, source, tracks)
 
 
 async def _tracks(session: AsyncSession, run_id: UUID) -> list[TrackProgress]:

@@ -22,6 +22,7 @@ _RUN_EXAMPLE: dict[str, JsonValue] = {
     "status": "done",
     "error_code": None,
     "published": True,
+    "repeats": False,
     "created_at": "2026-11-21T21:30:02Z",
     "started_at": "2026-11-21T21:30:03Z",
     "finished_at": "2026-11-21T21:33:41Z",
@@ -84,14 +85,26 @@ class RunOut(BaseModel):
     status: RunStatus
     error_code: str | None
     published: bool = Field(False, description="what is read comes from it")
+    repeats: bool = Field(
+        False,
+        description="what is read comes from another run of the same model: this one hears the "
+        "same, but for languages that were set since. Of a run of `default` it is known for "
+        "sure once a machine has taken it",
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, run: Run, published: UUID | None) -> Self:
+    def of(cls, run: Run, source: Run | None, *, name: str | None = None) -> Self:
+        """`source`: the run that is published; `name`: the run's model, if it has none yet."""
         shown = cls.model_validate(run)
-        return shown.model_copy(update={"published": run.id == published})
+        if source is None:
+            return shown
+        published, same = run.id == source.id, (name or run.model) == source.model
+        if run.model_digest and source.model_digest:
+            same = run.model_digest == source.model_digest
+        return shown.model_copy(update={"published": published, "repeats": same and not published})
 
 
 class TrackProgressOut(BaseModel):
@@ -123,7 +136,7 @@ class StatusOut(BaseModel):
     def of(cls, found: reading.Progress) -> Self:
         head = found.published
         return cls(
-            run=RunOut.of(found.run, head.run_id if head else None) if found.run else None,
+            run=RunOut.of(found.run, found.source) if found.run else None,
             windows_done=found.windows_done,
             windows_total=found.windows_total,
             version=head.version if head else None,

@@ -237,6 +237,7 @@ async def test_the_status_tells_of_the_newest_run(site: Site) -> None:
     host = await site.sign_in("host")
     asked = await site.http.post(f"{site.path}/runs", json={"model": "default"}, headers=host)
     assert asked.status_code == 202
+    assert asked.json()["repeats"], "the machine's own model is the same"
     status = (await site.http.get(f"{site.path}/status")).json()
     assert (status["run"]["model"], status["run"]["status"]) == ("default", "waiting")
     assert (status["version"], status["windows_total"]) == (1, None)
@@ -246,6 +247,7 @@ async def test_another_run_is_asked_for_once(site: Site) -> None:
     host = await site.sign_in("host")
     first = await site.http.post(f"{site.path}/runs", json={"model": "bundled"}, headers=host)
     assert first.status_code == 202, first.text
+    assert first.json()["repeats"], "what is read is of that model"
     again = await site.http.post(f"{site.path}/runs", json={"model": "bundled"}, headers=host)
     assert (again.status_code, again.json()["code"]) == (409, "run_under_way")
     by_default = await site.http.post(f"{site.path}/runs", json={"model": "default"}, headers=host)
@@ -258,6 +260,7 @@ async def test_another_run_is_asked_for_once(site: Site) -> None:
     listed = (await site.http.get(f"{site.path}/runs", headers=host)).json()["items"]
     assert [run["model"] for run in listed] == ["bundled", "bundled"]
     assert [run["published"] for run in listed] == [False, True]
+    assert [run["repeats"] for run in listed] == [True, False]
     ada = await site.sign_in("Ada")
     assert (await site.http.get(f"{site.path}/runs", headers=ada)).status_code == 403
 

@@ -51,15 +51,33 @@ class FakeEngine(ScriptedTranscriber):
 
 @contextlib.asynccontextmanager
 async def captioning(
-    folders: Folders, database: Database, engine: FakeEngine
-) -> AsyncIterator[None]:
+    room: LiveRoom,
+    database: Database,
+    engine: FakeEngine | None = None,
+    *,
+    path: Path | None = None,
+) -> AsyncIterator[Path]:
+    """The process, when it has taken up the room, whose journal is `path` or a new one."""
     stop = asyncio.Event()
-    running = asyncio.create_task(Captions(folders, database, engine).run(stop))
+    captions = Captions(room.folders, database, engine or FakeEngine())
+    running = asyncio.create_task(captions.run(stop))
     try:
-        yield
+        path = path or room.open_journal()
+        await eventually(lambda: room.is_registered(database))
+        yield path
     finally:
         stop.set()
         await running
+
+
+@contextlib.asynccontextmanager
+async def listening(database: Database) -> AsyncIterator[Subscription]:
+    listener = Listener(database.url, (LIVE_CHANNEL,))
+    listener.start()
+    await listener.connected.wait()
+    async with listener.subscribe(LIVE_CHANNEL) as told:
+        yield told
+    await listener.stop()
 
 
 async def told_to(room: LiveRoom, told: Subscription, kind: str) -> dict[str, Any]:
@@ -78,19 +96,10 @@ async def room(database: Database, tmp_path: Path) -> LiveRoom:
 
 async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoom) -> None:
     room.says("Ada", read(HELLO), 1.0)
-    listener = Listener(database.url, (LIVE_CHANNEL,))
-    listener.start()
-    await listener.connected.wait()
-    async with (
-        listener.subscribe(LIVE_CHANNEL) as told,
-        captioning(room.folders, database, FakeEngine()),
-    ):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with listening(database) as told, captioning(room, database) as path:
         room.write_until(path, 12)
         cues = await eventually(lambda: cues_of(database, room))
         event = await told_to(room, told, "caption")
-    await listener.stop()
     first = cues[0]
     assert (first.name, first.number, first.language) == ("Ada", 1, "en")
     assert first.start_ms == pytest.approx(1150, abs=250)
@@ -108,12 +117,10 @@ async def test_what_is_said_is_stored_and_told(database: Database, room: LiveRoo
 async def test_a_restarted_process_says_nothing_twice(database: Database, room: LiveRoom) -> None:
     room.says("Ada", read(HELLO), 1.0)
     room.says("Ada", read(HELLO), 9.0)
-    path = room.open_journal()
-    async with captioning(room.folders, database, FakeEngine()):
-        await eventually(lambda: room.is_registered(database))
+    async with captioning(room, database) as path:
         room.write_until(path, 8.5)
         first = await eventually(lambda: cues_of(database, room))
-    async with captioning(room.folders, database, FakeEngine()):
+    async with captioning(room, database, path=path):
         room.write_until(path, 20)
 
         async def more() -> bool:
@@ -138,9 +145,7 @@ async def test_nothing_is_stored_of_who_took_consent_back(
             .where(Participant.id == room.speakers["Ada"])
             .values(consented_at=None)
         )
-    async with captioning(room.folders, database, FakeEngine()):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with captioning(room, database) as path:
         room.write_until(path, 12)
         cues = await eventually(lambda: cues_of(database, room))
     assert {c.participant_id for c in cues} == {room.speakers["Ben"]}
@@ -151,19 +156,10 @@ async def test_what_comes_too_late_is_dropped_and_the_room_is_told(
 ) -> None:
     room.says("Ada", read(HELLO), 1.0)
     room.says("Ada", read(HELLO), 25.0)
-    listener = Listener(database.url, (LIVE_CHANNEL,))
-    listener.start()
-    await listener.connected.wait()
-    async with (
-        listener.subscribe(LIVE_CHANNEL) as told,
-        captioning(room.folders, database, FakeEngine()),
-    ):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with listening(database) as told, captioning(room, database) as path:
         room.write_until(path, 34)
         event = await told_to(room, told, "captions.behind")
         cues = await eventually(lambda: cues_of(database, room))
-    await listener.stop()
     assert event["data"] == {"dropped": 1}
     assert min(c.start_ms for c in cues) > 24_000
 
@@ -171,9 +167,7 @@ async def test_what_comes_too_late_is_dropped_and_the_room_is_told(
 async def test_a_worker_that_lost_the_room_lets_it_go(database: Database, room: LiveRoom) -> None:
     engine = FakeEngine()
     room.says("Ada", read(HELLO), 1.0)
-    async with captioning(room.folders, database, engine):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with captioning(room, database, engine) as path:
         async with database.transaction() as session:
             await session.execute(
                 sa.update(Recording).where(Recording.id == room.recording_id).values(epoch=2)
@@ -188,9 +182,7 @@ async def test_captions_come_back_after_the_engine_died(database: Database, room
     engine = FakeEngine()
     engine.away = 1
     room.says("Ada", read(HELLO), 1.0)
-    async with captioning(room.folders, database, engine):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with captioning(room, database, engine) as path:
         room.write_until(path, 4)
         await until(lambda: not engine.away)
         room.write_until(path, 12)
@@ -201,9 +193,7 @@ async def test_the_engine_ends_with_the_last_room(database: Database, room: Live
     engine = FakeEngine()
     room.says("Ada", read(HELLO), 1.0)
     room.maker.end(9)
-    async with captioning(room.folders, database, engine):
-        path = room.open_journal()
-        await eventually(lambda: room.is_registered(database))
+    async with captioning(room, database, engine) as path:
         closed = engine.closed
         room.write_until(path, 10)
         await until(lambda: engine.closed > closed)

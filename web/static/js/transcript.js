@@ -280,9 +280,7 @@ export class TranscriptPanel extends EventTarget {
 
   #undo(take) {
     const undo = document.createElement("button");
-    undo.type = "button";
-    undo.className = "tiny";
-    undo.textContent = "Undo";
+    Object.assign(undo, { type: "button", className: "tiny", textContent: "Undo" });
     undo.addEventListener("click", () => this.#done(take(), "Undone."));
     return undo;
   }
@@ -302,8 +300,11 @@ export class TranscriptPanel extends EventTarget {
     const what = "All of it is heard anew, in the languages that are set. What is read until then "
       + "stays, and corrections are kept.";
     if (!(await sure(what, "Transcribe again"))) return;
-    await this.#done(call("POST", `${this.path}/transcript/runs`, {}), "");
+    const asked = call("POST", `${this.path}/transcript/runs`, {});
+    await this.#done(asked, "");
     await this.#refresh();
+    const same = "The same model listens again: only languages that were set since make a difference.";
+    await asked.then(({ repeats }) => repeats && this.#say(same), () => {});
   }
 
   #find(number) {
