@@ -41,8 +41,8 @@ async def show(request: Request) -> Response:
 
 
 async def pay(request: Request) -> Response:
-    call, session = _session(request)
     form = await form_of(request)
+    call, session = _session(request)  # after the wait: it may have been paid meanwhile
     if session is None:
         return page("gone.html", status=404, what="payment page")
     if session["status"] != "open":
@@ -69,8 +69,8 @@ async def show_3ds(request: Request) -> Response:
 
 
 async def answer_3ds(request: Request) -> Response:
-    call, intent = _intent(request)
     form = await form_of(request)
+    call, intent = _intent(request)
     if intent is None:
         return page("gone.html", status=404, what="authentication")
     with call.store.transaction():

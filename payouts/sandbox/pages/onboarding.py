@@ -30,8 +30,8 @@ async def show(request: Request) -> Response:
 
 async def submit(request: Request) -> Response:
     """`later`: the person leaves before the end, and comes back to the platform all the same."""
-    call, link = _link(request)
     form = await form_of(request)
+    call, link = _link(request)
     if link is None:
         return page("gone.html", status=404, what="link")
     if link["used"] or link["expires_at"] <= call.now:

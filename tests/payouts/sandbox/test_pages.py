@@ -1,5 +1,6 @@
 """The hosted pages, by what a browser gets: no scripts, no other origin, a loud banner."""
 
+import asyncio
 import re
 from urllib.parse import urlsplit
 
@@ -92,6 +93,19 @@ async def test_3d_secure_is_a_step_between(
     if not paid:
         assert 'role="alert"' in (await shop.http.get(urlsplit(made["url"]).path)).text
         assert (await shop.pay(made["url"])).status_code == 303
+
+
+async def test_impatient_clicks_pay_once(shop: Platform) -> None:
+    plain, secured = await shop.session(), await shop.session()
+    answers = await asyncio.gather(*(shop.pay(plain["url"]) for _ in range(4)))
+    assert {each.headers["location"] for each in answers} == {
+        f"http://127.0.0.1:1/done?session={plain['id']}"
+    }
+    step = (await shop.pay(secured["url"], "4000002500003155")).headers["location"]
+    await asyncio.gather(*(shop.http.post(step, data={"answer": "complete"}) for _ in range(4)))
+    assert len((await shop.v1.charges.list_async())["data"]) == 2
+    completed = await shop.v1.events.list_async({"type": "checkout.session.completed"})
+    assert len(completed["data"]) == 2
 
 
 async def test_sessions_expire_by_time_and_by_request(shop: Platform) -> None:
