@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 STARS: Final = "XST"
-"""Stars as a currency of their own; money has the small letters that Stripe writes it with."""
+"""Stars as a currency of their own; ISO 4217 leaves codes in X to what is no state's money."""
 
 
 class AccountKind(StrEnum):

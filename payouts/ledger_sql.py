@@ -153,6 +153,12 @@ TRIGGERS: Final = (
     "for each statement execute function ledger_check_entries()",
 )
 
+GUARDS: Final = (
+    *((table, "append_only") for table in APPEND_ONLY),
+    ("ledger_entry", "check_entries"),
+)
+"""Table and trigger: what a check of the books makes sure is on."""
+
 FUNCTIONS: Final = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLET)
 
 

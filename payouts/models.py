@@ -5,9 +5,9 @@ They have no foreign keys to rows that many tips share: a key's lock on a platfo
 famous creator's account would be a queue. The triggers hold what the keys would.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +18,9 @@ from core.ids import uuid7
 from payouts import ledger_sql
 from payouts.accounts import AccountKind
 
+MOST_MATURITY: Final = timedelta(days=365)
+"""What may not be transferred yet is looked for among the entries of so long."""
+
 
 class LedgerAccount(Base):
     """`balance` is kept only where a floor must hold; the others are read as entries."""
@@ -25,7 +28,7 @@ class LedgerAccount(Base):
     __tablename__ = "ledger_account"
     __table_args__ = (
         sa.UniqueConstraint("platform_id", "kind", "owner", "currency"),
-        sa.CheckConstraint("currency ~ '^[a-z]{3}$' or currency = 'XST'", name="currency"),
+        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         sa.CheckConstraint(
             "(balance is not null) = (kind in ('wallet', 'wallet_hold', 'creator_hold'))",
             name="cached",
@@ -83,6 +86,9 @@ class LedgerTransaction(Base):
             "balance_transaction",
             unique=True,
             postgresql_where=sa.text("balance_transaction is not null"),
+        ),
+        sa.CheckConstraint(
+            f"matures_at <= at + interval '{MOST_MATURITY.days} days'", name="matures_at"
         ),
         sa.Index(
             "ix_ledger_transaction_room_id",
@@ -150,7 +156,7 @@ class StarLot(Base):
     __table_args__ = (
         sa.CheckConstraint("stars > 0", name="stars"),
         sa.CheckConstraint("gone between 0 and stars", name="gone"),
-        sa.CheckConstraint("cash_minor >= 0", name="cash_minor"),
+        sa.CheckConstraint("cash_minor >= 0 and tax_minor >= 0", name="cash_minor"),
         sa.CheckConstraint("not promotional or cash_minor = 0", name="promotional"),
         sa.Index("ix_star_lot_wallet_id_bought_at_id", "wallet_id", "bought_at", "id"),
         {"postgresql_with": {"fillfactor": "70"}},
@@ -161,9 +167,13 @@ class StarLot(Base):
     stars: Mapped[int]
     gone: Mapped[int] = mapped_column(default=0, server_default="0")
     cash_minor: Mapped[int] = mapped_column(sa.BigInteger)
-    """Net of tax, in the settlement currency."""
+    """Net of tax, in the settlement currency; the tax goes back with what is refunded."""
 
+    tax_minor: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     currency: Mapped[str] = mapped_column(sa.Text)
+    charged_in: Mapped[str] = mapped_column(sa.Text)
+    """The currency that the buyer paid in: what goes back may be worth another sum by then."""
+
     promotional: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     bought_at: Mapped[datetime]
 
@@ -190,9 +200,6 @@ class Creator(Base):
     platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
-    connected_account: Mapped[str | None] = mapped_column(sa.Text, unique=True)
-    """Stripe's id (`acct_...`), from the start of onboarding."""
-
     payouts_failed_at: Mapped[datetime | None]
     """The last payout to their bank came back; null again once one is paid."""
 

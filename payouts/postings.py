@@ -19,8 +19,8 @@ from payouts.models import EventKind
 class Terms:
     """What a platform's money is counted in, and what a Star earns."""
 
-    currency: str = "usd"
-    """Settlement currency, ISO 4217 in small letters as Stripe has it. Kept for good."""
+    currency: str = "USD"
+    """Settlement currency, ISO 4217. Kept for good."""
 
     star_value_minor: int = 1
     """What the creators of a tip earn for each Star of it."""
@@ -103,7 +103,11 @@ ISSUED = Account(AccountKind.STARS_ISSUED, STARS)
 
 
 def entries_of(amounts: Iterable[tuple[Account, int]]) -> tuple[Entry, ...]:
-    return tuple(Entry(account, amount) for account, amount in amounts if amount)
+    """One entry for each account that moves."""
+    sums: dict[Account, int] = {}
+    for account, amount in amounts:
+        sums[account] = sums.get(account, 0) + amount
+    return tuple(Entry(account, amount) for account, amount in sums.items() if amount)
 
 
 def purchase(

@@ -11,6 +11,7 @@ from payouts.accounts import AccountKind
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, StarLot
 from payouts.postings import BalanceTransaction, Posting
+from payouts.stripe_lines import see
 
 
 async def book_purchase(
@@ -22,19 +23,29 @@ async def book_purchase(
     stars: int,
     charge: BalanceTransaction,
     tax_minor: int = 0,
+    charged_in: str | None = None,
 ) -> Booked:
     """A paid order: its Stars into the wallet, as a lot that the charge less `tax_minor` is for.
 
     `key` is the order's (`purchase:{order id}`); booked before, it changes nothing. `charge` is
-    Stripe's balance transaction of the charge, in the settlement currency.
+    Stripe's balance transaction of the charge, in the settlement currency, as is `tax_minor`;
+    `charged_in` is the currency of the order where it is another.
     """
     posting = postings.purchase(
         key=key, user_id=user_id, stars=stars, tax_minor=tax_minor, charge=charge
     )
+    await see(session, platform_id, charge)
     booked = await ledger.book(session, platform_id, posting, at=charge.at)
     if booked.new:
         cash = charge.amount_minor - tax_minor
-        lot = StarLot(stars=stars, cash_minor=cash, currency=charge.currency, bought_at=charge.at)
+        lot = StarLot(
+            stars=stars,
+            cash_minor=cash,
+            tax_minor=tax_minor,
+            currency=charge.currency,
+            charged_in=charged_in or charge.currency,
+            bought_at=charge.at,
+        )
         await _add_lot(session, platform_id, user_id, booked.transaction_id, lot)
     return booked
 
@@ -54,7 +65,14 @@ async def grant(
     posting: Posting = postings.promotion(key=key, user_id=user_id, stars=stars)
     booked = await ledger.book(session, platform_id, posting, at=now)
     if booked.new:
-        lot = StarLot(stars=stars, cash_minor=0, currency=currency, promotional=True, bought_at=now)
+        lot = StarLot(
+            stars=stars,
+            cash_minor=0,
+            currency=currency,
+            charged_in=currency,
+            promotional=True,
+            bought_at=now,
+        )
         await _add_lot(session, platform_id, user_id, booked.transaction_id, lot)
     return booked
 

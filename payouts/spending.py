@@ -32,6 +32,9 @@ class WalletFrozen(Conflict):
 class Wallet:
     """A wallet that this transaction has locked."""
 
+    id: int | None
+    """Its account's; None where nothing ever came in."""
+
     lots: tuple[Lot, ...]
     """Those with Stars left, oldest first."""
 
@@ -48,42 +51,52 @@ async def open_wallet(
     rows = await raw.fetch(_WALLET, platform_id, str(user_id), key)
     first = rows[0]
     lots = tuple(_lot(row) for row in rows if row["lot_id"] is not None)
-    return Wallet(lots, first["open_disputes"] or 0, first["booked"])
+    return Wallet(first["wallet_id"], lots, first["open_disputes"] or 0, first["booked"])
 
 
 def _lot(row: Any) -> Lot:
     return Lot(row["lot_id"], row["stars"], row["gone"], row["cash_minor"], row["promotional"])
 
 
-async def book_tip(
-    session: AsyncSession,
-    *,
-    platform_id: UUID,
-    payer_id: UUID,
-    key: str,
-    stars: int,
-    shares: Sequence[Share],
-    terms: Terms,
-    pin: Pin | None = None,
-) -> Booked:
-    """`stars` (above 0) of the payer's to those of `shares`, by their weights, exact to the unit.
+@dataclass(frozen=True)
+class Tip:
+    """Stars of one payer to those of `shares`, by their weights."""
 
-    `key` is the payer's own (`tip:{payer}:{client key}`); booked before, it changes nothing and
-    the former tip is returned, whatever is in the wallet now. The call is the one place where a
-    tip can wait, for another of the same wallet; commit soon after it. Raises StarsMissing,
-    WalletFrozen.
+    payer_id: UUID
+    key: str
+    """The payer's own name for it, unique on the platform: `tip:{payer}:{client key}`."""
+
+    stars: int
+    shares: Sequence[Share]
+    pin: Pin | None = None
+    at: datetime | None = None
+    """Now unless given."""
+
+
+async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms: Terms) -> Booked:
+    """Moves the Stars and what they earn, exact to the unit, once for each key.
+
+    A key that was booked before changes nothing and gives the former transaction, whatever is in
+    the wallet now. A tip waits for others of the same wallet alone: commit soon after it. Raises
+    StarsMissing, WalletFrozen.
     """
-    wallet = await open_wallet(session, platform_id=platform_id, user_id=payer_id, key=key)
+    wallet = await open_wallet(session, platform_id=platform_id, user_id=tip.payer_id, key=tip.key)
     if wallet.booked is not None:
         return Booked(wallet.booked, new=False)
     if wallet.open_disputes:
         raise WalletFrozen
-    taken = take(wallet.lots, stars)
+    taken = take(wallet.lots, tip.stars)
     there = sum(t.stars for t in taken)
-    if there < stars:
-        raise StarsMissing(f"{there} Stars are there, {stars} are needed.", available=there)
-    now = datetime.now(UTC)
+    if there < tip.stars:
+        raise StarsMissing(f"{there} Stars are there, {tip.stars} are needed.", available=there)
+    now = tip.at or datetime.now(UTC)
     posting = postings.tip(
-        key=key, payer_id=payer_id, taken=taken, shares=shares, terms=terms, at=now, pin=pin
+        key=tip.key,
+        payer_id=tip.payer_id,
+        taken=taken,
+        shares=tip.shares,
+        terms=terms,
+        at=now,
+        pin=tip.pin,
     )
     return await ledger.book(session, platform_id, posting, at=now)

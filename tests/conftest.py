@@ -18,7 +18,9 @@ import core.installation
 import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
-import payouts.models  # noqa: F401
+import payouts.claims
+import payouts.models
+import payouts.stripe_facts  # noqa: F401
 import replay.subtitles  # noqa: F401
 import rooms.models  # noqa: F401
 import transcripts.index_models

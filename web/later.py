@@ -38,6 +38,7 @@ LATER: Final = {
     "transcript": ("web.transcripts_cli:transcript", "What was said in recordings."),
     "workers": ("web.workers_cli:workers", "Machines that receive rooms."),
     "models": ("web.models_cli:models", "What turns sound into words."),
+    "money": ("web.money_cli:money", "The books: Stars, tips, transfers."),
     "sandbox": ("web.sandbox_cli:sandbox", "The Stripe stand-in: its clock and its faults."),
     "transcribe": (
         "web.transcribe_cli:transcribe_files",

@@ -15,6 +15,7 @@ from core.webhooks.service import DELIVER_JOB, emit
 from ingest.fleet import is_awaited
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
+from payouts.checkpoints import take_checkpoints
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
@@ -119,6 +120,11 @@ async def fail_given_up_runs(tools: Tools) -> None:
             log.error("run %s was given up", run_id)
 
 
+async def checkpoint_ledger(tools: Tools) -> None:
+    if not await take_checkpoints(tools.database):
+        log.warning("no checkpoints of the ledger: a transaction has been open for a minute")
+
+
 JOBS: Final = (
     JobKind(SEND_JOB, send_letter, at_once=4),
     JobKind(DELIVER_JOB, deliver_webhook, at_once=20),
@@ -131,4 +137,5 @@ CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),
     Chore("abandoned_rooms", "* * * * *", end_abandoned_rooms),
     Chore("given_up_runs", "* * * * *", fail_given_up_runs),
+    Chore("ledger_checkpoints", "41 * * * *", checkpoint_ledger),
 )

@@ -1,6 +1,7 @@
 """The database guards the books: whoever writes, and whatever they write."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from uuid import UUID
 
@@ -11,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from core.db import Database
 from core.ids import uuid7
-from payouts import ledger, postings
+from payouts import invariants, ledger, postings
 from payouts.accounts import AccountKind
 from payouts.ledger import Booked
+from payouts.lot_returns import NothingUnused, request_return
 from payouts.models import Creator, EventKind, LedgerAccount
 from payouts.postings import ISSUED, Books, Posting, Share, entries_of, wallet
 from payouts.spending import StarsMissing
@@ -142,7 +144,7 @@ async def test_entries_belong_to_their_account_and_transaction(till: Till) -> No
         "select :a, :t, now(), n, :c from unnest(array[1, -1]) n"
     )
     for account, transaction, currency in (
-        (wallet_id, bought, "usd"),
+        (wallet_id, bought, "USD"),
         (wallet_id, uuid7(), "XST"),
         (0, bought, "XST"),
     ):
@@ -208,3 +210,33 @@ async def test_a_key_that_two_book_at_once_is_booked_once(database: Database) ->
     answers = await asyncio.gather(*(book() for _ in range(6)))
     assert sorted(new for _, new in answers) == [False] * 5 + [True]
     assert len({transaction_id for transaction_id, _ in answers}) == 1
+
+
+async def test_a_tip_and_a_refund_race_for_the_same_stars(database: Database) -> None:
+    """One of them gets all of them, every time."""
+    for _ in range(5):
+        till = await committed_till(database)
+        async with database.transaction() as session:
+            till.session = session
+            lot = await till.buy(100, 139, 0)
+
+        async def tip(till: Till = till) -> bool:
+            async with database.transaction() as session:
+                mine = Till(session, till.platform_id, till.listener, till.creators)
+                with contextlib.suppress(StarsMissing):
+                    return (await mine.tip(100)).new
+            return False
+
+        async def refund(till: Till = till, lot: UUID = lot) -> bool:
+            async with database.transaction() as session:
+                with contextlib.suppress(NothingUnused):
+                    made = await request_return(
+                        session, platform_id=till.platform_id, user_id=till.listener, lot_id=lot
+                    )
+                    return made.stars == 100
+            return False
+
+        assert sorted(await asyncio.gather(tip(), refund())) == [False, True]
+        async with database.transaction() as session:
+            found = await invariants.check(session, till.platform_id)
+            assert [one for one in found if not one.holds] == []

@@ -9,18 +9,24 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
-from payouts import ledger, purchases, spending
+from payouts import ledger, purchases
 from payouts.accounts import STARS, Account, AccountKind
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, LedgerEntry
 from payouts.postings import BalanceTransaction, Pin, Share, Terms
+from payouts.spending import Tip, book_tip
 from tests.factories import make_platform, make_user
 
 TERMS = Terms()
 
 
 def charge(
-    amount: int = 699, fee: int = 50, *, kind: str = "charge", at: datetime | None = None
+    amount: int = 699,
+    fee: int = 50,
+    *,
+    kind: str = "charge",
+    source: str = "",
+    at: datetime | None = None,
 ) -> BalanceTransaction:
     return BalanceTransaction(
         id=f"txn_{uuid4().hex}",
@@ -29,6 +35,7 @@ def charge(
         fee_minor=fee,
         currency=TERMS.currency,
         at=at or datetime.now(UTC),
+        source=source,
     )
 
 
@@ -41,7 +48,15 @@ class Till:
     listener: UUID
     creators: list[UUID] = field(default_factory=list)
 
-    async def buy(self, stars: int = 500, amount: int = 699, fee: int = 50) -> UUID:
+    async def buy(
+        self,
+        stars: int = 500,
+        amount: int = 699,
+        fee: int = 50,
+        *,
+        tax: int = 0,
+        charged_in: str | None = None,
+    ) -> UUID:
         booked = await purchases.book_purchase(
             self.session,
             platform_id=self.platform_id,
@@ -49,6 +64,8 @@ class Till:
             key=f"purchase:{uuid4()}",
             stars=stars,
             charge=charge(amount, fee),
+            tax_minor=tax,
+            charged_in=charged_in,
         )
         return booked.transaction_id
 
@@ -71,16 +88,14 @@ class Till:
         key: str | None = None,
         pin: Pin | None = None,
     ) -> Booked:
-        return await spending.book_tip(
-            self.session,
-            platform_id=self.platform_id,
+        tip = Tip(
             payer_id=self.listener,
             key=key or f"tip:{uuid4()}",
             stars=stars,
             shares=shares or [Share(self.creators[0])],
-            terms=TERMS,
             pin=pin,
         )
+        return await book_tip(self.session, platform_id=self.platform_id, tip=tip, terms=TERMS)
 
     async def entries(self, transaction_id: UUID) -> dict[str, int]:
         """By account name, people as `listener` and `creator0`."""

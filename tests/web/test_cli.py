@@ -40,7 +40,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     done = encore(tmp_path, "--help")
     assert done.returncode == 0
     commands = ("up", "serve", "ingest", "work", "db", "recording", "settings", "doctor", "workers",
-        "transcript", "transcribe", "models", "sandbox")  # fmt: skip
+        "transcript", "transcribe", "models", "money", "sandbox")  # fmt: skip
     for command in commands:
         assert f" {command} " in done.stdout
 

@@ -1,0 +1,23 @@
+"""How sums in minor units are written. ISO 4217's exponents; no float anywhere near."""
+
+from typing import Final
+
+_NO_DECIMALS: Final = {
+    *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG"),
+    *("RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF", "XST"),
+}
+_THREE_DECIMALS: Final = {"BHD", "JOD", "KWD", "OMR", "TND"}
+
+
+def exponent(currency: str) -> int:
+    """Decimal places of the currency's main unit, as Stripe counts: JPY 0, USD 2, KWD 3."""
+    if currency in _NO_DECIMALS:
+        return 0
+    return 3 if currency in _THREE_DECIMALS else 2
+
+
+def decimal(minor: int, currency: str) -> str:
+    """`-1234` cents as `-12.34`: for machines, without signs of currency or thousands."""
+    places = exponent(currency)
+    sign, digits = "-" if minor < 0 else "", str(abs(minor)).rjust(places + 1, "0")
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"

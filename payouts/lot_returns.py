@@ -1,0 +1,141 @@
+"""Refunds of unused Stars in the books: requested, succeeded, failed, each once, forward only.
+
+The one who asks Stripe commits the request first, then calls, then tells here how it ended.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.errors import Conflict, NotFound
+from payouts import claim_postings, ledger
+from payouts.claim_postings import Return
+from payouts.claims import LotReturn, ReturnState
+from payouts.lots import Lot, Taken, part, take_from
+from payouts.models import StarLot
+from payouts.postings import BalanceTransaction
+from payouts.spending import WalletFrozen, open_wallet
+from payouts.stripe_lines import see
+
+
+class LotUnknown(NotFound):
+    code = "lot_unknown"
+    title = "There is no such purchase in this wallet"
+
+
+class NothingUnused(Conflict):
+    code = "nothing_unused"
+    title = "All Stars of this purchase have been used, given back or revoked"
+
+
+class ReturnSettled(Conflict):
+    code = "refund_settled"
+    title = "The refund has ended another way"
+
+
+async def request_return(
+    session: AsyncSession,
+    *,
+    platform_id: UUID,
+    user_id: UUID,
+    lot_id: UUID,
+    at: datetime | None = None,
+) -> LotReturn:
+    """Takes all unused Stars of a purchase (`Booked.transaction_id`) out of the wallet.
+
+    The row says how many they are and what goes back in the settlement currency: `cash_minor`
+    and the `tax_minor` on it. Raises LotUnknown (promotional ones too), WalletFrozen,
+    NothingUnused.
+    """
+    now = at or datetime.now(UTC)
+    opened = await open_wallet(session, platform_id=platform_id, user_id=user_id, key="")
+    lot = await session.get(StarLot, lot_id, populate_existing=True)
+    if lot is None or lot.wallet_id != opened.id or lot.promotional:
+        raise LotUnknown
+    if opened.open_disputes:
+        raise WalletFrozen
+    if lot.gone == lot.stars:
+        raise NothingUnused
+    made = _all_unused(lot, platform_id, user_id, now)
+    session.add(made)
+    await session.flush()
+    posting = claim_postings.refund_requested(_facts(made, lot))
+    await ledger.book(session, platform_id, posting, at=now)
+    return made
+
+
+def _all_unused(lot: StarLot, platform_id: UUID, user_id: UUID, now: datetime) -> LotReturn:
+    pure = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor)
+    taken = take_from(pure, pure.left)
+    return LotReturn(
+        platform_id=platform_id,
+        user_id=user_id,
+        lot_id=lot.id,
+        stars=taken.stars,
+        cash_minor=taken.cash_minor,
+        tax_minor=part(lot.tax_minor, begin=lot.gone, end=lot.stars, whole=lot.stars),
+        currency=lot.currency,
+        requested_at=now,
+    )
+
+
+async def return_succeeded(
+    session: AsyncSession, *, return_id: UUID, line: BalanceTransaction
+) -> None:
+    """Stripe has paid it: `line` is negative. Repeated, nothing. Raises ReturnSettled."""
+    made, lot = await _locked(session, return_id)
+    if made.state is ReturnState.SUCCEEDED:
+        return
+    if made.state is not ReturnState.REQUESTED:
+        raise ReturnSettled
+    await see(session, made.platform_id, line)
+    made.state, made.settled_at = ReturnState.SUCCEEDED, line.at
+    posting = claim_postings.refund_succeeded(_facts(made, lot), line)
+    await ledger.book(session, made.platform_id, posting, at=line.at)
+
+
+async def return_failed(
+    session: AsyncSession,
+    *,
+    return_id: UUID,
+    line: BalanceTransaction | None = None,
+    at: datetime | None = None,
+) -> None:
+    """The Stars come back into the wallet. Repeated, nothing.
+
+    `line` (positive) is needed where Stripe had paid and the bank sent it back. Raises
+    ReturnSettled without it then, or with it where nothing had been paid.
+    """
+    made, lot = await _locked(session, return_id)
+    if made.state is ReturnState.FAILED:
+        return
+    if (made.state is ReturnState.SUCCEEDED) != (line is not None):
+        raise ReturnSettled(f"The refund is {made.state.value}.")
+    if line is not None:
+        await see(session, made.platform_id, line)
+    now = line.at if line is not None else at or datetime.now(UTC)
+    made.state, made.settled_at = ReturnState.FAILED, now
+    posting = claim_postings.refund_failed(_facts(made, lot), line)
+    await ledger.book(session, made.platform_id, posting, at=now)
+
+
+def _facts(made: LotReturn, lot: StarLot) -> Return:
+    return Return(
+        id=made.id,
+        user_id=made.user_id,
+        taken=Taken(lot.id, 0, made.stars, made.cash_minor),
+        tax_minor=made.tax_minor,
+        currency=made.currency,
+        charged_in=lot.charged_in,
+    )
+
+
+async def _locked(session: AsyncSession, return_id: UUID) -> tuple[LotReturn, StarLot]:
+    """Behind the wallet's lock, as everything that moves its Stars."""
+    found = await session.get(LotReturn, return_id)
+    if found is None:
+        raise NotFound
+    await open_wallet(session, platform_id=found.platform_id, user_id=found.user_id, key="")
+    made = await session.get_one(LotReturn, return_id, populate_existing=True, with_for_update=True)
+    return made, await session.get_one(StarLot, made.lot_id)

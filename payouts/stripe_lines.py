@@ -1,0 +1,76 @@
+"""Stripe's balance transactions as they are seen: each once, whether it is booked yet or not."""
+
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payouts import ledger, payout_postings
+from payouts.ledger import Booked
+from payouts.postings import BalanceTransaction
+from payouts.stripe_facts import MoneyException, StripeBalanceTransaction
+
+
+async def see(
+    session: AsyncSession,
+    platform_id: UUID,
+    line: BalanceTransaction,
+    *,
+    transfer_intent_id: UUID | None = None,
+) -> bool:
+    """Keeps the line; whether it is new. Services that book a line do this themselves."""
+    row = {
+        "platform_id": platform_id,
+        "id": line.id,
+        "kind": line.kind,
+        "source": line.source,
+        "amount_minor": line.amount_minor,
+        "fee_minor": line.fee_minor,
+        "net_minor": line.net_minor,
+        "currency": line.currency,
+        "at": line.at,
+        "transfer_intent_id": transfer_intent_id,
+    }
+    statement = insert(StripeBalanceTransaction).values(row).on_conflict_do_nothing()
+    kept = await session.scalar(statement.returning(StripeBalanceTransaction.id))
+    return kept is not None
+
+
+async def set_aside(
+    session: AsyncSession, *, platform_id: UUID, object_id: str, reason: str
+) -> None:
+    """Something of Stripe's that no posting explains, once for each reason (a stable code)."""
+    row = {"platform_id": platform_id, "object_id": object_id, "reason": reason}
+    await session.execute(insert(MoneyException).values(row).on_conflict_do_nothing())
+
+
+async def book_platform_payout(
+    session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
+) -> Booked:
+    """Between our balance at Stripe and our bank, either way."""
+    await see(session, platform_id, line)
+    posting = payout_postings.platform_payout(line)
+    return await ledger.book(session, platform_id, posting, at=line.at)
+
+
+async def book_connect_fee(
+    session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
+) -> Booked:
+    await see(session, platform_id, line)
+    return await ledger.book(session, platform_id, payout_postings.connect_fee(line), at=line.at)
+
+
+async def book_stripe_fee(
+    session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
+) -> Booked:
+    """Any fee of Stripe's that is a line of its own, but for Connect's."""
+    await see(session, platform_id, line)
+    return await ledger.book(session, platform_id, payout_postings.stripe_fee(line), at=line.at)
+
+
+async def book_tax_paid(
+    session: AsyncSession, *, platform_id: UUID, key: str, amount_minor: int, currency: str
+) -> Booked:
+    """Tax that was owed, paid from our bank; `key` names the return."""
+    posting = payout_postings.tax_paid(key=key, amount_minor=amount_minor, currency=currency)
+    return await ledger.book(session, platform_id, posting)

@@ -1,0 +1,207 @@
+"""Transfers to creators in the books: an intent, then how Stripe answered. Forward only.
+
+An intent is committed before Stripe is asked, with its id as the idempotency key.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.errors import Conflict, NotFound
+from payouts import ledger, payout_postings
+from payouts.creators import earnings, lock_creators
+from payouts.ledger import Booked
+from payouts.models import Creator
+from payouts.postings import BalanceTransaction
+from payouts.stripe_facts import IntentState, TransferIntent
+from payouts.stripe_lines import see
+
+
+class IntentSettled(Conflict):
+    code = "transfer_settled"
+    title = "The transfer has ended another way"
+
+
+async def intend_transfer(
+    session: AsyncSession,
+    *,
+    platform_id: UUID,
+    creator_id: UUID,
+    destination: str,
+    currency: str,
+    minimum_minor: int = 1,
+    now: datetime | None = None,
+) -> TransferIntent | None:
+    """All that has matured at `now`, as an open intent; None where it is less than the minimum.
+
+    None too while another intent of theirs is open, whoever made it: two sweeps at once pay once.
+    """
+    now = now or datetime.now(UTC)
+    await lock_creators(session, platform_id, [creator_id])
+    if await _is_open(session, platform_id, creator_id):
+        return None
+    found = await earnings(
+        session, platform_id=platform_id, creator_id=creator_id, currency=currency, now=now
+    )
+    if found.matured_minor < max(minimum_minor, 1):
+        return None
+    intent = TransferIntent(
+        platform_id=platform_id,
+        creator_id=creator_id,
+        amount_minor=found.matured_minor,
+        currency=currency,
+        destination=destination,
+        created_at=now,
+    )
+    session.add(intent)
+    await session.flush()
+    posting = payout_postings.transfer_intent(
+        intent_id=intent.id,
+        creator_id=creator_id,
+        amount_minor=intent.amount_minor,
+        currency=currency,
+    )
+    await ledger.book(session, platform_id, posting, at=now)
+    return intent
+
+
+async def _is_open(session: AsyncSession, platform_id: UUID, creator_id: UUID) -> bool:
+    query = sa.select(TransferIntent.id).where(
+        TransferIntent.platform_id == platform_id,
+        TransferIntent.creator_id == creator_id,
+        TransferIntent.state == IntentState.OPEN,
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def transfer_confirmed(
+    session: AsyncSession, *, intent_id: UUID, stripe_transfer: str, line: BalanceTransaction
+) -> None:
+    """Stripe has made `tr_...` of it. Repeated, nothing; another transfer raises IntentSettled."""
+    intent = await _locked(session, intent_id)
+    await see(session, intent.platform_id, line, transfer_intent_id=intent.id)
+    if intent.state is not IntentState.OPEN:
+        if intent.stripe_transfer != stripe_transfer:
+            raise IntentSettled(f"The transfer is {intent.state.value}.")
+        return
+    intent.state, intent.stripe_transfer = IntentState.CONFIRMED, stripe_transfer
+    intent.settled_at = line.at
+    posting = payout_postings.transfer_confirmed(
+        intent_id=intent.id,
+        destination=intent.destination,
+        amount_minor=intent.amount_minor,
+        line=line,
+    )
+    await ledger.book(session, intent.platform_id, posting, at=line.at)
+
+
+async def transfer_refused(
+    session: AsyncSession, *, intent_id: UUID, error_code: str, at: datetime | None = None
+) -> None:
+    """Stripe will not make it, which is certain: the sum is the creator's again.
+
+    Repeated, nothing. Raises IntentSettled where it was made.
+    """
+    intent = await _locked(session, intent_id)
+    if intent.state is IntentState.REFUSED:
+        return
+    if intent.state is IntentState.CONFIRMED:
+        raise IntentSettled(f"The transfer is {intent.state.value}.")
+    now = at or datetime.now(UTC)
+    intent.state, intent.error_code, intent.settled_at = IntentState.REFUSED, error_code, now
+    posting = payout_postings.transfer_refused(
+        intent_id=intent.id,
+        creator_id=intent.creator_id,
+        amount_minor=intent.amount_minor,
+        currency=intent.currency,
+    )
+    await ledger.book(session, intent.platform_id, posting, at=now)
+
+
+async def transfer_reversed(
+    session: AsyncSession, *, intent_id: UUID, reversal: str, line: BalanceTransaction
+) -> Booked:
+    """`line.amount_minor` of a confirmed transfer came back, by Stripe's reversal `trr_...`."""
+    intent = await _locked(session, intent_id)
+    if intent.state is not IntentState.CONFIRMED:
+        raise IntentSettled(f"The transfer is {intent.state.value}.")
+    await see(session, intent.platform_id, line)
+    posting = payout_postings.transfer_reversed(
+        reversal=reversal,
+        creator_id=intent.creator_id,
+        destination=intent.destination,
+        line=line,
+    )
+    booked = await ledger.book(session, intent.platform_id, posting, at=line.at)
+    if booked.new:
+        intent.reversed_minor += line.amount_minor
+        await session.flush()
+    return booked
+
+
+async def payout_paid(
+    session: AsyncSession,
+    *,
+    platform_id: UUID,
+    creator_id: UUID,
+    payout: str,
+    account: str,
+    amount_minor: int,
+    currency: str,
+    at: datetime | None = None,
+) -> Booked:
+    """A connected account's payout (`po_...`) is in its owner's bank. Once; not after a failure."""
+    row = await _creator(session, platform_id, creator_id)
+    if (failed := await ledger.find(session, platform_id, f"payout:{payout}:failed")) is not None:
+        return Booked(failed.id, new=False)
+    posting = payout_postings.payout_paid(
+        payout=payout, account=account, amount_minor=amount_minor, currency=currency
+    )
+    booked = await ledger.book(session, platform_id, posting, at=at)
+    if booked.new:
+        row.payouts_failed_at = None
+    return booked
+
+
+async def payout_failed(
+    session: AsyncSession,
+    *,
+    platform_id: UUID,
+    creator_id: UUID,
+    payout: str,
+    account: str,
+    amount_minor: int,
+    currency: str,
+    at: datetime | None = None,
+) -> Booked | None:
+    """It failed, even after it had been paid; the creator is flagged.
+
+    None: nothing had been booked that would have to be taken back.
+    """
+    row = await _creator(session, platform_id, creator_id)
+    row.payouts_failed_at = at or datetime.now(UTC)
+    if await ledger.find(session, platform_id, f"payout:{payout}:paid") is None:
+        return None
+    posting = payout_postings.payout_failed(
+        payout=payout, account=account, amount_minor=amount_minor, currency=currency
+    )
+    return await ledger.book(session, platform_id, posting, at=at)
+
+
+async def _creator(session: AsyncSession, platform_id: UUID, creator_id: UUID) -> Creator:
+    await lock_creators(session, platform_id, [creator_id])
+    found = await session.get(Creator, (platform_id, creator_id))
+    if found is None:
+        raise NotFound("They have not earned anything yet.")
+    return found
+
+
+async def _locked(session: AsyncSession, intent_id: UUID) -> TransferIntent:
+    found = await session.get(
+        TransferIntent, intent_id, populate_existing=True, with_for_update=True
+    )
+    if found is None:
+        raise NotFound(f"There is no transfer {intent_id}.")
+    return found

@@ -1,0 +1,39 @@
+"""The trial balance: every account's debits and credits, people's accounts by their kind."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from payouts.accounts import AccountKind
+from payouts.models import LedgerAccount, LedgerEntry
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """All accounts of a kind in a currency; amounts in minor units, both positive."""
+
+    account: str
+    currency: str
+    debit: int
+    credit: int
+
+
+async def trial_balance(session: AsyncSession, platform_id: UUID | None = None) -> list[TrialLine]:
+    """Of one platform or of all; reads every entry there is. Per currency it sums to 0."""
+    amount = LedgerEntry.amount
+    debit, credit = (
+        sa.func.coalesce(sa.func.sum(side).filter(condition), 0)
+        for side, condition in ((amount, amount > 0), (-amount, amount < 0))
+    )
+    query = (
+        sa.select(LedgerAccount.kind, LedgerAccount.currency, debit, credit)
+        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        .group_by(LedgerAccount.kind, LedgerAccount.currency)
+    )
+    if platform_id is not None:
+        query = query.where(LedgerAccount.platform_id == platform_id)
+    order = list(AccountKind)
+    rows = sorted(await session.execute(query), key=lambda row: (row[1], order.index(row[0])))
+    return [TrialLine(kind.value, currency, int(d), int(c)) for kind, currency, d, c in rows]

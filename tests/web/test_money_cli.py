@@ -1,0 +1,62 @@
+"""`encore money` as an operator runs it: its words, its exit codes."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.auth.models import Platform
+from core.db import Database
+from core.errors import Problem
+from core.migrate import upgrade
+from payouts.stripe_lines import see
+from tests.payouts.tills import charge, make_till
+from web.cli import app
+
+pytestmark = pytest.mark.slow
+
+
+async def encore(url: str, *arguments: str) -> Result:
+    """On a thread, for the command has its own loop."""
+    runner = CliRunner(env={"DATABASE_URL": url, "COLUMNS": "120"})
+    return await asyncio.to_thread(lambda: runner.invoke(app, ["money", *arguments]))
+
+
+async def test_the_books_as_an_operator_sees_them(empty_url: str) -> None:
+    await upgrade(empty_url)
+    database = Database(empty_url)
+    async with database.transaction() as session:
+        till = await make_till(session)
+        await till.buy()
+        await till.tip(100)
+        slug = (await session.get_one(Platform, till.platform_id)).slug
+    good = await encore(empty_url, "check")
+    assert (good.exit_code, good.stdout.count("OK ")) == (0, 11)
+    async with database.transaction() as session:
+        line = charge(42, 0)
+        await see(session, till.platform_id, line)
+    await database.close()
+    bad = await encore(empty_url, "check", "--platform", slug)
+    assert (bad.exit_code, bad.stdout.count("OK "), bad.stdout.count("FAIL")) == (1, 10, 1)
+    assert f"{line.id} charge : 42 USD" in bad.stdout
+    balance = await encore(empty_url, "trial-balance")
+    assert ["stars_liability", "USD", "1.39", "6.99", "-5.60"] in [
+        line.split() for line in balance.stdout.splitlines()
+    ]
+    month = f"{datetime.now(UTC):%Y-%m}"
+    said = await encore(empty_url, "statement", str(till.creators[0]), "--month", month)
+    assert [line.split() for line in said.stdout.splitlines()[1:]] == [
+        ["Opening", "0.00", "0.00"], ["Tips", "1", "1.00", "0.00"], ["Closing", "1.00", "0.00"],
+    ]  # fmt: skip
+    as_csv = await encore(empty_url, "statement", str(till.creators[0]), "--month", month, "--csv")
+    assert as_csv.stdout.splitlines()[-1] == "of tips: no room,,1.00,"
+    for arguments, code in (
+        (("check", "--platform", "nobody"), "platform_unknown"),
+        (("statement", "me", "--month", month), "creator_unknown"),
+        (("statement", str(till.listener), "--month", month), "creator_unknown"),
+        (("statement", str(till.listener), "--month", "soon"), "no_month"),
+    ):
+        refused = (await encore(empty_url, *arguments)).exception
+        assert isinstance(refused, Problem)
+        assert refused.code == code
