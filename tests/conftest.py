@@ -19,6 +19,7 @@ import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
 import payouts.claims
+import payouts.gateway_models
 import payouts.models
 import payouts.stripe_facts  # noqa: F401
 import replay.subtitles  # noqa: F401

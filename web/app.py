@@ -13,6 +13,7 @@ import core.health
 import core.metrics
 import core.webhooks.api
 import ingest.api
+import payouts.api
 import replay.api
 import replay.captions_api
 import rooms.api
@@ -29,6 +30,10 @@ from core.keys import load_secret
 from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
+from payouts.books import open_books
+from payouts.cashier import Cashier
+from payouts.desk import open_cashier
+from payouts.packs import check_packs
 from web.headers import SafeHeaders
 from web.limits import BodyLimit
 
@@ -54,7 +59,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.services = _services(settings)
+    check_packs(settings)
+    services = app.state.services = _services(settings)
+    app.state.cashier = open_cashier(settings, services.database)
     install_problem_handlers(app)
     web.pages.install_error_pages(app)
     app.add_middleware(BodyLimit)
@@ -69,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         ingest.api.router,
         replay.api.router,
         replay.captions_api.router,
+        payouts.api.router,
         transcripts.editing_api.router,
         transcripts.api.router,
         transcripts.search_api.router,
@@ -96,9 +104,14 @@ def _services(settings: Settings) -> Services:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
+    cashier: Cashier | None = app.state.cashier
     async with services.database.transaction() as session:
         await ensure_default_platform(session)
+        if cashier is not None:
+            await open_books(session, services.settings, livemode=cashier.gateway.livemode)
     services.listener.start()
     yield
     await services.listener.stop()
+    if cashier is not None:
+        await cashier.gateway.close()
     await services.database.close()

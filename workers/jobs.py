@@ -23,6 +23,7 @@ from transcripts import runs
 from workers.abandoned import end_abandoned_rooms
 from workers.cleanup import clean_up
 from workers.kinds import Chore, JobKind, Queue, Tools
+from workers.money import MONEY_CHORES, MONEY_JOBS
 from workers.retry import is_transient
 
 log = logging.getLogger(__name__)
@@ -132,10 +133,12 @@ JOBS: Final = (
     JobKind(COMPACT_JOB, compact_recording, at_once=2),
     JobKind(SWEEP_JOB, sweep_recording, at_once=2),
     JobKind(runs.MAKE_JOB, make_transcript, at_once=None, queue=Queue.TRANSCRIBE),
+    *MONEY_JOBS,
 )
 CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),
     Chore("abandoned_rooms", "* * * * *", end_abandoned_rooms),
     Chore("given_up_runs", "* * * * *", fail_given_up_runs),
     Chore("ledger_checkpoints", "41 * * * *", checkpoint_ledger),
+    *MONEY_CHORES,
 )

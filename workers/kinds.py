@@ -10,6 +10,7 @@ from core.mail import Mailer
 from core.settings import Settings
 from core.storage import ObjectStore
 from core.webhooks.sender import Sender
+from payouts.cashier import Cashier
 from transcripts.engines import Engine
 
 
@@ -24,6 +25,8 @@ class Tools:
     mailer: Mailer
     sender: Sender
     engine: Engine
+    cashier: Cashier | None = None
+    """None where the installation has no key of Stripe."""
 
 
 Body = Callable[[Tools, dict[str, Any]], Awaitable[None]]

@@ -34,6 +34,7 @@ from core.metrics_server import metrics_server
 from core.settings import Settings
 from core.storage import open_store
 from core.webhooks.sender import Sender
+from payouts.desk import open_cashier
 from transcripts.engines import Engines
 from workers.jobs import CHORES, JOBS
 from workers.kinds import Chore, JobKind, Queue, Tools
@@ -91,6 +92,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
     if settings.database_url is None:
         raise ValueError("settings.database_url must be set")
     database = Database(settings.database_url.get_secret_value())
+    cashier = open_cashier(settings, database)
     try:
         yield Tools(
             settings=settings,
@@ -100,8 +102,11 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             mailer=open_mailer(settings),
             sender=Sender(allow_private=settings.allow_private_webhooks),
             engine=Engines(settings),
+            cashier=cashier,
         )
     finally:
+        if cashier is not None:
+            await cashier.gateway.close()
         await database.close()
 
 

@@ -1,6 +1,7 @@
 """People of every role, and rooms among them, for the table of who may do what."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from core.auth.models import Platform, User
 from core.db import Database
 from core.ids import uuid7
 from ingest.models import IngestWorker, Recording
+from payouts.gateway_models import StarOrder
 from rooms.groups import create_group
 from rooms.models import GroupMember, Participant, Role, Room, Visibility
 from rooms.moderation import invite
@@ -56,6 +58,8 @@ class World:
             await self._record(session, room)
             edit = await self._transcribe(session, room, guest)
             target = await make_user(session, self.platform)
+            order = an_order(self.people["listener"])
+            session.add(order)
         return {
             "room": str(room.id),
             "recording": str(room.recording_id),
@@ -63,6 +67,7 @@ class World:
             "edit": str(edit.id),
             "group": str(group.id),
             "user": str(target.id),
+            "order": str(order.id),
             "missing": str(uuid7()),
             "external": uuid4().hex,
             "extension": "vtt",
@@ -122,6 +127,23 @@ class World:
         )
         assert patch is not None
         return patch
+
+
+def an_order(buyer: User) -> StarOrder:
+    """Of Stars, which its buyer alone may know of."""
+    return StarOrder(
+        id=uuid7(),
+        platform_id=buyer.platform_id,
+        user_id=buyer.id,
+        client_key=uuid4().hex,
+        pack="usd-500",
+        stars=500,
+        price_minor=699,
+        currency="USD",
+        tax_minor=0,
+        livemode=False,
+        expires_at=datetime.now(UTC),
+    )
 
 
 def _present(room: Room, user: User, role: Role) -> Participant:

@@ -1,0 +1,185 @@
+"""HTTP: buying Stars, what is in the wallet, and what Stripe tells us."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+
+from core.auth.browser import CrossSite
+from core.auth.dependencies import CallerDep
+from core.auth.documented import problems
+from core.auth.principal import Principal
+from core.auth.rights import AccountNeeded, require_user
+from core.buckets import Limit
+from core.errors import TooManyRequests, Unauthenticated
+from core.http import ServicesDep, SessionDep
+from core.ratelimit import rate_limit
+from payouts import inbox, onboarding, orders, refunds
+from payouts.desk import CashierDep
+from payouts.gateway import OutcomeUnknown, PaymentsOff, StripeBusy, StripeRefused
+from payouts.lot_returns import NothingUnused
+from payouts.onboarding import NotOnboarded
+from payouts.orders import OrderDiffers, OrderUnknown, Wish
+from payouts.packs import PackUnknown
+from payouts.refunds import OrderNotPaid
+from payouts.schemas import (
+    LinkOut,
+    NewOrder,
+    OnboardingOut,
+    OrderOut,
+    OrderPage,
+    PackList,
+    RefundOut,
+    WalletOut,
+)
+from payouts.spending import WalletFrozen
+from payouts.wallets import holdings_of
+from payouts.webhooks import EventMalformed, SignatureInvalid, verified_event
+
+router = APIRouter(prefix="/v1")
+
+ORDER = Limit("star-order", 60, timedelta(hours=1))
+REFUSED = (Unauthenticated, AccountNeeded, CrossSite, TooManyRequests)
+STRIPE_AWAY = (PaymentsOff, StripeBusy, OutcomeUnknown, StripeRefused)
+
+
+async def signed_in(principal: CallerDep) -> Principal:
+    """Asked before anything else. Raises Unauthenticated, AccountNeeded."""
+    require_user(principal)
+    return principal
+
+
+PersonDep = Annotated[Principal, Depends(signed_in)]
+
+
+@router.get("/stars/packs", tags=["stars"], summary="What Stars cost")
+async def packs(services: ServicesDep) -> PackList:
+    """Prices include tax. The same in every room, live or replayed."""
+    settings = services.settings
+    return PackList.of(settings.star_packs, settings.star_value_minor, settings.settlement_currency)
+
+
+@router.post(
+    "/orders",
+    status_code=201,
+    tags=["stars"],
+    summary="Order Stars",
+    dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
+    responses=problems(*REFUSED, *STRIPE_AWAY, PackUnknown, OrderDiffers),
+)
+async def order(wanted: NewOrder, principal: PersonDep, cashier: CashierDep) -> OrderOut:
+    """Answers with the page where it is paid, `checkout_url`. Sent again with the same
+    `client_key` it is the same order; after a 503 do just that. Poll the order to learn that it is
+    paid: whoever comes back from the page may not have paid."""
+    wish = Wish(wanted.client_key, wanted.pack)
+    return OrderOut.of(await orders.place_order(cashier, principal=principal, wish=wish))
+
+
+@router.get("/orders", tags=["stars"], summary="Your orders", responses=problems(*REFUSED))
+async def list_orders(
+    session: SessionDep,
+    principal: CallerDep,
+    before: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> OrderPage:
+    """The newest first."""
+    found = await orders.orders_of(session, principal, before=before, limit=limit + 1)
+    items = [OrderOut.of(each) for each in found[:limit]]
+    return OrderPage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get(
+    "/orders/{order_id}",
+    tags=["stars"],
+    summary="See an order",
+    responses=problems(*REFUSED, OrderUnknown),
+)
+async def see_order(order_id: UUID, session: SessionDep, principal: CallerDep) -> OrderOut:
+    """Yours alone, with the receipt once it is paid."""
+    return OrderOut.of(await orders.order_of(session, principal, order_id))
+
+
+@router.post(
+    "/orders/{order_id}/refunds",
+    status_code=202,
+    tags=["stars"],
+    summary="Give unused Stars back",
+    dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
+    responses=problems(
+        *REFUSED, OrderUnknown, OrderNotPaid, NothingUnused, WalletFrozen, PaymentsOff
+    ),
+)
+async def give_back(
+    order_id: UUID, session: SessionDep, principal: PersonDep, _: CashierDep
+) -> RefundOut:
+    """All Stars of this order that were not used, for what was paid for them, to the card that it
+    was paid with. While one is under way it is answered again."""
+    refund = await refunds.request_refund(session, principal=principal, order_id=order_id)
+    return RefundOut.model_validate(refund)
+
+
+@router.get("/wallet", tags=["stars"], summary="Your Stars", responses=problems(*REFUSED))
+async def wallet(session: SessionDep, principal: CallerDep) -> WalletOut:
+    user_id = require_user(principal)
+    assert principal.platform_id is not None  # noqa: S101 - every user is of a platform
+    found = await holdings_of(session, platform_id=principal.platform_id, user_id=user_id)
+    return WalletOut(stars=found.stars, held=found.held, frozen=found.frozen)
+
+
+@router.get(
+    "/creators/me/onboarding",
+    tags=["creators"],
+    summary="What is missing to be paid",
+    responses=problems(*REFUSED),
+)
+async def see_onboarding(session: SessionDep, principal: CallerDep) -> OnboardingOut:
+    """Earnings come in from the first tip on, also before this."""
+    account = await onboarding.account_of(session, principal)
+    return OnboardingOut.model_validate(onboarding.shown(account))
+
+
+@router.post(
+    "/creators/me/onboarding",
+    status_code=201,
+    tags=["creators"],
+    summary="Begin or continue onboarding",
+    dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
+    responses=problems(*REFUSED, *STRIPE_AWAY),
+)
+async def begin_onboarding(principal: PersonDep, cashier: CashierDep) -> LinkOut:
+    """Stripe asks who is paid and where to; afterwards it sends the person back to us."""
+    return LinkOut(url=await onboarding.begin(cashier, principal=principal))
+
+
+@router.post(
+    "/creators/me/dashboard",
+    status_code=201,
+    tags=["creators"],
+    summary="Open your page at Stripe",
+    dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
+    responses=problems(*REFUSED, *STRIPE_AWAY, NotOnboarded),
+)
+async def open_dashboard(principal: PersonDep, cashier: CashierDep) -> LinkOut:
+    """Payouts to the bank, and which bank that is."""
+    return LinkOut(url=await onboarding.dashboard(cashier, principal=principal))
+
+
+@router.post(
+    "/stripe/webhooks",
+    status_code=204,
+    tags=["operation"],
+    summary="Take an event of Stripe's",
+    responses=problems(SignatureInvalid, EventMalformed, PaymentsOff),
+)
+async def take_event(
+    request: Request,
+    cashier: CashierDep,
+    stripe_signature: Annotated[str | None, Header()] = None,
+) -> None:
+    """The webhook endpoint to set at Stripe, for the own account and for connected ones. What is
+    signed is stored, once, and worked on later; the answer says no more."""
+    secrets = cashier.settings.webhook_secrets
+    event = verified_event(await request.body(), stripe_signature, secrets)
+    async with cashier.database.transaction() as session:
+        await inbox.receive(session, event, livemode=cashier.gateway.livemode)

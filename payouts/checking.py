@@ -1,0 +1,25 @@
+"""Asks Stripe for orders that nobody told us of: a webhook may never come."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from payouts.cashier import Cashier
+from payouts.crediting import settle_checkout
+from payouts.gateway_models import OrderState, StarOrder
+from payouts.orders import enqueue_check
+
+log = logging.getLogger(__name__)
+
+
+async def check_order(cashier: Cashier, order_id: UUID, waited: timedelta) -> None:
+    """Settles the order as Stripe has it; while it is open, again after twice as long."""
+    async with cashier.database.transaction() as session:
+        order = await session.get(StarOrder, order_id)
+    if order is None or order.checkout_session is None or order.state is not OrderState.OPEN:
+        return
+    await settle_checkout(cashier, order.checkout_session)
+    async with cashier.database.transaction() as session:
+        order = await session.get_one(StarOrder, order_id)
+        if order.state is OrderState.OPEN and datetime.now(UTC) < order.expires_at:
+            await enqueue_check(session, order_id, 2 * waited)

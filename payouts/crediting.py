@@ -1,0 +1,104 @@
+"""A paid charge becomes Stars, once: whoever learns of it first, webhook or reconciliation."""
+
+import logging
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.webhooks.service import emit
+from payouts.alerts import set_aside
+from payouts.cashier import Cashier
+from payouts.gateway_models import OrderState, StarOrder
+from payouts.orders import find_order, note_checkout, note_decline
+from payouts.postings import BalanceTransaction
+from payouts.purchases import book_purchase
+from payouts.stripe_objects import Charge
+
+log = logging.getLogger(__name__)
+
+ORDER_PAID = "order.paid"
+
+
+async def settle_checkout(cashier: Cashier, checkout_id: str) -> None:
+    """Brings its order to where Stripe says that it is."""
+    found = await cashier.gateway.checkout(checkout_id)
+    async with cashier.database.transaction() as session:
+        order = await find_order(session, found.order, lock=True)
+        if order is None:
+            await set_aside(session, "foreign_checkout", found.id)
+            return
+        await note_checkout(session, order, found)
+    if found.payment_intent is not None:
+        await settle_intent(cashier, found.payment_intent)
+
+
+async def settle_intent(cashier: Cashier, intent_id: str) -> None:
+    found = await cashier.gateway.payment_intent(intent_id)
+    if found.status == "requires_payment_method" and found.failure_code is not None:
+        async with cashier.database.transaction() as session:
+            await note_decline(session, found.metadata.get("order"), found.failure_code)
+    if found.latest_charge is not None:
+        await settle_charge(cashier, found.latest_charge)
+
+
+async def settle_charge(cashier: Cashier, charge_id: str) -> UUID | None:
+    """The id of the order that it pays, once it is credited; None where there is nothing to credit.
+
+    A charge that we can't explain is set aside for an operator.
+    """
+    charge = await cashier.gateway.charge(charge_id)
+    if charge.status != "succeeded" or charge.movement is None:
+        return None
+    async with cashier.database.transaction() as session:
+        order = await find_order(session, charge.metadata.get("order"), lock=True)
+        if (why := _unexplained(order, charge)) is not None:
+            owner = order.platform_id if order is not None else None
+            await set_aside(session, why, charge.id, platform_id=owner)
+            return None
+        assert order is not None  # noqa: S101 - it would be unexplained
+        await _credit(session, order, charge, charge.movement)
+        return order.id
+
+
+def _unexplained(order: StarOrder | None, charge: Charge) -> str | None:
+    if order is None:
+        return "foreign_charge"
+    if order.charge not in (None, charge.id):
+        return "second_charge"
+    if (charge.amount_minor, charge.currency) != (order.price_minor, order.currency):
+        return "charge_of_another_amount"
+    return None
+
+
+async def _credit(
+    session: AsyncSession, order: StarOrder, charge: Charge, movement: BalanceTransaction
+) -> None:
+    booked = await book_purchase(
+        session,
+        platform_id=order.platform_id,
+        user_id=order.user_id,
+        key=purchase_key(order.id),
+        stars=order.stars,
+        charge=movement,
+        tax_minor=in_settlement(order.tax_minor, order, movement.amount_minor),
+        charged_in=order.currency,
+    )
+    order.receipt_url, order.paid_with = charge.receipt_url, charge.paid_with
+    if not booked.new:
+        return
+    order.state, order.failure_code, order.checkout_url = OrderState.PAID, None, None
+    order.charge, order.payment_intent = charge.id, charge.payment_intent
+    order.lot_id, order.paid_at = booked.transaction_id, movement.at
+    data = {"order_id": str(order.id), "user_id": str(order.user_id), "stars": order.stars}
+    await emit(session, platform_id=order.platform_id, kind=ORDER_PAID, data=data)
+    log.info("order %s paid: %d Stars", order.id, order.stars)
+
+
+def purchase_key(order_id: UUID) -> str:
+    """Of its posting in the ledger."""
+    return f"purchase:{order_id}"
+
+
+def in_settlement(minor: int, order: StarOrder, settled_minor: int) -> int:
+    """A part of the order's price as a part of what it settled to; rounded up."""
+    return -(-settled_minor * minor // order.price_minor)

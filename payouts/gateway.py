@@ -1,0 +1,366 @@
+"""Stripe: the one module that imports its library. Calls no database; see ADR 0030.
+
+A call that changes something takes a `key` of ours: repeated with the same key within a day it is
+done once. Every object that comes back is of the mode of our key, or WrongMode is raised.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import stripe
+
+from core.errors import Problem, Unavailable
+from core.settings import Settings
+from payouts.postings import BalanceTransaction
+from payouts.stripe_objects import (
+    Charge,
+    CheckoutSession,
+    ConnectedState,
+    Dispute,
+    PaymentIntent,
+    Payout,
+    Refund,
+    Reversal,
+    StripeEvent,
+    Transfer,
+    balance_transaction,
+)
+from payouts.throttle import Throttle
+
+log = logging.getLogger(__name__)
+logging.getLogger("stripe").setLevel(logging.WARNING)  # it would log Stripe's messages
+
+API_VERSION: Final = "2026-10-28.endive"
+"""What the pinned library is made for; webhook endpoints are made with the same."""
+
+NETWORK_RETRIES: Final = 2
+"""By the library, with the same key: lost connections, 409 and 5xx."""
+
+BUSY_RETRIES: Final = 3
+FIRST_BUSY_WAIT: Final = 0.25
+PAGE: Final = 100
+ADDRESSES: Final = ("api", "connect", "files", "meter_events")
+
+T = TypeVar("T")
+
+
+class PaymentsOff(Unavailable):
+    code = "payments_off"
+    title = "Nothing is sold here: the installation has no key of Stripe"
+
+
+class StripeBusy(Unavailable):
+    """Nothing was done; the same can succeed later."""
+
+    code = "stripe_busy"
+    title = "The payment service is busy; try again in a moment"
+
+
+class OutcomeUnknown(Unavailable):
+    """It may have been done. Only the same key may be tried again."""
+
+    code = "stripe_outcome_unknown"
+    title = "The payment service did not answer; try again, it is done only once"
+
+
+class KeyReused(OutcomeUnknown):
+    """The key has been used for a call that said something else, which may have been done."""
+
+    code = "stripe_key_reused"
+    title = "The payment service was asked for something else before"
+
+
+class StripeRefused(Problem):
+    """Nothing was done, and the same will be refused again. `stripe_code` says why."""
+
+    status = 502
+    code = "stripe_refused"
+    title = "The payment service refused this"
+
+    def __init__(self, stripe_code: str = "") -> None:
+        super().__init__(f"the payment service refused this: {stripe_code}")
+        self.stripe_code = stripe_code
+
+
+class WrongMode(Problem):
+    status = 503
+    code = "stripe_wrong_mode"
+    title = "Test money and live money don't mix"
+
+
+class Gateway:
+    """One Stripe account, in one mode. Closed with the process that made it."""
+
+    def __init__(
+        self, key: str, *, base: str | None = None, per_second: int = 25, timeout_s: float = 10.0
+    ) -> None:
+        self.livemode = "_live_" in key
+        if not self.livemode and "_test_" not in key:
+            raise WrongMode("ENCORE_STRIPE_KEY is neither sk_test_... nor sk_live_...")
+        if self.livemode and base is not None:
+            raise WrongMode("ENCORE_STRIPE_BASE is set: live keys go to Stripe itself only")
+        self._http = stripe.HTTPXClient(timeout=timeout_s, allow_sync_methods=False)
+        self._client = stripe.StripeClient(
+            key,
+            stripe_version=API_VERSION,
+            max_network_retries=NETWORK_RETRIES,
+            http_client=self._http,
+            base_addresses=dict.fromkeys(ADDRESSES, base) if base else None,  # type: ignore[arg-type]
+        )
+        self._v1 = self._client.v1
+        self._throttle = Throttle(per_second)
+
+    async def close(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def open_checkout(
+        self,
+        *,
+        key: str,
+        order: str,
+        name: str,
+        amount_minor: int,
+        currency: str,
+        return_url: str,
+    ) -> CheckoutSession:
+        """A hosted page where `order` is paid; its charge carries the order's id."""
+        price = {
+            "currency": currency.lower(),
+            "unit_amount": amount_minor,
+            "product_data": {"name": name},
+        }
+        params = {
+            "mode": "payment",
+            "client_reference_id": order,
+            "line_items": [{"price_data": price, "quantity": 1}],
+            "payment_intent_data": {"metadata": {"order": order}, "transfer_group": order},
+            "metadata": {"order": order},
+            "success_url": return_url,
+            "cancel_url": return_url,
+        }
+        return self._own(
+            CheckoutSession.of(
+                await self._call(self._v1.checkout.sessions.create_async, params, key=key)
+            )
+        )
+
+    async def checkout(self, session_id: str) -> CheckoutSession:
+        return self._own(
+            CheckoutSession.of(
+                await self._call(self._v1.checkout.sessions.retrieve_async, session_id)
+            )
+        )
+
+    async def payment_intent(self, intent_id: str) -> PaymentIntent:
+        return self._own(
+            PaymentIntent.of(await self._call(self._v1.payment_intents.retrieve_async, intent_id))
+        )
+
+    async def charge(self, charge_id: str) -> Charge:
+        params = {"expand": ["balance_transaction"]}
+        return self._own(
+            Charge.of(await self._call(self._v1.charges.retrieve_async, charge_id, params))
+        )
+
+    async def refund(
+        self, *, key: str, charge: str, amount_minor: int, metadata: Mapping[str, str]
+    ) -> Refund:
+        params = {
+            "charge": charge,
+            "amount": amount_minor,
+            "reason": "requested_by_customer",
+            "metadata": dict(metadata),
+            "expand": ["balance_transaction"],
+        }
+        return Refund.of(await self._call(self._v1.refunds.create_async, params, key=key))
+
+    async def refund_now(self, refund_id: str) -> Refund:
+        params = {"expand": ["balance_transaction", "failure_balance_transaction"]}
+        return Refund.of(await self._call(self._v1.refunds.retrieve_async, refund_id, params))
+
+    async def dispute(self, dispute_id: str) -> Dispute:
+        return self._own(Dispute.of(await self._call(self._v1.disputes.retrieve_async, dispute_id)))
+
+    async def create_account(
+        self, *, key: str, metadata: Mapping[str, str], country: str | None = None
+    ) -> ConnectedState:
+        """A connected account whose fees and losses are ours, with Stripe's Express pages."""
+        params: dict[str, Any] = {
+            "controller": {
+                "fees": {"payer": "application"},
+                "losses": {"payments": "application"},
+                "stripe_dashboard": {"type": "express"},
+            },
+            "capabilities": {"transfers": {"requested": True}},
+            "metadata": dict(metadata),
+        }
+        if country is not None:
+            params["country"] = country
+        return ConnectedState.of(await self._call(self._v1.accounts.create_async, params, key=key))
+
+    async def account(self, account_id: str) -> ConnectedState:
+        return ConnectedState.of(await self._call(self._v1.accounts.retrieve_async, account_id))
+
+    async def onboarding_link(
+        self, account_id: str, *, key: str, return_url: str, refresh_url: str
+    ) -> str:
+        """Where the creator tells Stripe who they are; good once, for minutes."""
+        params = {
+            "account": account_id,
+            "type": "account_onboarding",
+            "return_url": return_url,
+            "refresh_url": refresh_url,
+        }
+        made = await self._call(self._v1.account_links.create_async, params, key=key)
+        return str(made["url"])
+
+    async def dashboard_link(self, account_id: str, *, key: str) -> str:
+        """Where the creator sees their payouts and changes their bank; good once."""
+        made = await self._call(self._v1.accounts.login_links.create_async, account_id, key=key)
+        return str(made["url"])
+
+    async def transfer(
+        self,
+        *,
+        key: str,
+        destination: str,
+        amount_minor: int,
+        currency: str,
+        group: str,
+        metadata: Mapping[str, str],
+    ) -> Transfer:
+        params = {
+            "amount": amount_minor,
+            "currency": currency.lower(),
+            "destination": destination,
+            "transfer_group": group,
+            "metadata": dict(metadata),
+            "expand": ["balance_transaction"],
+        }
+        return self._own(
+            Transfer.of(await self._call(self._v1.transfers.create_async, params, key=key))
+        )
+
+    async def transfer_now(self, transfer_id: str) -> Transfer:
+        params = {"expand": ["balance_transaction"]}
+        return self._own(
+            Transfer.of(await self._call(self._v1.transfers.retrieve_async, transfer_id, params))
+        )
+
+    async def transfers_of(self, group: str) -> Sequence[Transfer]:
+        params = {"transfer_group": group, "limit": PAGE, "expand": ["data.balance_transaction"]}
+        return [
+            Transfer.of(each) async for each in self._listed(self._v1.transfers.list_async, params)
+        ]
+
+    async def reversals_of(self, transfer_id: str) -> Sequence[Reversal]:
+        params = {"limit": PAGE, "expand": ["data.balance_transaction"]}
+        listing = self._v1.transfers.reversals.list_async
+
+        async def page(given: dict[str, Any]) -> Any:
+            return await listing(transfer_id, given)  # type: ignore[arg-type]
+
+        return [Reversal.of(each) async for each in self._listed(page, params)]
+
+    async def payout(self, payout_id: str, *, account: str | None = None) -> Payout:
+        """Of a connected account, or of our own."""
+        params = {"expand": ["balance_transaction"]} if account is None else {}
+        return self._own(
+            Payout.of(
+                await self._call(
+                    self._v1.payouts.retrieve_async, payout_id, params, account=account
+                )
+            )
+        )
+
+    async def reversed_transfer(self, movement_id: str) -> str:
+        """The id of the transfer that the reversal behind a balance transaction is of."""
+        expanded = {"expand": ["source"]}
+        found = await self._call(
+            self._v1.balance_transactions.retrieve_async, movement_id, expanded
+        )
+        return str(found["source"]["transfer"])
+
+    async def movements(self, *, since: datetime) -> AsyncIterator[BalanceTransaction]:
+        """Everything that moved our balance, newest first."""
+        params = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        async for each in self._listed(self._v1.balance_transactions.list_async, params):
+            yield balance_transaction(each)
+
+    async def events(self, *, since: datetime) -> AsyncIterator[StripeEvent]:
+        """Of our own account, newest first; Stripe keeps them for 30 days."""
+        params = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        async for each in self._listed(self._v1.events.list_async, params):
+            yield StripeEvent.of(each)
+
+    async def _listed(
+        self, listing: Callable[..., Awaitable[Any]], params: Mapping[str, Any]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Page by page (docs.stripe.com/api/pagination)."""
+        more: dict[str, Any] = {}
+        while True:
+            page = await self._call(listing, {**params, **more})
+            for each in page["data"]:
+                yield each
+            if not page["has_more"]:
+                return
+            more = {"starting_after": page["data"][-1]["id"]}
+
+    async def _call(
+        self,
+        call: Callable[..., Awaitable[Any]],
+        *given: Any,
+        key: str | None = None,
+        account: str | None = None,
+    ) -> dict[str, Any]:
+        """The answer's JSON. Raises StripeBusy, OutcomeUnknown, StripeRefused."""
+        options = {"idempotency_key": key, "stripe_account": account}
+        options = {name: value for name, value in options.items() if value is not None}
+        for attempt in range(BUSY_RETRIES + 1):
+            await self._throttle.turn()
+            try:
+                answer = await call(*given, **({"options": options} if options else {}))
+                return dict(answer.to_dict())
+            except stripe.RateLimitError:
+                self._throttle.slow_down()
+                if attempt == BUSY_RETRIES:
+                    raise StripeBusy from None
+                await asyncio.sleep(FIRST_BUSY_WAIT * 2**attempt * (1 + random.random()))  # noqa: S311
+            except stripe.StripeError as error:
+                raise _ours(error) from None
+        raise StripeBusy
+
+    def _own(self, found: T) -> T:
+        if getattr(found, "livemode", self.livemode) != self.livemode:
+            raise WrongMode("Stripe answered with an object of the other mode")
+        return found
+
+
+def _ours(error: stripe.StripeError) -> Problem:
+    """What the library raises, as one of our outcomes."""
+    log.warning("stripe: %s %s %s", error.http_status, error.code, error.request_id)
+    match error:
+        case stripe.APIConnectionError():
+            return OutcomeUnknown()
+        case stripe.CardError():
+            return StripeRefused(error.code or "card_declined")
+        case stripe.IdempotencyError():
+            return KeyReused()
+        case stripe.APIError():
+            return OutcomeUnknown()
+    return StripeRefused(error.code or type(error).__name__)
+
+
+def open_gateway(settings: Settings) -> Gateway | None:
+    """None where no key is set: nothing is sold or paid out then. Raises WrongMode."""
+    if settings.stripe_key is None:
+        return None
+    return Gateway(
+        settings.stripe_key.get_secret_value(),
+        base=settings.stripe_base,
+        per_second=settings.stripe_requests_per_second,
+    )

@@ -1,0 +1,84 @@
+"""Stripe's events: stored once, answered, then worked on by a job that fetches their subject."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.queue import enqueue
+from payouts.alerts import set_aside
+from payouts.cashier import Cashier
+from payouts.gateway import API_VERSION
+from payouts.gateway_models import InboxEvent, InboxState
+from payouts.stripe_objects import StripeEvent
+
+log = logging.getLogger(__name__)
+
+EVENT_JOB: Final = "payouts.event"
+
+Handler = Callable[[Cashier, InboxEvent], Awaitable[None]]
+
+
+async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) -> bool:
+    """Stores the event and owes its work, in one transaction; False when it was there before.
+
+    One of the other mode is set aside. One of another API version is told of and worked on all the
+    same: nothing but its ids is used.
+    """
+    state = InboxState.RECEIVED if event.livemode == livemode else InboxState.SET_ASIDE
+    row = {
+        "id": event.id,
+        "kind": event.kind,
+        "subject": event.subject,
+        "account": event.account,
+        "api_version": event.api_version,
+        "livemode": event.livemode,
+        "created_at": event.created_at,
+        "state": state,
+    }
+    stored = insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.id)
+    if await session.scalar(stored) is None:
+        return False
+    if state is InboxState.SET_ASIDE:
+        await set_aside(session, "event_of_the_other_mode", event.id)
+        return True
+    if event.api_version not in (None, API_VERSION):
+        await set_aside(session, "event_of_another_api_version", event.id)
+    await enqueue(session, EVENT_JOB, {"event_id": event.id}, dedupe_key=event.id)
+    return True
+
+
+async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handler | None]) -> None:
+    """Runs the handler of the event's kind; again when it was killed on the way. None: not ours.
+
+    A kind that is not in `handlers` at all is set aside.
+    """
+    async with cashier.database.transaction() as session:
+        event = await session.get(InboxEvent, event_id)
+    if event is None or event.state is not InboxState.RECEIVED:
+        return
+    handler = handlers.get(event.kind)
+    if handler is not None:
+        await handler(cashier, event)
+    async with cashier.database.transaction() as session:
+        if event.kind not in handlers:
+            await set_aside(session, "unknown_event", event.id)
+        known = InboxState.DONE if event.kind in handlers else InboxState.SET_ASIDE
+        mine = sa.update(InboxEvent).where(InboxEvent.id == event.id)
+        await session.execute(mine.values(state=known, settled_at=datetime.now(UTC)))
+
+
+async def owe_waiting(session: AsyncSession, *, older_than: timedelta) -> int:
+    """A job for each event that has waited long: its own was given up, or lost."""
+    since = datetime.now(UTC) - older_than
+    waiting = sa.select(InboxEvent.id).where(
+        InboxEvent.state == InboxState.RECEIVED, InboxEvent.received_at < since
+    )
+    found = (await session.scalars(waiting)).all()
+    for event_id in found:
+        await enqueue(session, EVENT_JOB, {"event_id": event_id}, dedupe_key=event_id)
+    return len(found)

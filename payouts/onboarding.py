@@ -1,0 +1,185 @@
+"""A creator's way to being paid: an account at Stripe, and what Stripe still wants to know."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.principal import Principal
+from core.auth.rights import require_user
+from core.errors import Conflict
+from core.ids import uuid7
+from core.webhooks.service import emit
+from payouts.alerts import set_aside
+from payouts.cashier import Cashier
+from payouts.gateway_models import ConnectedAccount
+from payouts.stripe_objects import ConnectedState
+
+log = logging.getLogger(__name__)
+
+CREATOR_READY: Final = "creator.ready"
+
+
+class NotOnboarded(Conflict):
+    code = "not_onboarded"
+    title = "There is no account to be paid to yet; begin with onboarding"
+
+
+class Step(StrEnum):
+    """What happens next."""
+
+    BEGIN = "begin"
+    """Nothing is there yet: POST the onboarding and go where it says."""
+    CONTINUE = "continue"
+    """Stripe's questions were left half-way."""
+    WAIT = "wait"
+    """Stripe looks at what was told; there is nothing to do."""
+    FIX = "fix"
+    """Stripe wants something more, or has restricted the account."""
+    READY = "ready"
+    """Matured earnings are transferred by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarding:
+    step: Step
+    due: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    disabled_reason: str | None = None
+    payouts_enabled: bool = False
+
+
+def step_of(account: ConnectedAccount | None) -> Step:
+    if account is None or account.account is None:
+        return Step.BEGIN
+    if not account.details_submitted:
+        return Step.CONTINUE
+    if account.due or (account.disabled_reason and not account.pending):
+        return Step.FIX
+    if not account.transfers_active:
+        return Step.WAIT
+    return Step.READY
+
+
+def shown(account: ConnectedAccount | None) -> Onboarding:
+    if account is None:
+        return Onboarding(Step.BEGIN)
+    return Onboarding(
+        step_of(account),
+        tuple(account.due),
+        tuple(account.pending),
+        account.disabled_reason,
+        account.payouts_enabled,
+    )
+
+
+async def account_of(session: AsyncSession, principal: Principal) -> ConnectedAccount | None:
+    """The caller's. Raises Unauthenticated, AccountNeeded."""
+    mine = sa.select(ConnectedAccount).where(
+        ConnectedAccount.platform_id == principal.platform_id,
+        ConnectedAccount.user_id == require_user(principal),
+    )
+    return await session.scalar(mine.execution_options(populate_existing=True))
+
+
+async def begin(cashier: Cashier, *, principal: Principal) -> str:
+    """The page of Stripe's where the caller goes on, good once; makes their account at first."""
+    async with cashier.database.transaction() as session:
+        account = await _written(session, cashier, principal)
+    if account.account is None:
+        made = await cashier.gateway.create_account(
+            key=str(account.id), metadata={"creator": str(account.id)}
+        )
+        await note_account(cashier, made, datetime.now(UTC))
+        account_id = made.id
+    else:
+        account_id = account.account
+    page = f"{cashier.settings.public_web_url}/earnings"
+    return await cashier.gateway.onboarding_link(
+        account_id, key=str(uuid7()), return_url=page, refresh_url=f"{page}?again=1"
+    )
+
+
+async def dashboard(cashier: Cashier, *, principal: Principal) -> str:
+    """Stripe's own page for a creator, good once. Raises NotOnboarded."""
+    async with cashier.database.transaction() as session:
+        account = await account_of(session, principal)
+    if account is None or account.account is None or not account.details_submitted:
+        raise NotOnboarded
+    return await cashier.gateway.dashboard_link(account.account, key=str(uuid7()))
+
+
+async def refresh_account(cashier: Cashier, account_id: str) -> None:
+    """Reads the account anew."""
+    asked_at = datetime.now(UTC)
+    await note_account(cashier, await cashier.gateway.account(account_id), asked_at)
+
+
+async def note_account(cashier: Cashier, found: ConnectedState, asked_at: datetime) -> None:
+    """Keeps what Stripe says, unless something newer is known."""
+    async with cashier.database.transaction() as session:
+        row = await _row_of(session, found)
+        if row is None:
+            await set_aside(session, "foreign_account", found.id)
+            return
+        if row.read_at is not None and row.read_at > asked_at:
+            return
+        was = step_of(row)
+        row.account, row.country, row.read_at = found.id, found.country, asked_at
+        row.transfers_active = found.transfers == "active"
+        row.payouts_enabled = found.payouts_enabled
+        row.details_submitted = found.details_submitted
+        row.due, row.pending = list(found.due), list(found.pending)
+        row.disabled_reason = found.disabled_reason
+        if was is not Step.READY and step_of(row) is Step.READY:
+            data = {"user_id": str(row.user_id)}
+            await emit(session, platform_id=row.platform_id, kind=CREATOR_READY, data=data)
+
+
+async def _row_of(session: AsyncSession, found: ConnectedState) -> ConnectedAccount | None:
+    """By its id, or by ours in its metadata while the id is not known yet."""
+    rows = sa.select(ConnectedAccount).with_for_update()
+    row = await session.scalar(rows.where(ConnectedAccount.account == found.id))
+    if row is not None:
+        return row
+    try:
+        ours = UUID(found.metadata.get("creator", ""))
+    except ValueError:
+        return None
+    return await session.scalar(
+        rows.where(ConnectedAccount.id == ours, ConnectedAccount.account.is_(None))
+    )
+
+
+async def _written(
+    session: AsyncSession, cashier: Cashier, principal: Principal
+) -> ConnectedAccount:
+    row = {
+        "id": uuid7(),
+        "platform_id": principal.platform_id,
+        "user_id": require_user(principal),
+        "livemode": cashier.gateway.livemode,
+    }
+    await session.execute(insert(ConnectedAccount).values(row).on_conflict_do_nothing())
+    found = await account_of(session, principal)
+    assert found is not None  # noqa: S101 - it is there now
+    return found
+
+
+async def account_closed(cashier: Cashier, account_id: str) -> None:
+    """Its owner has taken it from us: nothing is transferred to it any more."""
+    async with cashier.database.transaction() as session:
+        row = await session.scalar(
+            sa.select(ConnectedAccount)
+            .where(ConnectedAccount.account == account_id)
+            .with_for_update()
+        )
+        if row is not None:
+            row.transfers_active, row.payouts_enabled = False, False
+            row.disabled_reason, row.read_at = "disconnected", datetime.now(UTC)

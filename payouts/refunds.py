@@ -1,0 +1,136 @@
+"""Unused Stars go back for what was paid for them: the books first, then Stripe, then the end."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.principal import Principal
+from core.errors import Conflict
+from core.queue import enqueue
+from payouts.alerts import set_aside
+from payouts.cashier import Cashier
+from payouts.crediting import settle_charge
+from payouts.gateway import StripeRefused
+from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
+from payouts.lot_returns import request_return, return_failed, return_succeeded
+from payouts.models import StarLot
+from payouts.orders import order_of
+from payouts.stripe_objects import Refund
+
+log = logging.getLogger(__name__)
+
+REFUND_JOB: Final = "payouts.refund"
+FAILED: Final = ("failed", "canceled")
+
+
+class OrderNotPaid(Conflict):
+    code = "order_not_paid"
+    title = "This order has not been paid"
+
+
+async def request_refund(
+    session: AsyncSession, *, principal: Principal, order_id: UUID
+) -> StarRefund:
+    """All unused Stars of the caller's order leave the wallet; a job asks Stripe for the money.
+
+    While one is under way it is that one. Raises Unauthenticated, AccountNeeded, OrderUnknown,
+    OrderNotPaid, NothingUnused, WalletFrozen.
+    """
+    await order_of(session, principal, order_id)
+    order = await session.get_one(StarOrder, order_id, with_for_update=True, populate_existing=True)
+    if order.state is not OrderState.PAID or order.lot_id is None:
+        raise OrderNotPaid
+    if (under_way := await _open_refund(session, order_id)) is not None:
+        return under_way
+    made = await request_return(
+        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id
+    )
+    lot = await session.get_one(StarLot, order.lot_id)
+    paid, back = lot.cash_minor + lot.tax_minor, made.cash_minor + made.tax_minor
+    refund = StarRefund(
+        id=made.id,
+        order_id=order_id,
+        stars=made.stars,
+        amount_minor=order.price_minor * back // paid,
+        state=RefundState.OPEN,
+    )
+    session.add(refund)
+    await session.flush()
+    await enqueue(session, REFUND_JOB, {"refund_id": str(refund.id)}, dedupe_key=str(refund.id))
+    return refund
+
+
+async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | None:
+    mine = sa.select(StarRefund).where(
+        StarRefund.order_id == order_id, StarRefund.state == RefundState.OPEN
+    )
+    return await session.scalar(mine)
+
+
+async def send_refund(cashier: Cashier, refund_id: UUID) -> None:
+    """Asks Stripe, again with the same key where nobody knows how it went."""
+    async with cashier.database.transaction() as session:
+        refund = await session.get_one(StarRefund, refund_id)
+        order = await session.get_one(StarOrder, refund.order_id)
+    if refund.state is not RefundState.OPEN or order.charge is None:
+        return
+    if refund.stripe_refund is not None:
+        await settle_refund(cashier, refund.stripe_refund)
+        return
+    try:
+        found = await cashier.gateway.refund(
+            key=str(refund_id),
+            charge=order.charge,
+            amount_minor=refund.amount_minor,
+            metadata={"refund": str(refund_id), "order": str(order.id)},
+        )
+    except StripeRefused as refused:
+        async with cashier.database.transaction() as session:
+            await return_failed(session, return_id=refund_id)
+            await _ended(session, refund_id, RefundState.FAILED, refused.stripe_code)
+        return
+    await _note(cashier, found)
+
+
+async def settle_refund(cashier: Cashier, stripe_refund: str) -> None:
+    """Brings the books to where Stripe says that the refund is."""
+    found = await cashier.gateway.refund_now(stripe_refund)
+    if found.charge is not None:
+        await settle_charge(cashier, found.charge)  # its charge may not have been told of yet
+    await _note(cashier, found)
+
+
+async def _note(cashier: Cashier, found: Refund) -> None:
+    async with cashier.database.transaction() as session:
+        refund = await _ours(session, found)
+        if refund is None:
+            await set_aside(session, "foreign_refund", found.id)
+            return
+        refund.stripe_refund = found.id
+        if refund.state is RefundState.OPEN and found.movement is not None:
+            await return_succeeded(session, return_id=refund.id, line=found.movement)
+            await _ended(session, refund.id, RefundState.SUCCEEDED, None)
+        if found.status in FAILED and refund.state is not RefundState.FAILED:
+            await return_failed(session, return_id=refund.id, line=found.failure_movement)
+            await _ended(session, refund.id, RefundState.FAILED, found.failure_code)
+
+
+async def _ours(session: AsyncSession, found: Refund) -> StarRefund | None:
+    try:
+        refund_id = UUID(found.metadata.get("refund", ""))
+    except ValueError:
+        return None
+    return await session.get(StarRefund, refund_id, with_for_update=True, populate_existing=True)
+
+
+async def _ended(
+    session: AsyncSession, refund_id: UUID, state: RefundState, failure_code: str | None
+) -> None:
+    refund = await session.get_one(StarRefund, refund_id)
+    refund.state, refund.failure_code, refund.settled_at = state, failure_code, datetime.now(UTC)
+    await session.flush()
+    log.info("refund %s %s", refund_id, state.value)

@@ -1,0 +1,179 @@
+"""Pays matured earnings out to connected accounts: once, whatever crashes on the way.
+
+An intent is committed with its hold in the ledger, then Stripe is asked with its id as the key. An
+open intent is asked for again with the same key until it is OLD: from then on Stripe may have
+forgotten the key, so its transfers are listed instead, and what is found is adopted.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.queue import enqueue
+from payouts.alerts import set_aside
+from payouts.cashier import Cashier
+from payouts.gateway import OutcomeUnknown, StripeRefused
+from payouts.gateway_models import ConnectedAccount
+from payouts.models import Creator
+from payouts.stripe_facts import IntentState, TransferIntent
+from payouts.stripe_objects import Transfer
+from payouts.transfers import (
+    intend_transfer,
+    transfer_confirmed,
+    transfer_refused,
+    transfer_reversed,
+)
+
+log = logging.getLogger(__name__)
+
+TRANSFER_JOB: Final = "payouts.transfer"
+OLD: Final = timedelta(hours=20)
+"""Stripe keeps keys for 24 hours at least; the rest is for clocks and long calls."""
+
+NOT_MADE: Final = "not_made"
+"""Why an old intent was closed of which Stripe has no transfer."""
+
+
+async def sweep(cashier: Cashier, *, now: datetime | None = None) -> int:
+    """Intents for everybody who can be paid, and the jobs that make them; returns how many.
+
+    Each creator in a transaction of its own, so that one waits for none of the others.
+    """
+    now = now or datetime.now(UTC)
+    async with cashier.database.transaction() as session:
+        payable = await _payable(session)
+    return sum([await _intend(cashier, account, now) for account in payable])
+
+
+async def _payable(session: AsyncSession) -> Sequence[ConnectedAccount]:
+    rows = sa.select(ConnectedAccount).join(
+        Creator,
+        sa.and_(
+            Creator.platform_id == ConnectedAccount.platform_id,
+            Creator.user_id == ConnectedAccount.user_id,
+        ),
+    )
+    can = sa.and_(ConnectedAccount.transfers_active, Creator.deleted_at.is_(None))
+    return (await session.scalars(rows.where(can).order_by(ConnectedAccount.id))).all()
+
+
+async def _intend(cashier: Cashier, account: ConnectedAccount, now: datetime) -> bool:
+    assert account.account is not None  # noqa: S101 - it can be transferred to
+    async with cashier.database.transaction() as session:
+        intent = await intend_transfer(
+            session,
+            platform_id=account.platform_id,
+            creator_id=account.user_id,
+            destination=account.account,
+            currency=cashier.settings.settlement_currency,
+            minimum_minor=cashier.settings.sweep_minimum_minor,
+            now=now,
+        )
+        if intent is not None:
+            await _owe(session, intent.id)
+    return intent is not None
+
+
+async def _owe(session: AsyncSession, intent_id: UUID) -> None:
+    payload = {"intent_id": str(intent_id)}
+    await enqueue(session, TRANSFER_JOB, payload, dedupe_key=str(intent_id))
+
+
+async def owe_open_transfers(cashier: Cashier) -> int:
+    """A job for each open intent that has none, such as one that a person gave up."""
+    async with cashier.database.transaction() as session:
+        still = sa.select(TransferIntent.id).where(TransferIntent.state == IntentState.OPEN)
+        found = (await session.scalars(still)).all()
+        for intent_id in found:
+            await _owe(session, intent_id)
+    return len(found)
+
+
+async def make_transfer(cashier: Cashier, intent_id: UUID, *, now: datetime | None = None) -> None:
+    """Brings an open intent to its end. Raises StripeBusy, OutcomeUnknown: try again later."""
+    async with cashier.database.transaction() as session:
+        intent = await session.get_one(TransferIntent, intent_id)
+    if intent.state is not IntentState.OPEN:
+        return
+    if (now or datetime.now(UTC)) - intent.created_at > OLD:
+        await _adopt(cashier, intent, or_close=True)
+        return
+    try:
+        made = await cashier.gateway.transfer(
+            key=str(intent_id),
+            destination=intent.destination,
+            amount_minor=intent.amount_minor,
+            currency=intent.currency,
+            group=str(intent_id),
+            metadata={"intent": str(intent_id)},
+        )
+    except StripeRefused as refused:
+        await _refused(cashier, intent_id, refused.stripe_code)
+    except OutcomeUnknown:
+        if not await _adopt(cashier, intent, or_close=False):
+            raise
+    else:
+        await confirm(cashier, intent_id, made)
+
+
+async def _adopt(cashier: Cashier, intent: TransferIntent, *, or_close: bool) -> bool:
+    """Takes the transfer that Stripe has made of it, if any; whether it is settled now."""
+    found = await cashier.gateway.transfers_of(str(intent.id))
+    if found:
+        await confirm(cashier, intent.id, found[0])
+        for other in found[1:]:
+            async with cashier.database.transaction() as session:
+                await set_aside(
+                    session, "second_transfer", other.id, platform_id=intent.platform_id
+                )
+        return True
+    if or_close:
+        await _refused(cashier, intent.id, NOT_MADE)
+    return or_close
+
+
+async def confirm(cashier: Cashier, intent_id: UUID, made: Transfer) -> None:
+    """The transfer stands in the books, and what was reversed of it."""
+    line = made.movement
+    assert line is not None  # noqa: S101 - asked for with every transfer
+    async with cashier.database.transaction() as session:
+        await transfer_confirmed(session, intent_id=intent_id, stripe_transfer=made.id, line=line)
+    log.info("transfer %s confirmed", intent_id)
+
+
+async def _refused(cashier: Cashier, intent_id: UUID, error_code: str) -> None:
+    """Certainly not made: the sum is matured again, and the next sweep makes another intent."""
+    async with cashier.database.transaction() as session:
+        await transfer_refused(session, intent_id=intent_id, error_code=error_code)
+    log.warning("transfer %s refused: %s", intent_id, error_code)
+
+
+async def settle_transfer(cashier: Cashier, transfer_id: str) -> None:
+    """A transfer as Stripe has it now, with its reversals."""
+    found = await cashier.gateway.transfer_now(transfer_id)
+    async with cashier.database.transaction() as session:
+        intent = await _intent_of(session, found)
+        if intent is None:
+            await set_aside(session, "foreign_transfer", found.id)
+            return
+    await confirm(cashier, intent.id, found)
+    if not found.reversed_minor:
+        return
+    for reversal in await cashier.gateway.reversals_of(transfer_id):
+        if reversal.movement is not None:
+            async with cashier.database.transaction() as session:
+                await transfer_reversed(
+                    session, intent_id=intent.id, reversal=reversal.id, line=reversal.movement
+                )
+
+
+async def _intent_of(session: AsyncSession, found: Transfer) -> TransferIntent | None:
+    try:
+        return await session.get(TransferIntent, UUID(found.transfer_group or ""))
+    except ValueError:
+        return None

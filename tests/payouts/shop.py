@@ -1,0 +1,277 @@
+"""Encore's web process and the sandbox, both over loopback, and people who buy and earn."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import sqlalchemy as sa
+import uvicorn
+from pydantic import SecretStr
+
+from core.auth.models import Platform, User
+from core.auth.platforms import ensure_default_platform
+from core.db import Database
+from core.mail import open_mailer
+from core.settings import Settings
+from core.storage import open_store
+from core.webhooks.sender import Sender
+from payouts import invariants
+from payouts.books import terms_of
+from payouts.cashier import Cashier
+from payouts.creators import Earnings, earnings
+from payouts.gateway_models import ConnectedAccount, InboxEvent
+from payouts.orders import CHECK_JOB
+from payouts.postings import Share
+from payouts.sandbox.process import Options, serving
+from payouts.sandbox.world import World
+from payouts.spending import Tip, book_tip
+from payouts.stripe_facts import MoneyException, TransferIntent
+from payouts.wallets import Holdings, holdings_of
+from tests.factories import make_user, sign_in
+from tests.polling import eventually
+from tests.transcripts.fakes import scripted_engine
+from web.app import create_app
+from workers.kinds import Tools
+from workers.money import MONEY_JOBS
+from workers.run import drain
+
+AT_ONCE = [kind for kind in MONEY_JOBS if kind.entrypoint != CHECK_JOB]
+"""Draining would wait for the checks of orders, which are minutes away."""
+
+KEY = "sk_test_" + "k" * 32
+PLATFORM_SECRET = "whsec_" + "p" * 24
+CONNECT_SECRET = "whsec_" + "c" * 24
+
+
+@dataclass(frozen=True)
+class Person:
+    user: User
+    headers: dict[str, str]
+
+
+@dataclass
+class Shop:
+    world: World
+    cashier: Cashier
+    tools: Tools
+    http: httpx.AsyncClient
+    """Of our own API, below /v1."""
+    browser: httpx.AsyncClient
+    """At the sandbox; without redirects."""
+
+    @property
+    def database(self) -> Database:
+        return self.cashier.database
+
+    async def person(self) -> Person:
+        async with self.database.transaction() as session:
+            platform = await session.get_one(Platform, await ensure_default_platform(session))
+            user = await make_user(session, platform)
+            token = await sign_in(session, user)
+        return Person(user, {"Authorization": f"Bearer {token}"})
+
+    async def order(self, buyer: Person, pack: str = "usd-500", key: str = "") -> dict[str, Any]:
+        body = {"client_key": key or uuid4().hex, "pack": pack}
+        answer = await self.http.post("/orders", json=body, headers=buyer.headers)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def see(self, buyer: Person, order: dict[str, Any]) -> dict[str, Any]:
+        answer = await self.http.get(f"/orders/{order['id']}", headers=buyer.headers)
+        assert answer.status_code == 200, answer.text
+        seen: dict[str, Any] = answer.json()
+        return seen
+
+    async def pay(self, url: str, card: str = "4242 4242 4242 4242") -> httpx.Response:
+        form = {
+            "email": "ada@example.org",
+            "name": "Ada",
+            "number": card,
+            "expiry": "12 / 34",
+            "cvc": "123",
+        }
+        return await self.browser.post(urlsplit(url).path, data=form)
+
+    async def bought(self, buyer: Person, pack: str = "usd-500") -> dict[str, Any]:
+        """A paid order, with its Stars in the wallet."""
+        order = await self.order(buyer, pack)
+        assert (await self.pay(order["checkout_url"])).status_code == 303
+        await self.settle()
+        order = await self.see(buyer, order)
+        assert order["state"] == "paid"
+        return order
+
+    async def wallet(self, buyer: Person) -> Holdings:
+        platform_id, user_id = buyer.user.platform_id, buyer.user.id
+        async with self.database.transaction() as session:
+            return await holdings_of(session, platform_id=platform_id, user_id=user_id)
+
+    async def control(self, act: str, /, **asked: Any) -> dict[str, Any]:
+        answer = await self.browser.post(
+            f"/_control/{act}", json=asked, headers={"Authorization": f"Bearer {KEY}"}
+        )
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def settle(self) -> None:
+        """Every webhook that was sent has come, and was worked on."""
+        await eventually(self._delivered)
+        await drain(self.tools, kinds=AT_ONCE)
+
+    async def _delivered(self) -> bool:
+        waiting = self.world.store.sql.execute(
+            "select count(*) from deliveries where state = 'due' and attempts = 0"
+        )
+        return int(waiting.fetchone()[0]) == 0
+
+    async def sound(self) -> None:
+        """All eleven invariants hold, over everything in this database."""
+        async with self.database.transaction() as session:
+            found = await invariants.check(session)
+        assert len(found) == 11
+        assert [each for each in found if not each.holds] == []
+
+    async def tip(
+        self, payer: Person, creator: Person, stars: int, *, at: datetime | None = None
+    ) -> None:
+        tip = Tip(
+            payer_id=payer.user.id,
+            key=f"tip:{uuid4()}",
+            stars=stars,
+            shares=[Share(creator.user.id)],
+            at=at,
+        )
+        async with self.database.transaction() as session:
+            await book_tip(
+                session,
+                platform_id=payer.user.platform_id,
+                tip=tip,
+                terms=terms_of(self.cashier.settings),
+            )
+
+    async def onboard(self, creator: Person, bank: str = "000123456789") -> str:
+        """Their connected account, which may be transferred to."""
+        answer = await self.http.post("/creators/me/onboarding", headers=creator.headers)
+        assert answer.status_code == 201, answer.text
+        form = {"first_name": "Grace", "last_name": "Hopper", "bank": bank}
+        await self.browser.post(urlsplit(answer.json()["url"]).path, data=form)
+        await self.settle()
+        async with self.database.transaction() as session:
+            mine = sa.select(ConnectedAccount).where(ConnectedAccount.user_id == creator.user.id)
+            account = (await session.scalars(mine)).one()
+        assert account.account is not None
+        return account.account
+
+    async def earner(self, stars: int = 4000) -> Person:
+        """An onboarded creator whose tips matured long ago."""
+        payer, creator = await self.person(), await self.person()
+        for _ in range(-(-stars // 2050)):
+            await self.bought(payer, "usd-2000")
+        await self.tip(payer, creator, stars, at=datetime.now(UTC) - timedelta(days=30))
+        await self.control("clock", advance_seconds=3 * 86_400)  # what was paid is available
+        await self.onboard(creator)
+        return creator
+
+    async def earnings(self, creator: Person) -> Earnings:
+        async with self.database.transaction() as session:
+            return await earnings(
+                session,
+                platform_id=creator.user.platform_id,
+                creator_id=creator.user.id,
+                currency="USD",
+            )
+
+    async def intents(self, creator: Person) -> list[TransferIntent]:
+        """Oldest first."""
+        async with self.database.transaction() as session:
+            mine = sa.select(TransferIntent).where(TransferIntent.creator_id == creator.user.id)
+            return list((await session.scalars(mine.order_by(TransferIntent.id))).all())
+
+    def transfers(self, intent: TransferIntent) -> int:
+        """How many Stripe made of it."""
+        made = self.world.store.select("transfer", self.world.platform)
+        return sum(each["transfer_group"] == str(intent.id) for each in made)
+
+    async def exceptions(self, object_id: str) -> list[str]:
+        """Why it was set aside."""
+        async with self.database.transaction() as session:
+            rows = sa.select(MoneyException.reason).where(MoneyException.object_id == object_id)
+            return list((await session.scalars(rows)).all())
+
+    async def inbox(self, subject: str) -> list[InboxEvent]:
+        async with self.database.transaction() as session:
+            found = sa.select(InboxEvent).where(InboxEvent.subject == subject)
+            return list((await session.scalars(found)).all())
+
+
+@contextlib.asynccontextmanager
+async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
+    (folder / "sandbox").mkdir()
+    async with serving(Options(data=folder / "sandbox", key=KEY)) as world:
+        settings = _settings(database, folder, world.base_url)
+        app = create_app(settings)
+        async with (
+            _listening(app) as url,
+            httpx.AsyncClient(base_url=f"{url}/v1", timeout=20) as http,
+            httpx.AsyncClient(base_url=world.base_url, timeout=20) as browser,
+        ):
+            shop = Shop(world, app.state.cashier, _tools(app.state.cashier), http, browser)
+            for secret, connect in ((PLATFORM_SECRET, False), (CONNECT_SECRET, True)):
+                hook = f"{url}/v1/stripe/webhooks"
+                await shop.control("webhooks/endpoints", url=hook, secret=secret, connect=connect)
+            yield shop
+
+
+def _settings(database: Database, folder: Path, base_url: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        data_dir=folder,
+        database_url=SecretStr(database.url),
+        stripe_key=SecretStr(KEY),
+        stripe_base=base_url,
+        stripe_webhook_secrets=SecretStr(f"{PLATFORM_SECRET},{CONNECT_SECRET}"),
+        stripe_requests_per_second=1000,
+    )
+
+
+def _tools(cashier: Cashier) -> Tools:
+    settings = cashier.settings
+    return Tools(
+        settings=settings,
+        database=cashier.database,
+        secret=b"a secret of this test installation, long enough",
+        store=open_store(settings),
+        mailer=open_mailer(settings),
+        sender=Sender(allow_private=True),
+        engine=scripted_engine(),
+        cashier=cashier,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: Any) -> AsyncIterator[str]:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="critical", timeout_graceful_shutdown=1, ws="none", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    await eventually(lambda: asyncio.sleep(0, server.started))
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+        bound.close()
