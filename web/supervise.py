@@ -23,6 +23,7 @@ from core.keys import load_secret
 from core.settings import Settings
 from core.storage import StoreUnavailable, open_store
 from core.storage.folder import FolderStore
+from payouts.packs import check_packs
 from web.processes import GO
 from web.sandbox import LOOPBACK, wants_sandbox, with_sandbox
 
@@ -306,6 +307,7 @@ async def running(
         names = tuple(name for name in names if name != "captions")
     if not wants_sandbox(settings):
         names = tuple(name for name in names if name != "stripe")
+    check_packs(settings)
     with data_folder(settings, names):
         check_ports(settings, names)
         _check_store(settings)
