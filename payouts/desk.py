@@ -4,16 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from core.db import Database
-from core.settings import Settings
 from payouts.cashier import Cashier
-from payouts.gateway import PaymentsOff, open_gateway
-
-
-def open_cashier(settings: Settings, database: Database) -> Cashier | None:
-    """None where the installation has no key of Stripe. Raises WrongMode."""
-    gateway = open_gateway(settings)
-    return None if gateway is None else Cashier(database, gateway, settings)
+from payouts.gateway import PaymentsOff
 
 
 async def cashier(request: Request) -> Cashier:

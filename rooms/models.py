@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+import core.auth.models  # noqa: F401 - tables that foreign keys of these refer to
 from core.db import Base, text_enum
 from core.ids import uuid7
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+import ingest.models  # noqa: F401 - tables that foreign keys of these refer to
 from core.db import Base, text_enum
 from core.ids import uuid7
 

@@ -31,8 +31,7 @@ from core.listen import Listener
 from core.settings import Settings
 from core.storage import open_store
 from payouts.books import open_books
-from payouts.cashier import Cashier
-from payouts.desk import open_cashier
+from payouts.cashier import Cashier, open_cashier
 from payouts.packs import check_packs
 from web.headers import SafeHeaders
 from web.limits import BodyLimit

@@ -34,7 +34,7 @@ from core.metrics_server import metrics_server
 from core.settings import Settings
 from core.storage import open_store
 from core.webhooks.sender import Sender
-from payouts.desk import open_cashier
+from payouts.cashier import open_cashier
 from transcripts.engines import Engines
 from workers.jobs import CHORES, JOBS
 from workers.kinds import Chore, JobKind, Queue, Tools

@@ -22,8 +22,9 @@ EDGE_S = 0.3
 """Slack at the edges of what is heard: measuring windows, the codec's ramps, the path's delay."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One for all: each kill finds it whole again."""
     with running_stack(tmp_path_factory.mktemp("crash")) as stack:
         yield stack
 

@@ -93,12 +93,12 @@ async def test_a_stalled_worker_is_fenced_and_what_it_has_is_salvaged(fleet: Fle
         stalled.thaw()
         fenced = stalled.folders.fenced(1)
         await until(lambda: _is(room.recording_id in fenced.journals()))
-        await until(lambda: _is(not stalled.folders.held()))
+        await until(lambda: _is(room.recording_id not in stalled.folders.held()))
         await come_back(room, "ben")
         await asyncio.sleep(3)
         ended = await room.end()
         await room.stored_recording()
-        await until(lambda: _is(not fenced.held()))
+        await until(lambda: _is(room.recording_id not in fenced.held()))
         assert (await fleet.recording(room.recording_id)).revision == 2
         first = await fleet.epoch(room.recording_id, 1)
         assert first.complete_until_ms is not None

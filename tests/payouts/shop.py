@@ -229,7 +229,15 @@ async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
             for secret, connect in ((PLATFORM_SECRET, False), (CONNECT_SECRET, True)):
                 hook = f"{url}/v1/stripe/webhooks"
                 await shop.control("webhooks/endpoints", url=hook, secret=secret, connect=connect)
+            await _stock(shop)
             yield shop
+
+
+async def _stock(shop: Shop) -> None:
+    """Transfers of all tests come out of one balance, and disputes take more than was paid."""
+    buyer = await shop.person()
+    for _ in range(4):
+        await shop.bought(buyer, "usd-2000")
 
 
 def _settings(database: Database, folder: Path, base_url: str) -> Settings:
