@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import http.client
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -17,6 +18,9 @@ from core.settings import Settings
 from core.storage import ObjectExists, ObjectStore, StoreUnavailable, open_store
 from core.storage.s3 import S3Store
 from tests.core.storage_contract import StoreContract, fresh
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BUCKET = "encore"
 
@@ -30,10 +34,23 @@ def bucket_settings(endpoint: str, **values: object) -> Settings:
     return Settings(_env_file=None, **(keys | given | values))  # type: ignore[arg-type] # validated
 
 
+def creating_one_at_a_time(app: "WSGIApplication") -> "WSGIApplication":
+    """Moto looks whether there is an object and makes it in two steps; a bucket does in one."""
+    creating = threading.Lock()
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        with creating if "HTTP_IF_NONE_MATCH" in environ else contextlib.nullcontext():
+            return app(environ, start_response)
+
+    return guarded
+
+
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    assert server._server is not None
+    server._server.app = creating_one_at_a_time(server._server.app)
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     store = open_store(bucket_settings(endpoint))
