@@ -21,6 +21,9 @@ TONE_S = 90.0
 EDGE_S = 0.3
 """Slack at the edges of what is heard: measuring windows, the codec's ramps, the path's delay."""
 
+LATE_S = 0.5
+"""What this process, which speaks, may send too late for the mix on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -32,14 +35,19 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def assert_heard_but_for(sound: Sound, frequency_hz: float, gaps: list[dict[str, Any]]) -> None:
     """From its first moment to the end of the room a tone is there, but for the listed gaps."""
     silences = sound.silences(frequency_hz)
-    for start_s, end_s in silences:
-        listed = any(
-            g["room_start_ms"] / 1000 - EDGE_S <= start_s
-            and end_s <= g["room_end_ms"] / 1000 + EDGE_S
-            for g in gaps
-        )
-        before_the_end = sound.seconds - start_s < EDGE_S
-        assert listed or before_the_end, (silences, gaps)
+    unlisted = [
+        (start_s, end_s)
+        for start_s, end_s in silences
+        if sound.seconds - start_s >= EDGE_S and not _is_listed(start_s, end_s, gaps)
+    ]
+    assert sum(end_s - start_s for start_s, end_s in unlisted) <= LATE_S, (silences, gaps)
+
+
+def _is_listed(start_s: float, end_s: float, gaps: list[dict[str, Any]]) -> bool:
+    return any(
+        g["room_start_ms"] / 1000 - EDGE_S <= start_s and end_s <= g["room_end_ms"] / 1000 + EDGE_S
+        for g in gaps
+    )
 
 
 async def new_pid(stack: Stack, name: str, old: int) -> int:
