@@ -22,7 +22,8 @@ EDGE_S = 0.3
 """Slack at the edges of what is heard: measuring windows, the codec's ramps, the path's delay."""
 
 LATE_S = 0.5
-"""What this process, which speaks, may send too late for the mix on a busy machine."""
+"""What this process, which speaks, may send too late for the mix on a busy machine: for tests
+that show by the counts that no packet was lost."""
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +33,18 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def assert_heard_but_for(sound: Sound, frequency_hz: float, gaps: list[dict[str, Any]]) -> None:
-    """From its first moment to the end of the room a tone is there, but for the listed gaps."""
+def assert_heard_but_for(
+    sound: Sound, frequency_hz: float, gaps: list[dict[str, Any]], *, late_s: float = 0.0
+) -> None:
+    """From its first moment to the end of the room a tone is there, but for the listed gaps, and
+    `late_s` of others in sum."""
     silences = sound.silences(frequency_hz)
     unlisted = [
         (start_s, end_s)
         for start_s, end_s in silences
         if sound.seconds - start_s >= EDGE_S and not _is_listed(start_s, end_s, gaps)
     ]
-    assert sum(end_s - start_s for start_s, end_s in unlisted) <= LATE_S, (silences, gaps)
+    assert sum(end_s - start_s for start_s, end_s in unlisted) <= late_s, (silences, gaps)
 
 
 def _is_listed(start_s: float, end_s: float, gaps: list[dict[str, Any]]) -> bool:
@@ -136,7 +140,7 @@ async def test_another_process_dies(own_stack: Stack, name: str) -> None:
         assert recording["gaps"] == []
         assert recording["packets_lost"] == 0
         assert replay.seconds == pytest.approx(seconds, abs=0.1)
-        assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [])
+        assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [], late_s=LATE_S)
 
 
 async def test_the_database_dies(own_stack: Stack) -> None:
@@ -155,8 +159,9 @@ async def test_the_database_dies(own_stack: Stack) -> None:
         replay = await hear(url)
         recording = await room.stored_recording()
     assert recording["gaps"] == []
+    assert recording["packets_lost"] == 0
     assert replay.seconds == pytest.approx(ended["duration_ms"] / 1000, abs=0.1)
-    assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [])
+    assert_heard_but_for(replay, FREQUENCIES_HZ["ada"], [], late_s=LATE_S)
 
 
 async def _new_postmaster(stack: Stack, old: int) -> bool:
