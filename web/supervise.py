@@ -120,8 +120,7 @@ class Supervisor:
             await _wake(child.process)
         else:
             child.process = await self._launch(child.name)
-        pid_file = self.settings.data_dir / f"{child.name}.pid"
-        pid_file.write_text(str(child.process.pid))
+        _write_pid(self._pid_file(child), child.process.pid)
         if child.name in STANDBY:
             child.spare = await self._launch(child.name, "--standby")
 
@@ -156,7 +155,16 @@ class Supervisor:
         for process in (child.spare, child.process):
             if process is not None and process.returncode is None:
                 await _end(child.name, process)
-        (self.settings.data_dir / f"{child.name}.pid").unlink(missing_ok=True)
+        self._pid_file(child).unlink(missing_ok=True)
+
+    def _pid_file(self, child: Child) -> Path:
+        return self.settings.data_dir / f"{child.name}.pid"
+
+
+def _write_pid(file: Path, pid: int) -> None:
+    draft = file.with_suffix(".pid-draft")  # who reads the file never meets it half written
+    draft.write_text(str(pid))
+    draft.replace(file)
 
 
 async def _wake(spare: asyncio.subprocess.Process) -> None:

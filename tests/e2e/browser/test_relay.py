@@ -51,7 +51,7 @@ async def test_a_browser_speaks_through_the_relay(
     await sign_up(host, "Ada Lovelace")
     await open_room(host, "Relayed")
     await speak(host)
-    assert await host.evaluate(_WAYS) == ["relay"]
+    assert set(await host.evaluate(_WAYS)) == {"relay"}  # a pair for each allocation that answered
     await expect(host.locator("#publishing")).to_have_attribute("data-state", "live")
     await asyncio.sleep(SPEAKS_S)
     room = await room_of(host)
