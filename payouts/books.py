@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Problem
 from core.settings import Settings
-from payouts.gateway import WrongMode
-from payouts.gateway_models import StripeBooks
+from payouts.gateway_models import ConnectedAccount, StarOrder, StripeBooks
+from payouts.modes import WrongMode, livemode_of
 from payouts.postings import Terms
 
 
@@ -26,18 +27,32 @@ def terms_of(settings: Settings) -> Terms:
     )
 
 
-async def open_books(session: AsyncSession, settings: Settings, *, livemode: bool) -> None:
-    """Writes mode and currency at the first start with a key, and holds later ones to them.
-
-    Raises WrongMode, WrongCurrency.
+async def open_books(session: AsyncSession, settings: Settings) -> None:
+    """Writes mode and currency at the first start with a key, and holds later ones to them; without
+    a key, nothing. Raises WrongMode, WrongCurrency.
     """
+    if settings.stripe_key is None:
+        return
+    livemode = livemode_of(settings.stripe_key.get_secret_value())
+    await _refuse_others(session, livemode)
     row = {"id": 1, "livemode": livemode, "currency": settings.settlement_currency}
     await session.execute(insert(StripeBooks).values(row).on_conflict_do_nothing())
     books = await session.get_one(StripeBooks, 1)
     if books.livemode != livemode:
-        kept, given = ("live", "test") if books.livemode else ("test", "live")
-        raise WrongMode(f"These books hold {kept} money: ENCORE_STRIPE_KEY is of {given} mode.")
+        raise _wrong_mode(livemode)
     if books.currency != settings.settlement_currency:
         raise WrongCurrency(
             f"These books are in {books.currency}: set ENCORE_SETTLEMENT_CURRENCY to it."
         )
+
+
+async def _refuse_others(session: AsyncSession, livemode: bool) -> None:
+    """Of which there may be some though the books' own row is new: a copied or mended database."""
+    for kept in (StarOrder.livemode, ConnectedAccount.livemode):
+        if await session.scalar(sa.select(sa.exists().where(kept.is_not(livemode)))):
+            raise _wrong_mode(livemode)
+
+
+def _wrong_mode(livemode: bool) -> WrongMode:
+    kept, given = ("test", "live") if livemode else ("live", "test")
+    return WrongMode(f"These books hold {kept} money: ENCORE_STRIPE_KEY is of {given} mode.")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from payouts import ledger, payout_postings
 from payouts.accounts import AccountKind
 from payouts.claims import DisputeHold, DisputeState, LotDispute
+from payouts.clock import money_now
 from payouts.ledger import Booked
 from payouts.models import (
     MOST_MATURITY,
@@ -73,7 +74,9 @@ async def earnings(
     hold = -await ledger.balance(
         session, platform_id, books.of(AccountKind.CREATOR_HOLD, creator_id)
     )
-    pending = await _pending(session, platform_id, creator_id, currency, now or datetime.now(UTC))
+    pending = await _pending(
+        session, platform_id, creator_id, currency, now or await money_now(session)
+    )
     in_transfer, transferred = await _transfers(session, platform_id, creator_id)
     return Earnings(pending, owed - pending, hold, in_transfer, transferred)
 

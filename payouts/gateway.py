@@ -8,13 +8,14 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import stripe
 
 from core.errors import Problem, Unavailable
 from core.settings import Settings
+from payouts.modes import WrongMode, livemode_of
 from payouts.postings import BalanceTransaction
 from payouts.stripe_objects import (
     Charge,
@@ -39,6 +40,13 @@ API_VERSION: Final = "2026-10-28.endive"
 
 NETWORK_RETRIES: Final = 2
 """By the library, with the same key: lost connections, 409 and 5xx."""
+
+KEYS_KEPT: Final = timedelta(hours=20)
+"""So long a key is safe to repeat. Stripe keeps them for 24 hours at least; the rest is for clocks
+and long calls."""
+
+NOT_MADE: Final = "not_made"
+"""Why what was wanted for longer than that is given up where Stripe has nothing of it."""
 
 BUSY_RETRIES: Final = 3
 FIRST_BUSY_WAIT: Final = 0.25
@@ -86,23 +94,15 @@ class StripeRefused(Problem):
         self.stripe_code = stripe_code
 
 
-class WrongMode(Problem):
-    status = 503
-    code = "stripe_wrong_mode"
-    title = "Test money and live money don't mix"
-
-
 class Gateway:
     """One Stripe account, in one mode. Closed with the process that made it."""
 
     def __init__(
         self, key: str, *, base: str | None = None, per_second: int = 25, timeout_s: float = 10.0
     ) -> None:
-        self.livemode = "_live_" in key
-        if not self.livemode and "_test_" not in key:
-            raise WrongMode("ENCORE_STRIPE_KEY is neither sk_test_... nor sk_live_...")
+        self.livemode = livemode_of(key)
         if self.livemode and base is not None:
-            raise WrongMode("ENCORE_STRIPE_BASE is set: live keys go to Stripe itself only")
+            raise WrongMode("ENCORE_STRIPE_BASE is set: live keys go to Stripe itself only.")
         self._http = stripe.HTTPXClient(timeout=timeout_s, allow_sync_methods=False)
         self._client = stripe.StripeClient(
             key,
@@ -181,6 +181,11 @@ class Gateway:
     async def refund_now(self, refund_id: str) -> Refund:
         params = {"expand": ["balance_transaction", "failure_balance_transaction"]}
         return Refund.of(await self._call(self._v1.refunds.retrieve_async, refund_id, params))
+
+    async def refunds_of(self, charge: str) -> Sequence[Refund]:
+        expand = ["data.balance_transaction", "data.failure_balance_transaction"]
+        params = {"charge": charge, "limit": PAGE, "expand": expand}
+        return [Refund.of(each) async for each in self._listed(self._v1.refunds.list_async, params)]
 
     async def dispute(self, dispute_id: str) -> Dispute:
         return self._own(Dispute.of(await self._call(self._v1.disputes.retrieve_async, dispute_id)))
@@ -291,19 +296,30 @@ class Gateway:
         async for each in self._listed(self._v1.balance_transactions.list_async, params):
             yield balance_transaction(each)
 
-    async def events(self, *, since: datetime) -> AsyncIterator[StripeEvent]:
-        """Of our own account, newest first; Stripe keeps them for 30 days."""
-        params = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
-        async for each in self._listed(self._v1.events.list_async, params):
-            yield StripeEvent.of(each)
+    async def events(
+        self, *, since: datetime, account: str | None = None, kinds: Sequence[str] = ()
+    ) -> AsyncIterator[StripeEvent]:
+        """Of our own account or of a connected one, newest first; Stripe keeps them for 30 days.
+
+        `kinds`: of these alone, at most 20.
+        """
+        params: dict[str, Any] = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        if kinds:
+            params["types"] = list(kinds)
+        async for each in self._listed(self._v1.events.list_async, params, account=account):
+            yield StripeEvent.of(each, account=account)
 
     async def _listed(
-        self, listing: Callable[..., Awaitable[Any]], params: Mapping[str, Any]
+        self,
+        listing: Callable[..., Awaitable[Any]],
+        params: Mapping[str, Any],
+        *,
+        account: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Page by page (docs.stripe.com/api/pagination)."""
         more: dict[str, Any] = {}
         while True:
-            page = await self._call(listing, {**params, **more})
+            page = await self._call(listing, {**params, **more}, account=account)
             for each in page["data"]:
                 yield each
             if not page["has_more"]:

@@ -4,7 +4,7 @@ A row is written before Stripe is called: its id is the call's idempotency key, 
 it open can repeat the call.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,7 +19,10 @@ class StripeBooks(Base):
     """One row: mode and settlement currency of this installation's books, for good."""
 
     __tablename__ = "stripe_books"
-    __table_args__ = (sa.CheckConstraint("id = 1", name="one"),)
+    __table_args__ = (
+        sa.CheckConstraint("id = 1", name="one"),
+        sa.CheckConstraint("not livemode or clock_ahead = interval '0'", name="clock_ahead"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
     livemode: Mapped[bool]
@@ -29,6 +32,11 @@ class StripeBooks(Base):
     opened_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     reconciled_to: Mapped[datetime | None]
     """Everything that Stripe made before has been held against the postings."""
+
+    clock_ahead: Mapped[timedelta] = mapped_column(
+        sa.Interval, default=timedelta(), server_default="0"
+    )
+    """Of test money: how far the sandbox's clock was ahead of the machine's when it was read."""
 
 
 class OrderState(StrEnum):
@@ -54,6 +62,11 @@ class StarOrder(Base):
         sa.CheckConstraint("tax_minor between 0 and price_minor", name="tax"),
         sa.CheckConstraint("(state = 'paid') = (paid_at is not null)", name="paid"),
         sa.Index("ix_star_order_user_id_id", "user_id", "id"),
+        sa.Index(
+            "ix_star_order_waiting",
+            "expires_at",
+            postgresql_where=sa.text("state in ('new', 'open')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

@@ -4,7 +4,7 @@ All of them are asked in one statement, so that they see one moment of a live da
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
+from payouts.clock import money_now
 from payouts.ledger_sql import GUARDS
 from payouts.stripe_facts import MoneyException
 
@@ -212,13 +213,14 @@ async def check(
 ) -> list[Invariant]:
     """All eleven, in order, of one platform or of all of them; reads every entry there is.
 
-    `now` says what has matured, where another clock than the machine's is used.
+    `now` says what has matured; else the clock of the money does.
     """
     await session.flush()
     raw = await raw_connection(session)
     breaks: dict[int, list[str]] = {number: [] for number in SAYS}
     tables, triggers = zip(*GUARDS, strict=True)
-    found = await raw.fetch(_ALL, platform_id, now or datetime.now(UTC), tables, triggers)
+    moment = now or await money_now(session)
+    found = await raw.fetch(_ALL, platform_id, moment, tables, triggers)
     for number, text in found:
         breaks[number].append(text)
     return [Invariant(number, says, _few(breaks[number])) for number, says in SAYS.items()]

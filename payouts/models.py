@@ -204,7 +204,11 @@ class Creator(Base):
     payouts_failed_at: Mapped[datetime | None]
     """The last payout to their bank came back; null again once one is paid."""
 
+    leaving_at: Mapped[datetime | None]
+    """They want to be paid what is theirs and go: swept without a minimum from then on."""
+
     deleted_at: Mapped[datetime | None]
+    """They have left, and nothing is theirs any more."""
 
 
 ledger_sql.install_with(Base.metadata)

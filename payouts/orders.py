@@ -100,6 +100,8 @@ async def _written(
     order = (await session.scalars(sa.select(StarOrder).where(mine))).one()
     if order.pack != wish.pack:
         raise OrderDiffers(f"the order with this key is for {order.pack}")
+    if order.state is OrderState.NEW and order.expires_at < datetime.now(UTC):
+        order.state = OrderState.EXPIRED  # Stripe has forgotten the key: it would be another page
     return order
 
 
@@ -135,6 +137,24 @@ async def enqueue_check(session: AsyncSession, order_id: UUID, delay: timedelta)
     payload = {"order_id": str(order_id), "delay_s": round(delay.total_seconds())}
     key = f"{order_id}/{payload['delay_s']}"
     await enqueue(session, CHECK_JOB, payload, dedupe_key=key, delay=delay)
+
+
+async def end_left_orders(session: AsyncSession, *, now: datetime | None = None) -> int:
+    """Orders whose page was never made end with the day that it would have been open for, and
+    Stripe is asked for those whose end it did not tell; returns how many.
+
+    Should one be paid all the same, it is credited.
+    """
+    late = StarOrder.expires_at < (now or datetime.now(UTC))
+    unmade = sa.update(StarOrder).where(StarOrder.state == OrderState.NEW, late)
+    ended = await session.scalars(unmade.values(state=OrderState.EXPIRED).returning(StarOrder.id))
+    open_ = await session.scalars(
+        sa.select(StarOrder.id).where(StarOrder.state == OrderState.OPEN, late)
+    )
+    found = open_.all()
+    for order_id in found:
+        await enqueue_check(session, order_id, timedelta())
+    return len(ended.all()) + len(found)
 
 
 async def _locked(session: AsyncSession, order_id: UUID) -> StarOrder:

@@ -54,6 +54,12 @@ class BalanceTransaction:
     source: str = ""
     """What it is about: `ch_...`, `re_...`, `tr_...`, `po_...`."""
 
+    category: str = ""
+    """Stripe's `reporting_category`: tells an adjustment that is a fee from a dispute's."""
+
+    is_of_connect: bool = False
+    """Whether its description names Connect: nothing else tells which fees are for that."""
+
     @property
     def net_minor(self) -> int:
         return self.amount_minor - self.fee_minor

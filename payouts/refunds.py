@@ -13,8 +13,9 @@ from core.errors import Conflict
 from core.queue import enqueue
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.crediting import settle_charge
-from payouts.gateway import StripeRefused
+from payouts.gateway import KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
 from payouts.lot_returns import request_return, return_failed, return_succeeded
 from payouts.models import StarLot
@@ -57,11 +58,26 @@ async def request_refund(
         stars=made.stars,
         amount_minor=order.price_minor * back // paid,
         state=RefundState.OPEN,
+        created_at=await money_now(session),
     )
     session.add(refund)
     await session.flush()
-    await enqueue(session, REFUND_JOB, {"refund_id": str(refund.id)}, dedupe_key=str(refund.id))
+    await _owe(session, refund.id)
     return refund
+
+
+async def _owe(session: AsyncSession, refund_id: UUID) -> None:
+    payload = {"refund_id": str(refund_id)}
+    await enqueue(session, REFUND_JOB, payload, dedupe_key=str(refund_id))
+
+
+async def owe_open_refunds(session: AsyncSession) -> int:
+    """A job for each refund that is under way and has none, such as one that the queue gave up."""
+    under_way = sa.select(StarRefund.id).where(StarRefund.state == RefundState.OPEN)
+    found = (await session.scalars(under_way)).all()
+    for refund_id in found:
+        await _owe(session, refund_id)
+    return len(found)
 
 
 async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | None:
@@ -71,29 +87,56 @@ async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | No
     return await session.scalar(mine)
 
 
-async def send_refund(cashier: Cashier, refund_id: UUID) -> None:
-    """Asks Stripe, again with the same key where nobody knows how it went."""
+async def send_refund(cashier: Cashier, refund_id: UUID, *, now: datetime | None = None) -> None:
+    """Brings an open refund to its end. Raises StripeBusy, OutcomeUnknown: try again later."""
     async with cashier.database.transaction() as session:
         refund = await session.get_one(StarRefund, refund_id)
         order = await session.get_one(StarOrder, refund.order_id)
+        now = now or await money_now(session)
     if refund.state is not RefundState.OPEN or order.charge is None:
         return
     if refund.stripe_refund is not None:
         await settle_refund(cashier, refund.stripe_refund)
-        return
+    elif now - refund.created_at > KEYS_KEPT:
+        await _adopt(cashier, refund, order.charge, or_close=True)
+    else:
+        await _ask(cashier, refund, order.charge)
+
+
+async def _ask(cashier: Cashier, refund: StarRefund, charge: str) -> None:
+    """Again with the same key where nobody knows how it went."""
     try:
         found = await cashier.gateway.refund(
-            key=str(refund_id),
-            charge=order.charge,
+            key=str(refund.id),
+            charge=charge,
             amount_minor=refund.amount_minor,
-            metadata={"refund": str(refund_id), "order": str(order.id)},
+            metadata={"refund": str(refund.id), "order": str(refund.order_id)},
         )
     except StripeRefused as refused:
-        async with cashier.database.transaction() as session:
-            await return_failed(session, return_id=refund_id)
-            await _ended(session, refund_id, RefundState.FAILED, refused.stripe_code)
-        return
-    await _note(cashier, found)
+        await _refused(cashier, refund.id, refused.stripe_code)
+    except OutcomeUnknown:
+        if not await _adopt(cashier, refund, charge, or_close=False):
+            raise
+    else:
+        await _note(cashier, found)
+
+
+async def _adopt(cashier: Cashier, refund: StarRefund, charge: str, *, or_close: bool) -> bool:
+    """Takes what Stripe has made of it, if anything; whether it is settled now."""
+    for found in await cashier.gateway.refunds_of(charge):
+        if found.metadata.get("refund") == str(refund.id):
+            await _note(cashier, found)
+            return True
+    if or_close:
+        await _refused(cashier, refund.id, NOT_MADE)
+    return or_close
+
+
+async def _refused(cashier: Cashier, refund_id: UUID, error_code: str) -> None:
+    """Certainly not made: the Stars are in the wallet again, and may be given back once more."""
+    async with cashier.database.transaction() as session:
+        await return_failed(session, return_id=refund_id)
+        await _ended(session, refund_id, RefundState.FAILED, error_code)
 
 
 async def settle_refund(cashier: Cashier, stripe_refund: str) -> None:

@@ -93,6 +93,8 @@ def balance_transaction(data: Json) -> BalanceTransaction:
         currency=data["currency"].upper(),
         at=moment(data["created"]),
         source=id_of(data.get("source")) or "",
+        category=data["reporting_category"],
+        is_of_connect=(data.get("description") or "").startswith("Connect"),
     )
 
 
@@ -312,13 +314,14 @@ class StripeEvent:
     created_at: datetime
 
     @classmethod
-    def of(cls, data: Json) -> Self:
+    def of(cls, data: Json, *, account: str | None = None) -> Self:
+        """`account`: whose list it was found in, where it does not say so itself."""
         return cls(
             id=str(data["id"]),
             kind=str(data["type"]),
             api_version=data.get("api_version"),
             livemode=bool(data["livemode"]),
-            account=data.get("account"),
+            account=data.get("account") or account,
             subject=str(data["data"]["object"].get("id", "")),
             created_at=moment(data["created"]),
         )

@@ -1,13 +1,15 @@
 """Pays matured earnings out to connected accounts: once, whatever crashes on the way.
 
 An intent is committed with its hold in the ledger, then Stripe is asked with its id as the key. An
-open intent is asked for again with the same key until it is OLD: from then on Stripe may have
-forgotten the key, so its transfers are listed instead, and what is found is adopted.
+open intent is asked for again with the same key until it is as old as KEYS_KEPT: from then on
+Stripe may have forgotten the key, so its transfers are listed instead, and what is found is
+adopted.
 """
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -15,9 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.queue import enqueue
+from core.settings import Settings
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
-from payouts.gateway import OutcomeUnknown, StripeRefused
+from payouts.clock import money_now
+from payouts.creators import earnings
+from payouts.gateway import KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import ConnectedAccount
 from payouts.models import Creator
 from payouts.stripe_facts import IntentState, TransferIntent
@@ -32,11 +37,18 @@ from payouts.transfers import (
 log = logging.getLogger(__name__)
 
 TRANSFER_JOB: Final = "payouts.transfer"
-OLD: Final = timedelta(hours=20)
-"""Stripe keeps keys for 24 hours at least; the rest is for clocks and long calls."""
 
-NOT_MADE: Final = "not_made"
-"""Why an old intent was closed of which Stripe has no transfer."""
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a sweep pays somebody; `leaving`: their last, below the minimum too."""
+
+    platform_id: UUID
+    creator_id: UUID
+    destination: str
+    """`acct_...`"""
+    amount_minor: int
+    leaving: bool
 
 
 async def sweep(cashier: Cashier, *, now: datetime | None = None) -> int:
@@ -44,39 +56,81 @@ async def sweep(cashier: Cashier, *, now: datetime | None = None) -> int:
 
     Each creator in a transaction of its own, so that one waits for none of the others.
     """
-    now = now or datetime.now(UTC)
     async with cashier.database.transaction() as session:
-        payable = await _payable(session)
-    return sum([await _intend(cashier, account, now) for account in payable])
+        found = await due(session, cashier.settings, now=now)
+    return sum([await intend(cashier, each, now=now) is not None for each in found])
 
 
-async def _payable(session: AsyncSession) -> Sequence[ConnectedAccount]:
-    rows = sa.select(ConnectedAccount).join(
-        Creator,
-        sa.and_(
-            Creator.platform_id == ConnectedAccount.platform_id,
-            Creator.user_id == ConnectedAccount.user_id,
-        ),
+async def due(
+    session: AsyncSession,
+    settings: Settings,
+    *,
+    platform_id: UUID | None = None,
+    now: datetime | None = None,
+) -> list[Due]:
+    """Whom a sweep would pay now and how much, of one platform or of all."""
+    now = now or await money_now(session)
+    found = [
+        await _due(session, creator, account, settings.settlement_currency, now)
+        for creator, account in await _payable(session, platform_id)
+    ]
+    return [
+        each
+        for each in found
+        if each.amount_minor >= (1 if each.leaving else settings.sweep_minimum_minor)
+    ]
+
+
+async def _due(
+    session: AsyncSession,
+    creator: Creator,
+    account: ConnectedAccount,
+    currency: str,
+    now: datetime,
+) -> Due:
+    assert account.account is not None  # noqa: S101 - it can be transferred to
+    owner = {"platform_id": creator.platform_id, "creator_id": creator.user_id}
+    found = await earnings(session, **owner, currency=currency, now=now)
+    return Due(
+        **owner,
+        destination=account.account,
+        amount_minor=0 if found.in_transfer_minor else found.matured_minor,
+        leaving=creator.leaving_at is not None,
+    )
+
+
+async def _payable(
+    session: AsyncSession, platform_id: UUID | None
+) -> Sequence[tuple[Creator, ConnectedAccount]]:
+    same = sa.and_(
+        Creator.platform_id == ConnectedAccount.platform_id,
+        Creator.user_id == ConnectedAccount.user_id,
     )
     can = sa.and_(ConnectedAccount.transfers_active, Creator.deleted_at.is_(None))
-    return (await session.scalars(rows.where(can).order_by(ConnectedAccount.id))).all()
+    rows = sa.select(Creator, ConnectedAccount).join(ConnectedAccount, same).where(can)
+    if platform_id is not None:
+        rows = rows.where(Creator.platform_id == platform_id)
+    found = await session.execute(rows.order_by(ConnectedAccount.id))
+    return [(creator, account) for creator, account in found]
 
 
-async def _intend(cashier: Cashier, account: ConnectedAccount, now: datetime) -> bool:
-    assert account.account is not None  # noqa: S101 - it can be transferred to
+async def intend(
+    cashier: Cashier, each: Due, *, now: datetime | None = None
+) -> TransferIntent | None:
+    """An intent with its hold and its job; None where somebody else has just made one."""
     async with cashier.database.transaction() as session:
         intent = await intend_transfer(
             session,
-            platform_id=account.platform_id,
-            creator_id=account.user_id,
-            destination=account.account,
+            platform_id=each.platform_id,
+            creator_id=each.creator_id,
+            destination=each.destination,
             currency=cashier.settings.settlement_currency,
-            minimum_minor=cashier.settings.sweep_minimum_minor,
+            minimum_minor=1 if each.leaving else cashier.settings.sweep_minimum_minor,
             now=now,
         )
         if intent is not None:
             await _owe(session, intent.id)
-    return intent is not None
+    return intent
 
 
 async def _owe(session: AsyncSession, intent_id: UUID) -> None:
@@ -84,13 +138,22 @@ async def _owe(session: AsyncSession, intent_id: UUID) -> None:
     await enqueue(session, TRANSFER_JOB, payload, dedupe_key=str(intent_id))
 
 
+async def open_intents(
+    session: AsyncSession, platform_id: UUID | None = None
+) -> Sequence[TransferIntent]:
+    """Those of which nobody knows yet how they end."""
+    still = sa.select(TransferIntent).where(TransferIntent.state == IntentState.OPEN)
+    if platform_id is not None:
+        still = still.where(TransferIntent.platform_id == platform_id)
+    return (await session.scalars(still.order_by(TransferIntent.id))).all()
+
+
 async def owe_open_transfers(cashier: Cashier) -> int:
-    """A job for each open intent that has none, such as one that a person gave up."""
+    """A job for each open intent that has none, such as one that the queue gave up."""
     async with cashier.database.transaction() as session:
-        still = sa.select(TransferIntent.id).where(TransferIntent.state == IntentState.OPEN)
-        found = (await session.scalars(still)).all()
-        for intent_id in found:
-            await _owe(session, intent_id)
+        found = await open_intents(session)
+        for intent in found:
+            await _owe(session, intent.id)
     return len(found)
 
 
@@ -98,9 +161,10 @@ async def make_transfer(cashier: Cashier, intent_id: UUID, *, now: datetime | No
     """Brings an open intent to its end. Raises StripeBusy, OutcomeUnknown: try again later."""
     async with cashier.database.transaction() as session:
         intent = await session.get_one(TransferIntent, intent_id)
+        now = now or await money_now(session)
     if intent.state is not IntentState.OPEN:
         return
-    if (now or datetime.now(UTC)) - intent.created_at > OLD:
+    if now - intent.created_at > KEYS_KEPT:
         await _adopt(cashier, intent, or_close=True)
         return
     try:

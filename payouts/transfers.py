@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import ledger, payout_postings
+from payouts.clock import money_now
 from payouts.creators import earnings, lock_creators
 from payouts.ledger import Booked
 from payouts.models import Creator
@@ -38,7 +39,7 @@ async def intend_transfer(
 
     None too while another intent of theirs is open, whoever made it: two sweeps at once pay once.
     """
-    now = now or datetime.now(UTC)
+    now = now or await money_now(session)
     await lock_creators(session, platform_id, [creator_id])
     if await _is_open(session, platform_id, creator_id):
         return None

@@ -106,8 +106,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     cashier: Cashier | None = app.state.cashier
     async with services.database.transaction() as session:
         await ensure_default_platform(session)
-        if cashier is not None:
-            await open_books(session, services.settings, livemode=cashier.gateway.livemode)
+        await open_books(session, services.settings)
     services.listener.start()
     yield
     await services.listener.stop()

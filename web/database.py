@@ -17,6 +17,7 @@ from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
 from core.storage import ObjectStore, StoreUnavailable, open_store
+from payouts.books import open_books
 from web.shared import DatabaseUrlMissing
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,12 @@ class DatabaseUnreachable(Problem):
 
 
 async def same_installation(settings: Settings) -> None:
-    """Raises OtherSecret, OtherStore; the first start registers what it has."""
+    """Raises OtherSecret, OtherStore, WrongMode, WrongCurrency; the first start registers what it
+    has."""
     async with connected(settings) as database:
         await check_installation(settings, database)
+        async with database.transaction() as session:
+            await open_books(session, settings)
 
 
 @contextlib.asynccontextmanager

@@ -15,11 +15,14 @@ from core.errors import NotFound
 from core.settings import Settings
 from payouts import invariants, trial
 from payouts.amounts import decimal
+from payouts.cashier import Cashier
 from payouts.invariants import Invariant
 from payouts.models import Creator
 from payouts.statements import Statement, as_csv, month_bounds, rows_of, statement
 from payouts.trial import TrialLine
 from web.database import in_transaction
+from web.sweeping import pay
+from web.till import at_the_till
 
 money = typer.Typer(no_args_is_help=True, help="The books: Stars, tips, transfers.")
 console = Console(highlight=False, soft_wrap=True)
@@ -55,6 +58,26 @@ def check(platform: Slug = None) -> None:
     if exceptions:
         console.print(f"{exceptions} things of Stripe's are set aside for somebody to look at.")
     raise typer.Exit(0 if all(one.holds for one in found) else 1)
+
+
+@money.command("sweep")
+def pay_creators(
+    platform: Slug = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be paid, and pay nothing.")
+    ] = False,
+) -> None:
+    """Pay what has matured to every creator who can be paid, as the nightly sweep does.
+
+    Transfers that were left open are ended first. Exit code 1 when not all were made.
+    """
+
+    async def work(cashier: Cashier) -> bool:
+        async with cashier.database.transaction() as session:
+            wanted = await _platform(session, platform)
+        return await pay(cashier, console, platform_id=wanted, dry_run=dry_run)
+
+    raise typer.Exit(0 if at_the_till(work) else 1)
 
 
 @money.command("trial-balance")

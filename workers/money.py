@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from payouts import checking, inbox, reconcile, refunds, sweep
-from payouts.cashier import Cashier
+from payouts.cashier import Cashier, follow_sandbox
 from payouts.gateway import PaymentsOff
 from payouts.happenings import HANDLERS
 from payouts.orders import CHECK_JOB
@@ -38,11 +38,13 @@ async def make_transfer(tools: Tools, payload: dict[str, Any]) -> None:
 
 async def sweep_earnings(tools: Tools) -> None:
     if tools.cashier is not None:
+        await follow_sandbox(tools.cashier)
         await sweep.sweep(tools.cashier)
 
 
 async def reconcile_stripe(tools: Tools) -> None:
     if tools.cashier is not None:
+        await follow_sandbox(tools.cashier)
         await reconcile.reconcile(tools.cashier)
 
 

@@ -25,7 +25,7 @@ from core.storage import open_store
 from core.webhooks.sender import Sender
 from payouts import invariants
 from payouts.books import terms_of
-from payouts.cashier import Cashier
+from payouts.cashier import Cashier, follow_sandbox
 from payouts.creators import Earnings, earnings
 from payouts.gateway_models import ConnectedAccount, InboxEvent
 from payouts.orders import CHECK_JOB
@@ -121,7 +121,14 @@ class Shop:
         )
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()
+        if act == "clock":
+            await follow_sandbox(self.cashier)
         return told
+
+    @property
+    def now(self) -> datetime:
+        """On the sandbox's clock, which the money's follows."""
+        return datetime.fromtimestamp(self.world.now(), UTC)
 
     async def settle(self) -> None:
         """Every webhook that was sent has come, and was worked on."""
@@ -151,7 +158,7 @@ class Shop:
             key=f"tip:{uuid4()}",
             stars=stars,
             shares=[Share(creator.user.id)],
-            at=at,
+            at=at or self.now,
         )
         async with self.database.transaction() as session:
             await book_tip(
@@ -179,7 +186,7 @@ class Shop:
         payer, creator = await self.person(), await self.person()
         for _ in range(-(-stars // 2050)):
             await self.bought(payer, "usd-2000")
-        await self.tip(payer, creator, stars, at=datetime.now(UTC) - timedelta(days=30))
+        await self.tip(payer, creator, stars, at=self.now - timedelta(days=30))
         await self.control("clock", advance_seconds=3 * 86_400)  # what was paid is available
         await self.onboard(creator)
         return creator

@@ -162,7 +162,7 @@ async def test_fault_08_what_is_not_signed_is_not_believed(shop: Shop) -> None:
     await shop.sound()
 
 
-@pytest.mark.parametrize("seconds", [-301, 301, -86_400, 10**9])
+@pytest.mark.parametrize("seconds", [-301, 310, -86_400, 10**9])
 async def test_fault_09_nor_what_is_signed_at_another_time(shop: Shop, seconds: int) -> None:
     body = an_event()
     now = int(time.time())

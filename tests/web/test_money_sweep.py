@@ -1,0 +1,130 @@
+"""`encore money sweep` against the sandbox, and what refuses to start with the wrong key."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from core.db import Database
+from core.migrate import upgrade
+from core.settings import Settings
+from payouts.books import open_books
+from payouts.cashier import Cashier, open_cashier
+from payouts.gateway_models import ConnectedAccount
+from payouts.modes import WrongMode
+from payouts.onboarding import refresh_account
+from payouts.sandbox.process import Options, serving
+from tests.payouts.tills import Till, make_till
+from web.cli import app
+
+KEY = "sk_test_" + "k" * 32
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Books:
+    cashier: Cashier
+    stripe: httpx.AsyncClient
+
+    async def control(self, act: str, **asked: object) -> None:
+        (await self.stripe.post(f"/_control/{act}", json=asked)).raise_for_status()
+
+    async def onboard(self, till: Till) -> str:
+        """The first creator's account, which can be transferred to."""
+        made = await self.cashier.gateway.create_account(key="onboard", metadata={})
+        await self.control("accounts/enable", id=made.id)
+        async with self.cashier.database.transaction() as session:
+            row = ConnectedAccount(
+                platform_id=till.platform_id,
+                user_id=till.creators[0],
+                livemode=False,
+                account=made.id,
+            )
+            session.add(row)
+        await refresh_account(self.cashier, made.id)
+        return made.id
+
+    async def encore(self, *arguments: str, key: str = KEY) -> Result:
+        settings = self.cashier.settings
+        assert settings.database_url is not None
+        environment = {
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "ENCORE_STRIPE_KEY": key,
+            "ENCORE_STRIPE_BASE": settings.stripe_base if key == KEY else None,
+            "COLUMNS": "200",
+        }
+        runner = CliRunner(env=environment)
+        return await asyncio.to_thread(lambda: runner.invoke(app, ["money", *arguments]))
+
+
+@pytest.fixture
+async def books(empty_url: str, tmp_path: Path) -> AsyncIterator[Books]:
+    await upgrade(empty_url)
+    async with serving(Options(data=tmp_path, key=KEY)) as world:
+        settings = Settings(
+            _env_file=None,
+            database_url=SecretStr(empty_url),
+            stripe_key=SecretStr(KEY),
+            stripe_base=world.base_url,
+        )
+        database = Database(empty_url)
+        cashier = open_cashier(settings, database)
+        assert cashier is not None
+        async with database.transaction() as session:
+            await open_books(session, settings)
+        bearer = {"Authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(base_url=world.base_url, headers=bearer) as stripe:
+            yield Books(cashier, stripe)
+        await cashier.gateway.close()
+        await database.close()
+
+
+async def test_what_has_matured_is_paid_on_demand(books: Books) -> None:
+    async with books.cashier.database.transaction() as session:
+        till = await make_till(session)
+        await till.buy(3000, 4194)
+        await till.tip(3000)
+    account = await books.onboard(till)
+    await books.control("balance/adjust", amount=100_000, currency="usd")
+    nothing = await books.encore("sweep")
+    assert (nothing.exit_code, nothing.stdout) == (0, "0 transfers, 0.00 USD\n")
+
+    await books.control("clock", advance_seconds=15 * 86_400)
+    row = [str(till.creators[0]), account, "30.00"]
+    dry = await books.encore("sweep", "--dry-run")
+    assert (dry.exit_code, dry.stdout.splitlines()[1].split()) == (0, row)
+    paid = await books.encore("sweep")
+    assert paid.exit_code == 0
+    assert paid.stdout.splitlines()[1].split() == row
+    assert "1/1" in paid.stdout.splitlines()[-1]
+    assert "made, tr_" in paid.stdout.splitlines()[-1]
+    again = await books.encore("sweep")
+    assert (again.exit_code, again.stdout) == (0, "0 transfers, 0.00 USD\n")
+    held = await books.encore("check")
+    assert (held.exit_code, held.stdout.count("OK ")) == (0, 11), held.stdout
+
+
+async def test_a_transfer_that_is_refused_is_said(books: Books) -> None:
+    async with books.cashier.database.transaction() as session:
+        till = await make_till(session)
+        await till.buy(3000, 4194)
+        await till.tip(3000)
+    await books.onboard(till)
+    await books.control("clock", advance_seconds=15 * 86_400)
+    refused = await books.encore("sweep")
+    assert refused.exit_code == 1
+    assert "refused, balance_insufficient" in refused.stdout
+    await books.control("balance/adjust", amount=100_000, currency="usd")
+    assert (await books.encore("sweep")).exit_code == 0
+
+
+@pytest.mark.parametrize("key", ["sk_live_" + "k" * 32, "pk_test_" + "k" * 32, "nonsense"])
+async def test_no_other_mode_gets_into_the_books(books: Books, key: str) -> None:
+    refused = await books.encore("sweep", key=key)
+    assert isinstance(refused.exception, WrongMode)
+    assert "\n" not in refused.exception.detail
