@@ -29,6 +29,7 @@ from tests.rooms.conftest import House, make_house
 from transcripts.index_models import SearchedRecording
 from transcripts.indexing import SEAM_WORDS, Said
 from transcripts.stemming import Lexemes, lexemes_of
+from transcripts.tags import tags_of
 
 FIRST_LIVE_AT: Final = datetime(2020, 1, 1, tzinfo=UTC)
 PUBLIC_SHARE, FIRST_GROUP_SHARE = 0.01, 0.49
@@ -77,11 +78,12 @@ async def load(
         for table, rows in _rows(house, groups, rooms, recording_ids, people, speakers, seed):
             await session.execute(sa.insert(table), rows)
     connection = await asyncpg.connect(dsn(url))
-    made = _Made(house.platform.id, rooms, recording_ids, people, ids)
+    said_by = [speaker for speaker in speakers if speaker]
+    made = _Made(house.platform.id, rooms, recording_ids, people, said_by, ids)
     lexemes = await _copy(database, connection, made, cues, also)
     await connection.close()
     await database.close()
-    return Archive(callers, [speaker for speaker in speakers if speaker], lexemes)
+    return Archive(callers, said_by, lexemes)
 
 
 async def _callers(
@@ -195,7 +197,12 @@ class _Made:
     rooms: list[UUID]
     recordings: list[UUID]
     people: list[UUID]
+    speakers: list[UUID]
     ids: _Ids
+
+    def tags_of(self, cue: MadeCue) -> list[str]:
+        live_at = FIRST_LIVE_AT + timedelta(hours=cue.recording)
+        return tags_of(self.platform_id, self.speakers[speaker_of(cue)], live_at)
 
 
 async def _copy(
@@ -216,7 +223,8 @@ async def _copy(
         async with database.transaction() as session:
             known.update(await lexemes_of(session, made.platform_id, new))
         await _copy_cues(connection, made, portion, ids)
-        await _copy_vectors(connection, made, portion, ids, [s.vector(known) for s in said])
+        tagged = zip(said, map(made.tags_of, portion), strict=True)
+        await _copy_vectors(connection, made, portion, ids, [s.vector(known, t) for s, t in tagged])
         also(portion, known)
     stems = {(made.platform_id, x, one.partition(".")[2]) for (x, _), one in known.items() if one}
     await connection.copy_records_to_table("transcript_stem", records=sorted(stems))

@@ -1,22 +1,19 @@
 """What was found, as people read it: the text with what matched, who said it, and when."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
-from core.auth.models import User
-from rooms.models import Participant, Room
 from transcripts.folding import fold
 from transcripts.highlights import Piece, found_positions, marked, places_of, spans_of
-from transcripts.index_models import SearchedCue
 from transcripts.indexing import SEAM_MS
 from transcripts.languages import searched_language
-from transcripts.models import Cue, SpeakerName
 from transcripts.query import Query
 from transcripts.stemming import Vocabulary
 
@@ -34,84 +31,83 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundRoom:
+    """What is told of a room in which something was found."""
+
+    id: UUID
+    title: str
+    host_id: UUID
+    topics: list[str]
+    live_at: datetime
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FoundRecording:
     """`moments`: the best ones. `matches`: how many cues there were."""
 
     recording_id: UUID
-    room: Room
+    room: FoundRoom
     host_name: str
     matches: int
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[Moment]
 
 
 async def describe(
     session: AsyncSession, rows: Sequence[sa.Row[Any]], query: Query, words: Vocabulary
 ) -> list[FoundRecording]:
     """Of the rows of `transcripts.ranking`, in their order."""
-    cues = await _load(session, [cue_id for row in rows for cue_id in row.best])
-    found: dict[UUID, FoundRecording] = {}
+    cues = await _load(session, [cue_id for row in rows for cue_id in row.best], query)
+    found: list[FoundRecording] = []
     for row in rows:
-        for loaded in (cues[cue_id] for cue_id in row.best if cue_id in cues):
-            one = found.setdefault(
-                row.recording_id,
-                FoundRecording(row.recording_id, loaded.Room, loaded.host, row.matches),
-            )
-            one.moments.append(_moment(loaded, query, words))
-    return list(found.values())
+        loaded = (cues[cue_id] for cue_id in row.best if cue_id in cues)
+        moments = [_moment(cue, query, words) for cue in loaded]
+        if moments:
+            found.append(_recording(row, moments))
+    return found
 
 
-async def _load(session: AsyncSession, cue_ids: Sequence[UUID]) -> Mapping[UUID, sa.Row[Any]]:
+def _recording(row: sa.Row[Any], moments: list[Moment]) -> FoundRecording:
+    room = FoundRoom(row.room_id, row.title, row.host_id, row.topics, row.live_at, row.duration_ms)
+    return FoundRecording(row.recording_id, room, row.host, row.matches, moments)
+
+
+async def _load(
+    session: AsyncSession, cue_ids: Sequence[UUID], query: Query
+) -> Mapping[UUID, sa.Row[Any]]:
     rows: Iterable[Any] = ()
     if cue_ids:
-        rows = await session.execute(_LOADED, {"cue_ids": list(cue_ids)})
+        values = {"cue_ids": list(cue_ids), "seams": query.reaches_over}
+        rows = await session.execute(_LOADED, values)
     return {row.id: row for row in rows}
 
 
-def _following_text() -> sa.ScalarSelect[str]:
-    """Of the speaker's next cue, whose first words were indexed with this one."""
-    following = aliased(Cue)
-    return (
-        sa.select(following.text)
-        .where(
-            following.recording_id == Cue.recording_id,
-            following.participant_id == Cue.participant_id,
-            following.start_ms > Cue.start_ms,
-            following.start_ms <= Cue.end_ms + SEAM_MS,
-        )
-        .order_by(following.start_ms, following.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
-_LOADED: Final = (
-    sa.select(
-        Cue.id,
-        Cue.participant_id,
-        Cue.start_ms,
-        Cue.end_ms,
-        Cue.language,
-        Cue.text,
-        Cue.words,
-        Room,
-        User.display_name.label("host"),
-        sa.func.coalesce(SpeakerName.name, Participant.display_name).label("speaker"),
-        sa.cast(SearchedCue.vector, sa.Text).label("vector"),
-        _following_text().label("following"),
-    )
-    .join(SearchedCue, SearchedCue.cue_id == Cue.id)
-    .join(Room, Room.id == Cue.room_id)
-    .join(User, User.id == Room.host_id)
-    .join(Participant, Participant.id == Cue.participant_id)
-    .outerjoin(
-        SpeakerName,
-        sa.and_(
-            SpeakerName.recording_id == Cue.recording_id,
-            SpeakerName.participant_id == Cue.participant_id,
-        ),
-    )
-    .where(Cue.id == sa.any_(sa.bindparam("cue_ids", type_=sa.ARRAY(sa.Uuid()))))
+_LOADED: Final = sa.text(
+    f"""
+    select
+        cue.id, cue.participant_id, cue.start_ms, cue.end_ms, cue.language, cue.text,
+        cast(cue.words as text) as words, cast(searched.vector as text) as vector,
+        coalesce(called.name, participant.display_name) as speaker,
+        case when :seams then (
+            select following.text from transcript_cue as following
+            where following.recording_id = cue.recording_id
+            and following.participant_id = cue.participant_id
+            and following.start_ms > cue.start_ms
+            and following.start_ms <= cue.end_ms + {SEAM_MS}
+            order by following.start_ms, following.id
+            limit 1
+        ) end as following
+    from transcript_cue as cue
+    join transcript_searched_cue as searched on searched.cue_id = cue.id
+    join participant on participant.id = cue.participant_id
+    left join transcript_speaker_name as called
+        on called.recording_id = cue.recording_id and called.participant_id = cue.participant_id
+    where cue.id = any(:cue_ids)
+    """  # noqa: S608 - of constants
+).bindparams(
+    sa.bindparam("cue_ids", type_=sa.ARRAY(sa.Uuid())), sa.bindparam("seams", type_=sa.Boolean())
 )
+"""`following`: what the speaker says next, whose first words were indexed with the cue."""
 
 
 def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
@@ -142,5 +138,6 @@ def _time_at(row: sa.Row[Any], place: int) -> int:
     """When the word was spoken that stands there; the cue's beginning if its words differ."""
     before = row.text[:place]
     at = len(before.split()) - bool(before and not before[-1].isspace())
-    same = len(row.words) == len(row.text.split())
-    return int(row.words[at][0]) if same else int(row.start_ms)
+    words = json.loads(row.words)
+    same = len(words) == len(row.text.split())
+    return int(words[at][0]) if same else int(row.start_ms)

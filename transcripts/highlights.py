@@ -7,10 +7,11 @@ from typing import Final
 
 from transcripts.folding import Token
 from transcripts.query import Query, Unit
-from transcripts.stemming import Vocabulary
+from transcripts.stemming import Vocabulary, next_cues
 
 Places = Mapping[str, str]
-"""Where lexemes stand in a cue, as PostgreSQL writes it: `3A,15`; from 1 on."""
+"""Where lexemes stand in a cue, as PostgreSQL writes it: `3A,15`; from 1 on. Beyond its own words
+they are those of its speaker's next cue (`stemming.next_cues`)."""
 
 _ENTRY: Final = re.compile("'([^']+)':([0-9A-D,]+)")
 _WEIGHTS: Final = str.maketrans("", "", "ABCD")
@@ -57,7 +58,7 @@ def _standing(
     for at, word in enumerate(unit.words):
         whole = words.lexemes[language, word]
         begun = unit.open and at == len(unit.words) - 1
-        there = set() if whole is None else positions_of(places, whole)
+        there = set() if whole is None else _anywhere(places, whole)
         if begun:
             there |= _begun(word, language, words, places)
         if whole is not None or begun:
@@ -68,10 +69,16 @@ def _standing(
             yield tuple(start - first + at for at, _ in wanted)
 
 
+def _anywhere(places: Places, lexeme: str) -> set[int]:
+    return positions_of(places, lexeme) | positions_of(places, next_cues(lexeme))
+
+
 def _begun(word: str, language: str, words: Vocabulary, places: Places) -> set[int]:
-    beginning, finished = words.lexeme(language, word), words.finished[language]
-    said = (one for one in places if one.startswith(beginning) or one in finished)
-    return set().union(*(positions_of(places, one) for one in said))
+    beginning = words.lexeme(language, word)
+    either = (beginning, next_cues(beginning))
+    begun = (positions_of(places, one) for one in places if one.startswith(either))
+    whole = (_anywhere(places, one) for one in words.finished[language])
+    return set().union(*begun, *whole)
 
 
 def spans_of(tokens: Sequence[Token], positions: set[int], *, before: int = 0) -> list[Token]:

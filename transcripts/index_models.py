@@ -60,7 +60,7 @@ class SearchedCue(Base):
     """`pt` for `pt-BR`."""
 
     vector: Mapped[str] = mapped_column(TSVECTOR)
-    """Lexemes with positions; those of the cue's own words have the weight A."""
+    """Lexemes with positions, the cue's own with the weight A, and tags (`transcripts.tags`)."""
 
 
 class Stem(Base):

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rooms.models import Room
+from rooms.models import Participant, Room
 from transcripts.folding import fold
 from transcripts.index_models import SearchedCue, SearchedRecording, Stem
 from transcripts.languages import base_language, searched_language
 from transcripts.models import Cue
-from transcripts.stemming import PLATFORM_KEY, Lexemes, lexemes_of
+from transcripts.stemming import PLATFORM_KEY, Lexemes, lexemes_of, next_cues
+from transcripts.tags import tags_of
 
 SEAM_WORDS: Final = 8
 """Of a speaker's next cue: a phrase of one more is found wherever it was cut in two."""
@@ -49,15 +50,17 @@ class Said:
     def words(self) -> tuple[str, ...]:
         return self.own + self.seam
 
-    def vector(self, lexemes: Lexemes) -> str:
-        """As PostgreSQL writes a tsvector: `'en.boat':3A,15`."""
+    def vector(self, lexemes: Lexemes, tags: Iterable[str]) -> str:
+        """As PostgreSQL writes a tsvector: `'en.boat':3A '~en.boat':15` and tags without places."""
         places: dict[str, list[str]] = {}
         for position, word in enumerate(self.words, start=1):
             lexeme = lexemes[self.language, word]
-            if lexeme is not None:
-                weight = "A" if position <= len(self.own) else ""
-                places.setdefault(lexeme, []).append(f"{position}{weight}")
-        return " ".join(f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
+            if lexeme is not None and position <= len(self.own):
+                places.setdefault(lexeme, []).append(f"{position}A")
+            elif lexeme is not None:
+                places.setdefault(next_cues(lexeme), []).append(str(position))
+        said = (f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
+        return " ".join((*said, *(f"'{tag}'" for tag in tags)))
 
 
 async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = None) -> None:
@@ -78,7 +81,9 @@ async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = 
     platform_id = said[0][0].platform_id
     words = {(s.language, word) for _, s in said for word in s.words}
     lexemes = await lexemes_of(session, platform_id, words)
-    await session.execute(_PUT, [_row(cue, s.vector(lexemes)) for cue, s in said])
+    tags = await _tags(session, recording_id)
+    rows = [_row(cue, s.vector(lexemes, tags[cue.participant_id])) for cue, s in said]
+    await session.execute(_PUT, rows)
     await _remember_stems(session, platform_id, lexemes)
 
 
@@ -103,6 +108,17 @@ async def _cues(
     if participant_id is not None:
         query = query.where(Cue.participant_id == participant_id)
     return (await session.scalars(query)).all()
+
+
+async def _tags(session: AsyncSession, recording_id: UUID) -> dict[UUID, list[str]]:
+    """By participant."""
+    query = (
+        sa.select(Participant.id, Room.platform_id, Participant.user_id, Room.live_at)
+        .join(Room, Room.id == Participant.room_id)
+        .where(Room.recording_id == recording_id)
+    )
+    rows = (await session.execute(query)).all()
+    return {one.id: tags_of(one.platform_id, one.user_id, one.live_at) for one in rows}
 
 
 def _said(cues: Iterable[Cue]) -> Iterator[tuple[Cue, Said]]:

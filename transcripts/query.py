@@ -2,7 +2,8 @@
 
 `sea boat` both, `"sea boat"` side by side, `sea or boat` either, `-boat` without. A tsquery has
 one branch a language, each with that language's stems. What it finds has a word (for a phrase:
-the first one) among a cue's own words, not only among those it shares with the next cue.
+the first one) among a cue's own words. The others may be those that the next cue begins with,
+which are lexemes of their own: so the index alone knows what a single word finds.
 """
 
 import re
@@ -13,12 +14,13 @@ from typing import Final
 
 from core.errors import Invalid
 from transcripts.folding import fold, is_spaceless
-from transcripts.stemming import Vocabulary
+from transcripts.stemming import Vocabulary, next_cues
 
 MOST_CHARS: Final = 300
 MOST_WORDS: Final = 16
 
 _CHUNK: Final = re.compile(r'(-?)"([^"]*)(?:"|$)|(\S+)')
+_LEXEME: Final = re.compile("'([^']+)'")
 _QUOTES: Final = str.maketrans("“”„‟«»", '""""""')
 
 
@@ -63,6 +65,19 @@ class Query:
         return next((unit.words[-1] for unit in self.units if unit.open), None)
 
     @property
+    def reaches_over(self) -> bool:
+        """Some of what it wants may stand in the speaker's next cue."""
+        return any(len(units) > 1 or len(units[0].words) > 1 for units in self._wanted)
+
+    @property
+    def side_by_side(self) -> bool:
+        return all(any(len(unit.words) > 1 for unit in units) for units in self._wanted)
+
+    @property
+    def _wanted(self) -> list[list[Unit]]:
+        return [[unit for unit in units if not unit.negated] for units in self.alternatives]
+
+    @property
     def units(self) -> tuple[Unit, ...]:
         return tuple(unit for units in self.alternatives for unit in units)
 
@@ -73,6 +88,8 @@ class TsQuery:
 
     matches: str
     ranks: str
+    side_by_side: bool = False
+    """Each alternative wants a phrase; the index knows only that all its words are there."""
 
 
 def parse(text: str, *, prefix: bool = False) -> Query:
@@ -121,27 +138,29 @@ def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
     return TsQuery(
         matches=" | ".join(f"({branch.matches})" for branch in branches),
         ranks=" | ".join(f"({branch.ranks})" for branch in branches),
+        side_by_side=query.side_by_side,
     )
 
 
 def _branch(units: Sequence[Unit], language: str, vocabulary: Vocabulary) -> TsQuery | None:
     """Of one language; None when nothing can match: all stop words there, or one never said."""
-    wanted: list[TsQuery] = []
+    wanted: list[list[tuple[int, str]]] = []
     unwanted: list[str] = []
     for unit in units:
         terms = _terms(unit, language, vocabulary)
         if terms is None and not unit.negated:
             return None
         if terms and unit.negated:
-            unwanted.append(f"!({_side_by_side(terms, first='A')})")
+            unwanted.append(f"!({_begun_here(terms)})")
         elif terms:
-            wanted.append(TsQuery(_side_by_side(terms, first="A"), _side_by_side(terms, first="")))
+            wanted.append(terms)
     if not wanted:
         return None
-    ranks = " & ".join(two.ranks for two in wanted)
-    own = " | ".join(two.matches for two in wanted)
-    found = own if len(wanted) == 1 else f"{ranks} & ({own})"
-    return TsQuery(" & ".join([found, *unwanted]), ranks)
+    here = " | ".join(map(_begun_here, wanted))
+    if len(wanted) == 1:
+        return TsQuery(" & ".join([here, *unwanted]), here)
+    all_ = " & ".join(f"({_side_by_side(terms)})" for terms in wanted)
+    return TsQuery(" & ".join([all_, f"({here})", *unwanted]), all_)
 
 
 def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int, str]] | None:
@@ -166,15 +185,29 @@ def _open(begun: str, stem: str | None, finished: Sequence[str]) -> str:
     return either[0] if len(either) == 1 else f"({' | '.join(either)})"
 
 
-def _side_by_side(terms: Sequence[tuple[int, str]], *, first: str) -> str:
-    (before, head), *rest = terms
-    text = _label(head, first) if first else head
-    for at, term in rest:
-        text += f" <{at - before}> {term}"
+def _begun_here(terms: Sequence[tuple[int, str]]) -> str:
+    """Side by side, the first one among the cue's own words."""
+    (before, text), *rest = terms
+    return text + _further(before, rest)
+
+
+def _side_by_side(terms: Sequence[tuple[int, str]]) -> str:
+    (before, text), *rest = terms
+    return _anywhere(text) + _further(before, rest)
+
+
+def _further(before: int, terms: Sequence[tuple[int, str]]) -> str:
+    text = ""
+    for at, term in terms:
+        text += f" <{at - before}> {_anywhere(term)}"
         before = at
     return text
 
 
-def _label(term: str, weight: str) -> str:
-    """The weight goes behind each lexeme of the term: `'en.boat':A`, `'en.boa':*A`."""
-    return re.sub(r"('[^']+')(:\*)?", lambda m: f"{m[1]}{m[2] or ':'}{weight}", term)
+def _anywhere(term: str) -> str:
+    """Among the cue's own words or those that the next one begins with."""
+    return f"({term} | {_LEXEME.sub(lambda m: _quoted(next_cues(m[1])), term)})"
+
+
+def _quoted(lexeme: str) -> str:
+    return f"'{lexeme}'"

@@ -18,6 +18,7 @@ from rooms.access import audible_rooms
 from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
 from transcripts.cursor import Cursor
+from transcripts.tags import speaker_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,19 @@ class Effort:
     enough_matches: int = 200
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
-    common: int = 5_000
-    """Matches from which on a query's cues are read for rather than looked up."""
+    few: int = 2_000
+    """Matches up to which all are looked up, whenever they were said."""
+
+    common: float = 0.03
+    """Share of all cues from which on a word turns up sooner by reading than by looking it up."""
 
     most_looked_up: int = 10_000
-    """Where there are as many after all, the statistics were wrong: the query is common."""
+    """Of what was expected to be fewer. Where there are as many the newest cues are read."""
 
     most_cues: int = 60_000
     """That are read. Where they have too few matches, all there are are looked up."""
 
     most_recordings: int = 500
-
-    people: int = 4
-    """Of a room, one of whom says a fourth of it: for one speaker so many times more is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +75,28 @@ class Reach:
     effort: Effort
 
     @property
-    def key(self) -> str:
-        """The column of cues by which `audible` names them."""
-        return "recording_id" if self.filters.speaker_id is None else "participant_id"
-
-    @property
     def audible(self) -> sa.CTE:
-        """`key`, `recording_id`, `live_at` of what is within reach."""
-        speaker_id, said_by = self.filters.speaker_id, aliased(Participant)
-        key = Room.recording_id if speaker_id is None else said_by.id
-        query = sa.select(key.label("key"), Room.recording_id, Room.live_at).where(self.conditions)
-        if speaker_id is not None:
-            query = query.join(said_by, said_by.room_id == Room.id)
-            query = query.where(said_by.user_id == speaker_id)
+        """`recording_id`, `live_at` of what is within reach."""
+        query = sa.select(Room.recording_id, Room.live_at).where(self.conditions)
         return _inlined(query, "audible")
 
     @property
     def heard_people(self) -> sa.CTE:
-        """`id` of participants who agree to be heard."""
-        return _inlined(sa.select(Participant.id).where(spoken_with_consent()), "heard_people")
+        """`id` of participants who agree to be heard, and are to be."""
+        query = sa.select(Participant.id).where(spoken_with_consent())
+        if self.filters.speaker_id is not None:
+            query = query.where(Participant.user_id == self.filters.speaker_id)
+        return _inlined(query, "heard_people")
+
+    @property
+    def tag(self) -> str | None:
+        """That all cues within reach have."""
+        speaker_id = self.filters.speaker_id
+        return None if speaker_id is None else speaker_tag(self.platform_id, speaker_id)
+
+    @property
+    def is_one_room(self) -> bool:
+        return self.filters.room_id is not None or self.filters.recording_id is not None
 
 
 def _inlined(query: sa.Select[*tuple[Any, ...]], name: str) -> sa.CTE:
@@ -149,6 +153,8 @@ def _audible(principal: Principal, filters: Filters) -> sa.ColumnElement[bool]:
     ):
         if wanted is not None:
             conditions.append(column == wanted)
+    if filters.speaker_id is not None:
+        conditions.append(_has_place(filters.speaker_id))
     if filters.topic is not None:
         conditions.append(sa.literal(filters.topic) == sa.any_(Room.topics))
     if filters.since is not None:
@@ -156,3 +162,9 @@ def _audible(principal: Principal, filters: Filters) -> sa.ColumnElement[bool]:
     if filters.until is not None:
         conditions.append(Room.live_at < filters.until)
     return sa.and_(*conditions)
+
+
+def _has_place(user_id: UUID) -> sa.ColumnElement[bool]:
+    """Of a participant in the room, apart from what else is asked about the caller's own."""
+    said_by = aliased(Participant)
+    return sa.exists().where(said_by.room_id == Room.id, said_by.user_id == user_id)

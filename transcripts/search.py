@@ -17,10 +17,11 @@ from transcripts.cursor import Cursor, CursorInvalid
 from transcripts.found import FoundRecording, describe
 from transcripts.languages import DICTIONARIES, searched_language
 from transcripts.query import Query, render
-from transcripts.ranking import Page, Sort, best_recordings
+from transcripts.ranking import Page, Sort
 from transcripts.reach import Effort, Filters, prepare, reach_of
 from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
+from transcripts.ways import best_recordings
 
 _CANCELED: Final = "57014"
 _FIRST_ID: Final = UUID(int=0)

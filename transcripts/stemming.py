@@ -64,6 +64,9 @@ PLATFORM_KEY: Final = "encode(substr(uuid_send(platform_id), 14), 'base64')"
 """`platform_key` of a column, in SQL."""
 
 
+KEY_LENGTH: Final = 4
+
+
 def platform_key(platform_id: UUID) -> str:
     """Four letters or digits, `+` or `/`, with which each of its lexemes begins.
 
@@ -75,6 +78,11 @@ def platform_key(platform_id: UUID) -> str:
 
 def lexeme(platform_id: UUID, language: str, stem: str) -> str:
     return f"{platform_key(platform_id)}{language}.{stem}"
+
+
+def next_cues(lexeme: str) -> str:
+    """The same word where it is one of the first in the speaker's next cue."""
+    return f"{lexeme[:KEY_LENGTH]}~{lexeme[KEY_LENGTH:]}"
 
 
 async def lexemes_of(

@@ -77,8 +77,9 @@ async def _is_said(
     said = words.said.intersection(one for one in known if one is not None)
     if not said or alone:
         return False
-    either = " | ".join(f"'{lexeme}':A" for lexeme in sorted(said))
-    query = sa.select(sa.text("*")).select_from(_SAID[reach.key])
+    either = " | ".join(f"'{lexeme}'" for lexeme in sorted(said))
+    either = either if reach.tag is None else f"({either}) & '{reach.tag}'"
+    query = sa.select(sa.text("*")).select_from(_SAID)
     return bool(
         await session.scalar(
             query.add_cte(reach.audible).add_cte(reach.heard_people),
@@ -91,12 +92,13 @@ async def _said_alike(
     session: AsyncSession, platform_id: UUID, stems: Mapping[str, Sequence[str]], reach: Reach
 ) -> set[str]:
     """Words with a stem like one of these, from cues within reach."""
-    alike = sa.select(sa.text("*")).select_from(_ALIKE[reach.key])
+    alike = sa.select(sa.text("*")).select_from(_ALIKE)
     values = {
         "platform_id": platform_id,
         "languages": [" ".join(languages) for languages in stems.values()],
         "stems": list(stems),
         "language": _language(reach),
+        "tag": "" if reach.tag is None else f" & '{reach.tag}'",
     }
     rows = await session.execute(alike.add_cte(reach.audible).add_cte(reach.heard_people), values)
     return {word for stem, said, vector in rows for word in _words(stem, said, vector)}
@@ -107,69 +109,63 @@ def _language(reach: Reach) -> str | None:
     return None if language is None else base_language(language)
 
 
-_AUDIBLE: Final = "(select true from audible where audible.key = said.key)"
+_AUDIBLE: Final = "(select true from audible where audible.recording_id = said.recording_id)"
 _HEARD: Final = "(select true from heard_people p where p.id = said.participant_id)"
 _OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
 
 
-def _said(key: str) -> sa.TextClause:
-    """A word in so many cues that not all are looked at counts as said."""
-    return sa.text(
-        f"""
-        (
-            with said as materialized (
-                select {key} as key, participant_id from transcript_searched_cue
-                where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE}
+_SAID: Final = sa.text(
+    f"""
+    (
+        with said as materialized (
+            select recording_id, participant_id from transcript_searched_cue
+            where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE}
+            limit {LOOKED_AT}
+        )
+        select exists (select from said where {_AUDIBLE} and {_HEARD})
+            or (select count(*) from said) = {LOOKED_AT}
+    ) as found
+    """  # noqa: S608 - of constants
+)
+"""A word in so many cues that not all are looked at counts as said."""
+
+_ALIKE: Final = sa.text(
+    f"""
+    (
+        with candidates as materialized (
+            select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
+                similarity(s.stem, asked.stem) as likeness
+            from unnest(:languages, :stems) as asked (languages, stem)
+            join transcript_stem s
+                on s.platform_id = :platform_id and s.stem % asked.stem
+                and s.language = any(string_to_array(asked.languages, ' '))
+            order by likeness desc, s.stem
+            limit {CANDIDATES}
+        )
+        select lexeme, text, vector
+        from candidates
+        cross join lateral (
+            select cue_id, cast(vector as text) as vector
+            from (
+                select cue_id, recording_id, participant_id, vector
+                from transcript_searched_cue
+                where vector @@ cast(quote_literal(lexeme) || :tag as tsquery)
+                and {_OF_LANGUAGE}
                 limit {LOOKED_AT}
-            )
-            select exists (select from said where {_AUDIBLE} and {_HEARD})
-                or (select count(*) from said) = {LOOKED_AT}
-        ) as found
-        """  # noqa: S608 - of constants
-    )
-
-
-def _alike(key: str) -> sa.TextClause:
-    return sa.text(
-        f"""
-        (
-            with candidates as materialized (
-                select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
-                    similarity(s.stem, asked.stem) as likeness
-                from unnest(:languages, :stems) as asked (languages, stem)
-                join transcript_stem s
-                    on s.platform_id = :platform_id and s.stem % asked.stem
-                    and s.language = any(string_to_array(asked.languages, ' '))
-                order by likeness desc, s.stem
-                limit {CANDIDATES}
-            )
-            select lexeme, text, vector
-            from candidates
-            cross join lateral (
-                select cue_id, cast(vector as text) as vector
-                from (
-                    select cue_id, {key} as key, participant_id, vector
-                    from transcript_searched_cue
-                    where vector @@ cast(quote_literal(lexeme) || '\\:A' as tsquery)
-                    and {_OF_LANGUAGE}
-                    limit {LOOKED_AT}
-                ) as said
-                where {_AUDIBLE} and {_HEARD}
-                limit 1
-            ) as one
-            join transcript_cue on transcript_cue.id = cue_id
-            order by likeness desc, stem
-            limit {COMPARED}
-        ) as alike
-        """  # noqa: S608 - of constants
-    ).bindparams(
-        sa.bindparam("languages", type_=ARRAY(sa.Text)), sa.bindparam("stems", type_=ARRAY(sa.Text))
-    )
-
-
-_KEYS: Final = ("recording_id", "participant_id")
-_SAID: Final = {key: _said(key) for key in _KEYS}
-_ALIKE: Final = {key: _alike(key) for key in _KEYS}
+            ) as said
+            where {_AUDIBLE} and {_HEARD}
+            limit 1
+        ) as one
+        join transcript_cue on transcript_cue.id = cue_id
+        order by likeness desc, stem
+        limit {COMPARED}
+    ) as alike
+    """  # noqa: S608 - of constants
+).bindparams(
+    sa.bindparam("languages", type_=ARRAY(sa.Text)),
+    sa.bindparam("stems", type_=ARRAY(sa.Text)),
+    sa.bindparam("tag", type_=sa.Text()),
+)
 
 
 def _words(stem: str, text: str, vector: str) -> Iterable[str]:

@@ -17,6 +17,7 @@ from rooms.models import GroupMember, Participant, Room, Visibility
 from rooms.queries import room_for
 from tests.rooms.conftest import House, make_house
 from tests.transcripts.archive import Archive, make_archive
+from transcripts.found import FoundRoom
 from transcripts.ranking import Sort
 from transcripts.reach import Effort
 
@@ -45,7 +46,7 @@ class World:
     rooms: dict[str, Room]
     callers: dict[str, Principal]
 
-    def name_of(self, room: Room) -> str:
+    def name_of(self, room: FoundRoom) -> str:
         return next(name for name, one in self.rooms.items() if one.id == room.id)
 
 

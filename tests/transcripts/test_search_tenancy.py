@@ -17,7 +17,8 @@ from transcripts.stemming import PLATFORM_KEY, platform_key
 ASKED: list[dict[str, Any]] = [
     {"text": "boat"},
     {"text": "the boat or sea", "effort": Effort(most_looked_up=2)},
-    {"text": "sea", "effort": Effort(common=1, enough_matches=2, most_cues=2)},
+    {"text": "sea", "effort": Effort(common=0, enough_matches=2, most_cues=2)},
+    {"text": "sea", "effort": Effort(common=2, few=0, enough_matches=2)},
     {"text": "boa", "prefix": True},
     {"text": "lighthuose"},
     {"text": "volccano"},
@@ -57,7 +58,7 @@ async def test_what_others_say_changes_nothing(session: AsyncSession, archive: A
     await other.recording("le the, la boat", language="fr")
     await archive.analyze()
     assert await all_found(archive) == before
-    assert [one.did_you_mean for one in before[0]][4:6] == ["lighthouse", None]
+    assert [one.did_you_mean for one in before[0]][5:7] == ["lighthouse", None]
     assert before[0][-1].ignored == ["the"]
     assert (await archive.find("boat", STRANGER)).recordings == []
 

@@ -1,0 +1,133 @@
+"""Which way a search goes to what it finds, so that it touches little more than it tells.
+
+What is expected comes from the planner's statistics, which PostgreSQL keeps anyway. They may be
+wrong, and how much of it the caller may hear is not known before: so what comes of one way decides
+on the next. Whichever it is, the answer is the same: the newest matches, enough of them or all.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from transcripts.query import TsQuery
+from transcripts.ranking import Page, Ranked, look_up, read
+from transcripts.reach import Reach
+from transcripts.tags import tags_between
+
+SIDE_BY_SIDE: Final = 1 / 16
+"""Of the cues with all of a phrase's words, those in which they stand so: a guess."""
+
+SPARE: Final = 2.5
+"""So many times more is looked at than would do, if matches were spread evenly and all audible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    matches: float
+    cues: float
+    """That there are at all."""
+
+    @property
+    def share(self) -> float:
+        return self.matches / self.cues
+
+
+async def best_recordings(
+    session: AsyncSession, asked: TsQuery, reach: Reach, page: Page
+) -> Sequence[sa.Row[Any]]:
+    """All there are, or the best of those with the newest matches, of which there are enough."""
+    effort, expected = reach.effort, await _expected(session, asked, reach)
+    if reach.is_one_room or expected.share >= effort.common:
+        ranked = await read(session, asked, reach, page)
+    elif expected.matches <= effort.few:
+        ranked = await look_up(session, asked, reach, page, most=effort.most_looked_up)
+        if ranked.cut:
+            ranked = await read(session, asked, reach, page)
+    else:
+        ranked = await _lately(session, asked, reach, page, expected)
+    if _lacks(ranked, reach):
+        ranked = await look_up(session, asked, reach, page)
+    return ranked.rows
+
+
+def _lacks(ranked: Ranked, reach: Reach) -> bool:
+    return ranked.cut and ranked.matches < reach.effort.enough_matches
+
+
+async def _lately(
+    session: AsyncSession, asked: TsQuery, reach: Reach, page: Page, expected: Expected
+) -> Ranked:
+    """Looks up what was said lately; where that was not enough, a longer time or by reading."""
+    enough = reach.effort.enough_matches
+    cues = SPARE * enough / expected.share
+    ranked = await _within(session, asked, reach, page, cues)
+    if not _lacks(ranked, reach):
+        return ranked
+    times = SPARE * enough / max(ranked.matches, 1)
+    if times * ranked.seen >= reach.effort.most_looked_up:
+        return await read(session, asked, reach, page)
+    return await _within(session, asked, reach, page, times * cues)
+
+
+async def _within(
+    session: AsyncSession, asked: TsQuery, reach: Reach, page: Page, cues: float
+) -> Ranked:
+    times = await _newest(session, reach, page, cues)
+    most = reach.effort.most_looked_up
+    return await look_up(session, asked, reach, page, times=times, most=most)
+
+
+async def _expected(session: AsyncSession, asked: TsQuery, reach: Reach) -> Expected:
+    """As PostgreSQL would plan with."""
+    matches = asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'"
+    plan = await session.scalar(_MATCHING, {"matches": matches})
+    plan = json.loads(plan) if isinstance(plan, str) else plan
+    found, all_ = (float(one["Plan Rows"]) for one in plan[0]["Plan"]["Plans"])
+    return Expected(found * SIDE_BY_SIDE if asked.side_by_side else found, max(all_, found))
+
+
+_MATCHING: Final = sa.text(
+    """
+    explain (format json)
+    select 1 from transcript_searched_cue where vector @@ cast(:matches as tsquery)
+    union all
+    select 1 from transcript_searched_cue
+    """
+)
+
+
+async def _newest(session: AsyncSession, reach: Reach, page: Page, cues: float) -> list[str]:
+    """Tags of the time in which about the newest so many were said; none if that is always."""
+    after = None if page.after is None else page.after.live_at
+    until = min((end for end in (reach.filters.until, after) if end is not None), default=None)
+    values = {"platform_id": reach.platform_id, "until": until, "cues": cues}
+    oldest, newest = (await session.execute(_SPAN, values)).one()
+    if oldest is None or newest is None:
+        return []
+    return tags_between(reach.platform_id, oldest, newest)
+
+
+_SPAN: Final = sa.text(
+    """
+    with listed as (
+        select live_at, cues from transcript_searched
+        where platform_id = :platform_id and live_at <= coalesce(:until, 'infinity')
+    ), newest as materialized (
+        select live_at, cues from listed order by live_at desc limit 50
+    )
+    select
+        (
+            select live_at from listed order by live_at desc
+            offset (select ceil(:cues / greatest(avg(cues), 1)) from newest) limit 1
+        ),
+        (select max(live_at) from newest)
+    """
+).bindparams(
+    sa.bindparam("cues", type_=sa.Double()),
+    sa.bindparam("until", type_=sa.DateTime(timezone=True)),
+)
+"""As if all recordings were as long as the newest: it need not be exact."""
