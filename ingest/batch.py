@@ -1,4 +1,4 @@
-"""The datagrams of one drain: up to AT_ONCE of them in one system call, recvmmsg(2).
+"""The datagrams of one drain: AT_ONCE of them in each system call, recvmmsg(2).
 
     int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, timespec *)
 
@@ -12,6 +12,7 @@ datagram arrived. Linux has it, and the layout is that of 64-bit Linux (glibc an
 elsewhere each datagram is a recvfrom(2) of its own.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -28,6 +29,8 @@ from ingest.webrtc import MAX_DATAGRAM, Address, PacketBuffer
 
 AT_ONCE: Final = 1024
 """As many as recvmmsg takes."""
+
+SLOTS: Final = 2 * AT_ONCE
 
 MESSAGE: Final = struct.Struct("@PI4xPNPNi4xI4x")
 """mmsghdr."""
@@ -54,11 +57,12 @@ _SO_TIMESTAMPNS: Final = 35
 _SECOND: Final = 1_000_000_000
 _AGE_NS: Final = AGE_US * 1000
 _AGES: Final = tuple(min(n, LONGEST_AGE) for n in range(_SECOND // _AGE_NS))
+_TOGETHER_NS: Final = 100_000
 _STEP_NS: Final = 1_000_000
 """A wall clock that moved by more than this between two drains was set: no age is known then."""
 
 
-_NO_AGES: Final = (0,) * AT_ONCE
+_NO_AGES: Final = (0,) * SLOTS
 
 
 class Batch(Protocol):
@@ -101,16 +105,16 @@ class ManyAtOnce:
     """By recvmmsg; an origin is the kernel's own sockaddr, whose unused bytes stay zero."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.buffer = PacketBuffer(AT_ONCE)
+        self.buffer = PacketBuffer(SLOTS)
         self._socket = sock
-        self._names = bytearray(AT_ONCE * NAME_BYTES)
-        self._vectors = bytearray(AT_ONCE * VECTOR.size)
-        self._messages = bytearray(AT_ONCE * MESSAGE.size)
-        self._controls = bytearray(AT_ONCE * CONTROL_BYTES)
+        self._names = bytearray(SLOTS * NAME_BYTES)
+        self._vectors = bytearray(SLOTS * VECTOR.size)
+        self._messages = bytearray(SLOTS * MESSAGE.size)
+        self._controls = bytearray(SLOTS * CONTROL_BYTES)
         memory, names = _place(self.buffer.data), _place(self._names)
         vectors, self._at = _place(self._vectors), _place(self._messages)
         controls = _place(self._controls)
-        for n in range(AT_ONCE):
+        for n in range(SLOTS):
             VECTOR.pack_into(
                 self._vectors, n * VECTOR.size, memory + n * MAX_DATAGRAM, MAX_DATAGRAM
             )
@@ -121,10 +125,10 @@ class ManyAtOnce:
         self._lengths = memoryview(self._messages).cast("i")[_LENGTH_AT :: MESSAGE.size // 4]
         words = memoryview(self._messages).cast("Q")
         self._control_lengths = words[_CONTROL_LENGTH_AT :: MESSAGE.size // 8]
-        self._whole = memoryview(array("Q", [CONTROL_BYTES] * AT_ONCE))
+        self._whole = memoryview(array("Q", [CONTROL_BYTES] * SLOTS))
         moments = memoryview(self._controls).cast("q")
         self._moments = moments[_NANOSECONDS_AT :: CONTROL_BYTES // 8]
-        self._wall_ahead = time.time_ns() - time.monotonic_ns()
+        _, self._wall_ahead = _wall_clock()
         self.tells_ages = _asks_for_moments(sock)
         self._recvmmsg = _recvmmsg()
 
@@ -134,21 +138,29 @@ class ManyAtOnce:
         return sys.platform == "linux" and is_64_bit and hasattr(_libc(), "recvmmsg")
 
     def receive(self) -> int:
-        flags = socket.MSG_DONTWAIT
-        count: int = self._recvmmsg(self._socket.fileno(), self._at, AT_ONCE, flags, None)
-        if count < 0:
-            reason = ctypes.get_errno()
-            if reason in (errno.EAGAIN, errno.EINTR):
-                return 0
-            raise OSError(reason, os.strerror(reason))
+        count = self._receive_into(0)
+        if count == AT_ONCE:
+            with contextlib.suppress(OSError):  # it comes again, or is over: the first ones count
+                count += self._receive_into(AT_ONCE)
         self.buffer.sizes[:count] = self._lengths[:count]
         self.buffer.ages = self._ages(count)
         return count
 
+    def _receive_into(self, slot: int) -> int:
+        """AT_ONCE at the most, from that slot on."""
+        place, flags = self._at + slot * MESSAGE.size, socket.MSG_DONTWAIT
+        count: int = self._recvmmsg(self._socket.fileno(), place, AT_ONCE, flags, None)
+        if count >= 0:
+            return count
+        reason = ctypes.get_errno()
+        if reason in (errno.EAGAIN, errno.EINTR):
+            return 0
+        raise OSError(reason, os.strerror(reason))
+
     def _ages(self, count: int) -> Sequence[int]:
         """By the nanoseconds of the second alone: beyond one, all are of LONGEST_AGE anyway."""
-        now = time.time_ns()
-        ahead, self._wall_ahead = self._wall_ahead, now - time.monotonic_ns()
+        ahead = self._wall_ahead
+        now, self._wall_ahead = _wall_clock()
         known = self.tells_ages and abs(ahead - self._wall_ahead) < _STEP_NS
         if not known or min(self._control_lengths[:count], default=0) < CONTROL_BYTES:
             self._control_lengths[:] = self._whole
@@ -176,10 +188,10 @@ class OneByOne:
     tells_ages = False
 
     def __init__(self, sock: socket.socket) -> None:
-        self.buffer = PacketBuffer(AT_ONCE)
+        self.buffer = PacketBuffer(SLOTS)
         self._socket = sock
         view = self.buffer.view
-        self._slots = [view[n * MAX_DATAGRAM :][:MAX_DATAGRAM] for n in range(AT_ONCE)]
+        self._slots = [view[n * MAX_DATAGRAM :][:MAX_DATAGRAM] for n in range(SLOTS)]
         self._origins: list[Address] = []
 
     def receive(self) -> int:
@@ -201,6 +213,14 @@ class OneByOne:
 
     def address(self, origin: Address) -> Address:
         return origin
+
+
+def _wall_clock() -> tuple[int, int]:
+    """Nanoseconds, and how much they are ahead of the monotonic ones, read with nothing between."""
+    while True:
+        before, now, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if after - before < _TOGETHER_NS:
+            return now, now - before
 
 
 def _place(memory: bytearray) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
 from core.addresses import bound_socket
-from ingest.batch import AT_ONCE, batch_of
+from ingest.batch import SLOTS, batch_of
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.rtp import MIN_HEADER_BYTES, RTCP
@@ -28,14 +28,17 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 """Beyond net.core.rmem_max (socket(7)); Python does not name it."""
 
-DRAIN_SECONDS: Final = 0.05
+DRAIN_SECONDS: Final = 0.1
 """A packet's cost falls with the number that is read at once, above all of one peer."""
+
+NARROW_DRAIN_SECONDS: Final = 0.05
+"""Where the socket has less buffer than asked: a packet takes about a kilobyte of it."""
 
 SHORT_DRAIN_SECONDS: Final = 0.017
 """While somebody connects, who waits for answers; and where the kernel does not say when packets
 arrived: no part or multiple of 20 ms, so that every stream has some that are read as they come."""
 
-MAX_PER_DRAIN: Final = 4 * AT_ONCE
+MAX_PER_DRAIN: Final = 2 * SLOTS
 """Then the loop gets its turn: a flood delays others, it does not stop them."""
 HANDSHAKE_TICK_SECONDS: Final = 0.1
 SWEEP_SECONDS: Final = 1.0
@@ -124,6 +127,8 @@ class Endpoint:
 
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pace = SHORT_DRAIN_SECONDS
+        roomy = _granted(sock) >= RECEIVE_BUFFER_BYTES
+        self._calm_pace = DRAIN_SECONDS if roomy else NARROW_DRAIN_SECONDS
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         # New in every run: SRTCP may not use an index twice under one key and SSRC, and a
         # resumed session begins its indexes again (RFC 3711, 9.1).
@@ -221,7 +226,7 @@ class Endpoint:
             self._drain()
 
     def _drain(self) -> None:
-        for _ in range(MAX_PER_DRAIN // AT_ONCE):
+        for _ in range(MAX_PER_DRAIN // SLOTS):
             try:
                 count = self._batch.receive()
             except OSError as error:
@@ -230,7 +235,7 @@ class Endpoint:
             now_us = monotonic_us()
             self._take(count, now_us / 1_000_000)
             self._on_drained(now_us)
-            if count < AT_ONCE:
+            if count < SLOTS:
                 break
 
     def _take(self, count: int, now: float) -> None:
@@ -360,7 +365,7 @@ class Endpoint:
     def _handshake_tick(self) -> None:
         waits = not all(peer.established for peer in self._peers.values())
         short = waits or not self._batch.tells_ages
-        self._pace = SHORT_DRAIN_SECONDS if short else DRAIN_SECONDS
+        self._pace = SHORT_DRAIN_SECONDS if short else self._calm_pace
         for peer in [p for p in self._peers.values() if p.handshaking]:
             try:
                 self._send(peer, peer.handshake_timeout())

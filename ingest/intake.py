@@ -7,14 +7,14 @@ object or a call for each; whatever else comes goes to its timeline's `push`, wh
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ingest.journal import AGED, AGES_US, EVENT_TAG, PACKET, Event, Packet, RawBatch, unpack_event
+from ingest.journal import AGE_US, AGES, EVENT_TAG, PACKET, Event, Packet, RawBatch, unpack_event
 from ingest.opus import LOOKAHEAD, TOC_SAMPLES
 from ingest.rtpclock import LATE
 from ingest.timeline import TrackTimeline
 
 _HEAD: Final = PACKET.size
-_AGES: Final = tuple(age_us * 48 // 1000 for age_us in AGES_US)
-"""In samples."""
+_WAITED: Final = tuple(age * AGE_US * 48 // 1000 for age in AGES)
+"""In samples, by a packet's first byte."""
 
 
 def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator[Event]:
@@ -39,7 +39,7 @@ def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator
         if epoch is not None and epoch.next_seq == seq and epoch.stream == stream and size:
             clock, time = epoch.clock, epoch.end
             if time & 0xFFFF_FFFF == timestamp and (samples := TOC_SAMPLES[data[begin]]):
-                end, arrival = time + samples, drained - _AGES[first]
+                end, arrival = time + samples, drained - _WAITED[first]
                 delay = arrival - end - LOOKAHEAD
                 if 0 <= delay - clock.offset <= LATE and arrival < clock.calm_until:
                     if delay < clock.lowest:
@@ -51,5 +51,5 @@ def take_in(batch: RawBatch, timelines: Mapping[int, TrackTimeline]) -> Iterator
                     timeline.arrival = arrival
                     timeline.counts.received += 1
                     continue
-        packet = Packet(stream, seq, timestamp, level, data[begin:at], max(first - AGED, 0))
+        packet = Packet(stream, seq, timestamp, level, data[begin:at], AGES[first])
         timeline.push(packet, room_us)

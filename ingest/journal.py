@@ -5,14 +5,14 @@ One folder per recording, one file per run of the receiving process (`00000001.j
 
     file   = b"ENCJRNL1" batch*
     batch  = length:u32 crc32:u32 room_us:i64 record*      (one write() per drain and room)
-    packet = 128+age:u8 level:u8 stream:u16 seq:u16 size:u16 timestamp:u32 payload
+    packet = age:u8 level:u8 stream:u16 seq:u16 size:u16 timestamp:u32 payload
     event  = 2:u8 size:u32 JSON
 
 All integers are little-endian. `room_us` is when the drain was, on the room's clock in
-microseconds, and `age` how long before it the packet arrived, in AGE_US; a packet may begin with
-1 instead, as those of earlier versions do, who knew of no age. `length` counts the records' bytes
-and the CRC covers `room_us` and them. A torn tail (power loss, disk full) ends the file's readable
-part: everything before it stands.
+microseconds, and `age` how long before it the packet arrived: 128 to 255 are 0 to 127 AGE_US, 3 to
+127 are 128 to 252 of them. A packet may begin with 1 instead, as those of earlier versions do, who
+knew of no age. `length` counts the records' bytes and the CRC covers `room_us` and them. A torn
+tail (power loss, disk full) ends the file's readable part: everything before it stands.
 """
 
 import json
@@ -36,17 +36,21 @@ LAST_STREAM: Final = 0xFFFF
 _BATCH = struct.Struct("<IIq")
 PACKET: Final = struct.Struct("<BBHHHI")
 _EVENT = struct.Struct("<BI")
-AGED: Final = 128
-"""A packet's first byte is this or more."""
-
 AGE_US: Final = 500
-LONGEST_AGE: Final = 127
-AGES_US: Final = tuple(max(first - AGED, 0) * AGE_US for first in range(256))
-"""By a packet's first byte."""
+AGE_BYTES: Final = (*range(128, 256), *range(3, 128))
+"""A packet's first byte by its age in AGE_US."""
+
+LONGEST_AGE: Final = len(AGE_BYTES) - 1
+AGES: Final = tuple(AGE_BYTES.index(n) if n in AGE_BYTES else 0 for n in range(256))
+"""In AGE_US, by a packet's first byte."""
 
 EVENT_TAG: Final = 2
 MAX_BATCH: Final = 16 << 20
 """A length above this is no batch: the reader stops there."""
+
+
+Record = bytes | memoryview
+"""A packet or an event as it lies in the file."""
 
 
 class Packet(NamedTuple):
@@ -80,7 +84,7 @@ def pack_event(event: Event) -> bytes:
     return _EVENT.pack(EVENT_TAG, len(body)) + body
 
 
-def pack_batch(room_us: int, records: Sequence[bytes | bytearray]) -> bytes:
+def pack_batch(room_us: int, records: Sequence[Record]) -> bytes:
     body = b"".join(records)
     crc = zlib.crc32(body, zlib.crc32(room_us.to_bytes(8, "little", signed=True)))
     return _BATCH.pack(len(body), crc, room_us) + body
@@ -108,8 +112,8 @@ def _unpack_records(data: bytes, at: int, end: int) -> list[Packet | Event]:
         else:
             first, level, stream, seq, size, timestamp = PACKET.unpack_from(data, at)
             at += PACKET.size + size
-            age = max(first - AGED, 0)
-            records.append(Packet(stream, seq, timestamp, level, data[at - size : at], age))
+            payload = data[at - size : at]
+            records.append(Packet(stream, seq, timestamp, level, payload, AGES[first]))
     return records
 
 

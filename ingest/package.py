@@ -67,7 +67,8 @@ class _Process:
         self._store = store
         self._folders = Folders(settings.data_dir)
         self._threads = ThreadPoolExecutor(MIX_THREADS, thread_name_prefix="mix")
-        self._rounds = Rounds(self._threads, MIX_THREADS)
+        # Without a mix nothing lets go of the interpreter: a second lane would wait for the first.
+        self._rounds = Rounds(self._threads, MIX_THREADS if mixing else 1)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fencing: set[str] = set()
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ingest import rtcp
 from ingest.checks import Checks, Credentials, new_credentials
-from ingest.journal import AGE_US, AGED, NO_LEVEL, PACKET
+from ingest.journal import AGE_BYTES, AGE_US, NO_LEVEL, PACKET, Record
 from ingest.reception import Reception
 from ingest.rtp import (
     ONE_BYTE_PROFILE,
@@ -63,10 +63,13 @@ _pack = PACKET.pack_into
 
 
 class PacketSink(Protocol):
-    """Takes the packets of a peer whose `kept` is true, in arrival order, as journal records."""
+    """Takes the packets of a peer whose `kept` is true, in arrival order, as journal records.
+
+    A record lies in the buffer that it was read into, until that is read into again.
+    """
 
     @property
-    def keep(self) -> Callable[[bytes | bytearray], None]: ...
+    def keep(self) -> Callable[[Record], None]: ...
 
     def open_stream(self, peer: "Peer", ssrc: int, *, has_level: bool) -> int: ...
 
@@ -280,7 +283,7 @@ class Peer:
             return len(slots)
         accepted = self._receiver.unprotect(buffer, slots)
         refused = len(slots) - len(accepted)
-        data, sizes, ages, sink = buffer.data, buffer.sizes, buffer.ages, self.sink
+        data, sizes, ages, sink = buffer.view, buffer.sizes, buffer.ages, self.sink
         for slot in accepted:
             at, size, age = slot * MAX_DATAGRAM, sizes[slot], ages[slot]
             first, kind, seq, timestamp, ssrc, profile, words, element, level = _read(data, at)
@@ -320,7 +323,7 @@ class Peer:
                 )
                 # The record goes over the RTP header, which is no shorter (RFC 3550, 5.1).
                 begin = start - PACKET.size
-                _pack(data, begin, AGED + age, level, number, seq, end - start, timestamp)
+                _pack(data, begin, AGE_BYTES[age], level, number, seq, end - start, timestamp)
                 sink.keep(data[begin:end])
         return refused
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ingest.journal import MAGIC, next_journal_file, pack_batch, pack_event
+from ingest.journal import MAGIC, Record, next_journal_file, pack_batch, pack_event
 from ingest.marks import JournalInterrupted, Mark, RecordingOpened, to_event
 from ingest.room_clock import RoomClock, monotonic_us
 
@@ -30,9 +30,10 @@ class Recorder:
         self._file: int | None = None
         self._size = 0
         self._events: list[bytes] = [pack_event(to_event(opened))]
-        self._packets: list[bytes | bytearray] = []
-        self.keep: Callable[[bytes | bytearray], None] = self._packets.append
-        """Takes one packet's record; straight into the list, because it is called for each."""
+        self._packets: list[Record] = []
+        self.keep: Callable[[Record], None] = self._packets.append
+        """Takes one packet's record, whose bytes stay until the next flush; straight into the list,
+        because it is called for each."""
 
         self._failed_since: int | None = None
         self._retry_at = 0
@@ -70,7 +71,7 @@ class Recorder:
     def _append(self, room_us: int) -> None:
         if self._file is None:
             self._file = self._create()
-        events = list(self._events)
+        events: list[Record] = list(self._events)
         if self._failed_since is not None:
             # Behind the opening event when the file itself could not be made before.
             events.append(pack_event(to_event(self._interruption(room_us))))

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from core.ids import uuid7
 from ingest.folders import Folders
 from ingest.journal import (
+    AGE_BYTES,
     AGE_US,
-    AGED,
+    EVENT_TAG,
     LONGEST_AGE,
     MAGIC,
     Packet,
@@ -211,10 +212,10 @@ class JournalMaker:
 
     def _aged(self, at: int, record: bytes) -> bytes:
         """A packet's record with what it waited for its drain."""
-        if record[0] < AGED:
+        if record[0] == EVENT_TAG:
             return record
         waited = (self.drain_us - at % self.drain_us) // AGE_US
-        return bytes([AGED + min(waited, LONGEST_AGE)]) + record[1:]
+        return bytes([AGE_BYTES[min(waited, LONGEST_AGE)]]) + record[1:]
 
     def write(self, folders: Folders, *, outages: Iterable[tuple[float, float]] = ()) -> Path:
         """Writes the folder; nobody receives in an outage (from, until), then a new file begins."""

@@ -2,14 +2,15 @@
 
 import struct
 
-from ingest.journal import AGED, PACKET, Packet
+from ingest.journal import PACKET, Packet
 from ingest.rtcp import GOODBYE, MAX_REPORTS, SENDER_REPORT, SenderReport
 
 
 def pack_packet(packet: Packet) -> bytes:
     """One record; `Peer.on_rtp` packs it over the RTP header."""
     size = len(packet.payload)
-    fields = (AGED + packet.age, packet.level, packet.stream, packet.seq, size, packet.timestamp)
+    first = packet.age + 128 if packet.age < 128 else packet.age - 125
+    fields = (first, packet.level, packet.stream, packet.seq, size, packet.timestamp)
     return PACKET.pack(*fields) + packet.payload
 
 

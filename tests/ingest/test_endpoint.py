@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ingest.endpoint import Endpoint, open_socket
+from ingest.journal import Record
 from ingest.peer import Peer
 from tests.ingest.client import Client, check
 from tests.ingest.receiving import eventually
@@ -223,7 +224,7 @@ async def test_one_datagrams_fault_does_not_silence_the_others(
     served: Served, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Kept):
-        def keep(self, record: bytes | bytearray) -> None:
+        def keep(self, record: Record) -> None:
             raise RuntimeError("broken")
 
     peer = make_peer(caller.client)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from ingest.checks import new_credentials
-from ingest.journal import Packet
+from ingest.journal import Packet, Record
 from ingest.peer import (
     BURST_SECONDS,
     BYTES_PER_SECOND,
@@ -30,12 +30,13 @@ THERE = ("192.0.2.2", 2000)
 SERVER = Dtls()
 
 
-def unpack_packet(record: bytes | bytearray) -> Packet:
+def unpack_packet(record: bytes) -> Packet:
     """The packet of a record as the journal's head describes it."""
-    tag, level, stream, seq, size, timestamp = struct.unpack_from("<BBHHHI", record)
-    assert tag >= 128
+    first, level, stream, seq, size, timestamp = struct.unpack_from("<BBHHHI", record)
+    assert first > 2
     assert size == len(record) - 12
-    return Packet(stream, seq, timestamp, level, bytes(record[12:]), tag - 128)
+    age = first - 128 if first >= 128 else first + 125
+    return Packet(stream, seq, timestamp, level, record[12:], age)
 
 
 class Kept:
@@ -45,10 +46,10 @@ class Kept:
         self.ssrcs: list[int] = []
         """By stream number, from 1 on."""
 
-        self.records: list[bytes | bytearray] = []
+        self.records: list[bytes] = []
 
-    def keep(self, record: bytes | bytearray) -> None:
-        self.records.append(record)
+    def keep(self, record: Record) -> None:
+        self.records.append(bytes(record))  # its buffer is read into again
 
     def open_stream(self, peer: Peer, ssrc: int, *, has_level: bool) -> int:
         self.ssrcs.append(ssrc)
