@@ -86,7 +86,7 @@ async def _pending(
 ) -> int:
     """Tips that have not matured, without what a dispute holds of them or has taken."""
     tips = sa.select(sa.func.coalesce(-sa.func.sum(LedgerEntry.amount), 0)).select_from(
-        _tips_of(platform_id, creator_id, currency)
+        tips_of(platform_id, creator_id, currency)
     )
     tips = tips.where(LedgerEntry.at > now - MOST_MATURITY, LedgerTransaction.matures_at > now)
     held = (
@@ -104,7 +104,8 @@ async def _pending(
     return int(await session.scalar(tips) or 0) - int(await session.scalar(held) or 0)
 
 
-def _tips_of(platform_id: UUID, creator_id: UUID, currency: str) -> sa.FromClause:
+def tips_of(platform_id: UUID, creator_id: UUID, currency: str) -> sa.FromClause:
+    """The creator's entries of tips, each with its transaction."""
     account = sa.and_(
         LedgerAccount.platform_id == platform_id,
         LedgerAccount.kind == AccountKind.CREATOR,
@@ -131,45 +132,6 @@ async def _transfers(session: AsyncSession, platform_id: UUID, creator_id: UUID)
     )
     sums = {state: int(total) for state, total in rows}
     return sums.get(IntentState.OPEN, 0), sums.get(IntentState.CONFIRMED, 0)
-
-
-@dataclass(frozen=True)
-class Minute:
-    room_id: UUID
-    minute: int
-    """On the room's clock, from 0; -1: tips that are pinned to no second."""
-
-    earned_minor: int
-    tips: int
-
-
-async def earned_by_minute(
-    session: AsyncSession, *, platform_id: UUID, creator_id: UUID, currency: str, room_id: UUID
-) -> list[Minute]:
-    """What tips of a room brought the creator, minute by minute, before any dispute."""
-    minute = sa.cast(sa.func.coalesce(LedgerTransaction.room_ms // 60_000, -1), sa.Integer)
-    rows = await session.execute(
-        sa.select(minute, -sa.func.sum(LedgerEntry.amount), sa.func.count())
-        .select_from(_tips_of(platform_id, creator_id, currency))
-        .where(LedgerTransaction.room_id == room_id)
-        .group_by(minute)
-        .order_by(minute)
-    )
-    return [Minute(room_id, at, int(total), count) for at, total, count in rows]
-
-
-async def earned_by_room(
-    session: AsyncSession, *, platform_id: UUID, creator_id: UUID, currency: str
-) -> dict[UUID, int]:
-    """What tips of each room brought the creator, before any dispute."""
-    total = -sa.func.sum(LedgerEntry.amount)
-    rows = await session.execute(
-        sa.select(LedgerTransaction.room_id, total)
-        .select_from(_tips_of(platform_id, creator_id, currency))
-        .where(LedgerTransaction.room_id.is_not(None))
-        .group_by(LedgerTransaction.room_id)
-    )
-    return {room: int(earned) for room, earned in rows if room is not None}
 
 
 async def creator_left(

@@ -127,7 +127,10 @@ class Gateway:
         currency: str,
         return_url: str,
     ) -> CheckoutSession:
-        """A hosted page where `order` is paid; its charge carries the order's id."""
+        """A hosted page where `order` is paid; its charge carries the order's id.
+
+        Whoever leaves it unpaid comes back with `?left=1`.
+        """
         price = {
             "currency": currency.lower(),
             "unit_amount": amount_minor,
@@ -140,7 +143,7 @@ class Gateway:
             "payment_intent_data": {"metadata": {"order": order}, "transfer_group": order},
             "metadata": {"order": order},
             "success_url": return_url,
-            "cancel_url": return_url,
+            "cancel_url": f"{return_url}?left=1",
         }
         return self._own(
             CheckoutSession.of(

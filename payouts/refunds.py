@@ -51,12 +51,11 @@ async def request_refund(
         session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id
     )
     lot = await session.get_one(StarLot, order.lot_id)
-    paid, back = lot.cash_minor + lot.tax_minor, made.cash_minor + made.tax_minor
     refund = StarRefund(
         id=made.id,
         order_id=order_id,
         stars=made.stars,
-        amount_minor=order.price_minor * back // paid,
+        amount_minor=in_currency_of(order, lot, made.cash_minor + made.tax_minor),
         state=RefundState.OPEN,
         created_at=await money_now(session),
     )
@@ -78,6 +77,11 @@ async def owe_open_refunds(session: AsyncSession) -> int:
     for refund_id in found:
         await _owe(session, refund_id)
     return len(found)
+
+
+def in_currency_of(order: StarOrder, lot: StarLot, back_minor: int) -> int:
+    """What the order's buyer gets for `back_minor` of what its lot holds, tax included."""
+    return order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
 
 
 async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | None:

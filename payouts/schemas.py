@@ -22,7 +22,7 @@ _PACK: Final[dict[str, Any]] = {
     "bonus": 0,
     "total_stars": 500,
 }
-_ORDER: Final[dict[str, Any]] = {
+ORDER: Final[dict[str, Any]] = {
     "id": "0197f3a0-0000-7000-8000-000000000001",
     "state": "open",
     "pack": "usd-500",
@@ -84,7 +84,7 @@ class OrderOut(BaseModel):
     """`open`: send the buyer to `checkout_url`; a declined card can be followed by another one.
     `paid`: the Stars are in the wallet."""
 
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_ORDER]})
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [ORDER]})
 
     id: UUID
     state: OrderState
@@ -109,7 +109,7 @@ class OrderOut(BaseModel):
 
 
 class OrderPage(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_ORDER], "next": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [ORDER], "next": None}]})
 
     items: list[OrderOut]
     next: UUID | None = Field(description="pass as `before` for the next page; null at the end")
@@ -127,7 +127,7 @@ class WalletOut(BaseModel):
     frozen: bool = Field(description="a bank looks into a payment: nothing can be spent meanwhile")
 
 
-_REFUND: Final[dict[str, Any]] = {
+REFUND: Final[dict[str, Any]] = {
     "id": "0197f3a0-0000-7000-8000-000000000002",
     "order_id": "0197f3a0-0000-7000-8000-000000000001",
     "stars": 400,
@@ -142,7 +142,7 @@ _REFUND: Final[dict[str, Any]] = {
 class RefundOut(BaseModel):
     """`open`: the Stars are out of the wallet, the money is on its way. `failed`: they are back."""
 
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_REFUND]})
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [REFUND]})
 
     id: UUID
     order_id: UUID

@@ -8,7 +8,6 @@ import io
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from typing import Final
 from uuid import UUID
 
@@ -203,21 +202,6 @@ def as_csv(found: Statement) -> str:
     for room, owed in found.rooms:
         write.writerow((f"of tips: {_room(room)}", "", decimal(owed, found.currency), ""))
     return out.getvalue()
-
-
-def as_html(found: Statement) -> str:
-    """A `<table>` alone, for a page to put into itself."""
-    head = _row("th", ("", "Count", f"Owed ({found.currency})", f"On hold ({found.currency})"))
-    body = "".join(_row("td", row) for row in rows_of(found))
-    rooms = "".join(
-        _row("td", (f"of tips: {_room(room)}", "", decimal(owed, found.currency), ""))
-        for room, owed in found.rooms
-    )
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody><tbody>{rooms}</tbody></table>"
-
-
-def _row(tag: str, cells: tuple[str, ...]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def _room(room: UUID | None) -> str:

@@ -14,6 +14,8 @@ import core.metrics
 import core.webhooks.api
 import ingest.api
 import payouts.api
+import payouts.earnings_api
+import payouts.wallet_api
 import replay.api
 import replay.captions_api
 import rooms.api
@@ -76,6 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
         replay.api.router,
         replay.captions_api.router,
         payouts.api.router,
+        payouts.wallet_api.router,
+        payouts.earnings_api.router,
         transcripts.editing_api.router,
         transcripts.api.router,
         transcripts.search_api.router,

@@ -9,10 +9,11 @@ import pytest
 
 from payouts import lot_disputes
 from payouts.amounts import decimal
-from payouts.creators import earned_by_minute, earned_by_room, earnings
+from payouts.creators import earnings
+from payouts.earned import Earner, earned_by_minute
 from payouts.models import EventKind
 from payouts.postings import Pin
-from payouts.statements import NoMonth, Statement, as_csv, as_html, month_bounds, statement
+from payouts.statements import NoMonth, Statement, as_csv, month_bounds, statement
 from payouts.transfers import intend_transfer, transfer_confirmed
 from tests.payouts.tills import TERMS, Till, charge
 
@@ -79,9 +80,7 @@ async def test_a_statement_adds_up_for_anyone(busy: Till) -> None:
         if not row[0].startswith("of tips")
     ]
     assert [sum(column) for column in zip(*parts, strict=True)] == closing
-    page = as_html(found)
-    assert page.count("<tr>") == len(rows)
-    assert "<td>Tips</td><td>2</td><td>3.00</td><td>0.00</td>" in page
+    assert ["Tips", "2", "3.00", "0.00"] in rows
 
 
 async def test_earnings_are_in_one_state_each(busy: Till) -> None:
@@ -98,20 +97,15 @@ async def test_earnings_are_in_one_state_each(busy: Till) -> None:
     assert await now(15) == (0, 0, 100, 0, 200)
 
 
-async def test_tips_are_counted_by_room_and_minute(till: Till) -> None:
+async def test_tips_are_counted_by_minute(till: Till) -> None:
     await till.buy()
     room, other = uuid4(), uuid4()
     for room_ms, stars in ((59_999, 5), (60_000, 7), (61_000, 1), (0, 2)):
         await till.tip(stars, pin=Pin(room, room_ms))
     await till.tip(40, pin=Pin(other, 1))
     await till.tip(3)
-    mine = {
-        "platform_id": till.platform_id,
-        "creator_id": till.creators[0],
-    }
-    by_room = await earned_by_room(till.session, **mine, currency=TERMS.currency)
-    assert by_room == {room: 15, other: 40}
-    minutes = await earned_by_minute(till.session, **mine, currency=TERMS.currency, room_id=room)
+    mine = Earner(till.platform_id, till.creators[0], TERMS.currency)
+    minutes = await earned_by_minute(till.session, mine, room_id=room)
     assert [(m.minute, m.earned_minor, m.tips) for m in minutes] == [(0, 7, 2), (1, 8, 2)]
 
 

@@ -108,7 +108,20 @@ PUBLIC: Final[dict[str, str]] = {
     "GET /v1/orders":                        "401   200   200   200   200   200   200   403   200",
     "GET /v1/orders/{order}":                "401   .     200   .     .     .     .     403   .  ",
     "POST /v1/orders/{order}/refunds":       "401   503   503   503   503   503   503   403   503",
+    "GET /v1/orders/{order}/receipt":        "401   .     200   .     .     .     .     403   .  ",
     "GET /v1/wallet":                        "401   200   200   200   200   200   200   403   200",
+    "GET /v1/wallet/history":                "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/earnings":          "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/earnings/rooms":    "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/earnings/rooms/{room}":
+                                             "401   .     .     .     .     .     .     403   .  ",
+    "GET /v1/creators/me/statements":        "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/statements/{month}":
+                                             "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/statements/{month}.csv":
+                                             "401   200   200   200   200   200   200   403   200",
+    "GET /v1/creators/me/statements/{month}/entries.csv":
+                                             "401   200   200   200   200   200   200   403   200",
     "GET /v1/creators/me/onboarding":        "401   200   200   200   200   200   200   403   200",
     "POST /v1/creators/me/onboarding":       "401   503   503   503   503   503   503   403   503",
     "POST /v1/creators/me/dashboard":        "401   503   503   503   503   503   503   403   503",

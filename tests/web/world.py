@@ -71,6 +71,7 @@ class World:
             "missing": str(uuid7()),
             "external": uuid4().hex,
             "extension": "vtt",
+            "month": "2026-11",
         }
 
     async def _fill(

@@ -13,6 +13,7 @@ import core
 from core.auth.principal import STRANGER, Principal
 from core.http import services
 from core.settings import Settings
+from payouts.amounts import decimal
 from rooms.models import Role
 from web.pages.languages import language_name
 
@@ -24,6 +25,7 @@ _ROLE_NAMES = {
     Role.SPEAKER: "speaker",
     Role.LISTENER: "listener",
 }
+_CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
 def initials(name: str) -> str:
@@ -45,6 +47,16 @@ def clock(milliseconds: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def money(minor: int, currency: str) -> str:
+    """`$1,234.56`, or `1,234.56 CHF` where the sign of the currency is not known to everybody."""
+    sign = "−" if minor < 0 else ""
+    whole, dot, rest = decimal(abs(minor), currency).partition(".")
+    digits = f"{int(whole):,}{dot}{rest}"
+    if currency in _CURRENCY_SIGNS:
+        return f"{sign}{_CURRENCY_SIGNS[currency]}{digits}"
+    return f"{sign}{digits} {currency}"
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -58,6 +70,8 @@ def _environment() -> jinja2.Environment:
         "tone": tone,
         "clock": clock,
         "language_name": language_name,
+        "money": money,
+        "count": lambda number: f"{number:,}",
         "role_name": lambda role: _ROLE_NAMES[Role(role)],
     }
     environment.globals["version"] = core.VERSION

@@ -105,7 +105,7 @@ async def test_pages_obey_their_policy(house: House, look: Look) -> None:
     rooms = [await made(house), await live(house), await ended(house)]
     group = await create_group(house.session, principal=house.hosting, name="Choir")
     addresses = ["/", "/rooms/new", "/groups", f"/groups/{group.id}"]
-    addresses += ["/verify?token=x", "/password-reset"]
+    addresses += ["/verify?token=x", "/password-reset", "/stars", "/wallet", "/earnings"]
     for address in [*addresses, *(f"/rooms/{room.id}" for room in rooms)]:
         html = await look(house.hosting).text(address)
         for tag, attributes in Tags(html).found:

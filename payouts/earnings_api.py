@@ -1,0 +1,145 @@
+"""HTTP: what a creator earns, where it came from, and a statement for each month."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response, StreamingResponse
+
+from core.auth.dependencies import CallerDep
+from core.auth.documented import problems
+from core.auth.rights import AccountNeeded, require_user
+from core.errors import NotFound, Unauthenticated
+from core.http import ServicesDep, SessionDep
+from payouts.earned import Earner, earned_by_minute, months_of, room_earned, rooms_earned
+from payouts.earnings_schemas import (
+    EarningsOut,
+    MinuteOut,
+    MinutesOut,
+    MonthsOut,
+    RoomEarnedOut,
+    RoomsEarned,
+    StatementOut,
+)
+from payouts.overview import overview
+from payouts.statement_entries import entries_csv
+from payouts.statements import NoMonth, as_csv, month_bounds, statement
+
+router = APIRouter(prefix="/v1/creators/me", tags=["creators"])
+
+REFUSED = (Unauthenticated, AccountNeeded)
+CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}}}
+
+
+class NothingEarned(NotFound):
+    code = "nothing_earned"
+    title = "No tips of this room were yours"
+
+
+async def earner_of(services: ServicesDep, principal: CallerDep) -> Earner:
+    """The caller. Raises Unauthenticated, AccountNeeded."""
+    user_id = require_user(principal)
+    assert principal.platform_id is not None  # noqa: S101 - every user is of a platform
+    return Earner(principal.platform_id, user_id, services.settings.settlement_currency)
+
+
+EarnerDep = Annotated[Earner, Depends(earner_of)]
+
+
+@router.get("/earnings", summary="What you earned", responses=problems(*REFUSED))
+async def see_earnings(
+    session: SessionDep, services: ServicesDep, earner: EarnerDep
+) -> EarningsOut:
+    """By its state, and when what is pending matures."""
+    return await overview(session, earner, minimum_minor=services.settings.sweep_minimum_minor)
+
+
+@router.get("/earnings/rooms", summary="What your rooms earned", responses=problems(*REFUSED))
+async def see_rooms(
+    session: SessionDep,
+    earner: EarnerDep,
+    before: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> RoomsEarned:
+    """Of tips to the room while you were among those who share them; the newest room first."""
+    found = await rooms_earned(session, earner, before=before, limit=limit + 1)
+    items = [RoomEarnedOut.model_validate(each) for each in found[:limit]]
+    last = items[-1].room_id if len(found) > limit else None
+    return RoomsEarned(currency=earner.currency, items=items, next=last)
+
+
+@router.get(
+    "/earnings/rooms/{room_id}",
+    summary="What each minute of a room earned",
+    responses=problems(*REFUSED, NothingEarned),
+)
+async def see_minutes(room_id: UUID, session: SessionDep, earner: EarnerDep) -> MinutesOut:
+    room = await room_earned(session, earner, room_id)
+    if room is None:
+        raise NothingEarned
+    found = await earned_by_minute(session, earner, room_id=room_id)
+    return MinutesOut(
+        currency=earner.currency,
+        room=RoomEarnedOut.model_validate(room),
+        minutes=[MinuteOut.model_validate(each) for each in found],
+    )
+
+
+@router.get("/statements", summary="Your statements", responses=problems(*REFUSED))
+async def list_statements(session: SessionDep, earner: EarnerDep) -> MonthsOut:
+    return MonthsOut(months=await months_of(session, earner, now=datetime.now(UTC)))
+
+
+@router.get(
+    "/statements/{month}.csv",
+    summary="A month as CSV",
+    response_class=Response,
+    responses=problems(*REFUSED, NoMonth) | CSV,
+)
+async def statement_csv(month: str, session: SessionDep, earner: EarnerDep) -> Response:
+    """Amounts in units of the currency, with a point: `12.50`."""
+    found = await statement(
+        session,
+        platform_id=earner.platform_id,
+        creator_id=earner.creator_id,
+        currency=earner.currency,
+        month=month,
+    )
+    return Response(as_csv(found), headers=_saved_as(f"statement-{month}"), media_type="text/csv")
+
+
+@router.get(
+    "/statements/{month}/entries.csv",
+    summary="The entries of a month",
+    response_class=StreamingResponse,
+    responses=problems(*REFUSED, NoMonth) | CSV,
+)
+async def statement_entries(
+    month: str, services: ServicesDep, earner: EarnerDep
+) -> StreamingResponse:
+    """Every entry of the ledger that the statement sums up: by `kind`, the amounts of `owed` and
+    of `held` are its lines."""
+    month_bounds(month)
+
+    lines = entries_csv(services.database, earner, month)
+    headers = _saved_as(f"entries-{month}")
+    return StreamingResponse(lines, headers=headers, media_type="text/csv")
+
+
+@router.get("/statements/{month}", summary="A month", responses=problems(*REFUSED, NoMonth))
+async def see_statement(month: str, session: SessionDep, earner: EarnerDep) -> StatementOut:
+    """`YYYY-MM`, in UTC: what was owed at its beginning, every kind of movement, and at its end.
+    The month that is under way is told so far."""
+    found = await statement(
+        session,
+        platform_id=earner.platform_id,
+        creator_id=earner.creator_id,
+        currency=earner.currency,
+        month=month,
+    )
+    return StatementOut.of(found)
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="encore-{name}.csv"'}

@@ -1,0 +1,43 @@
+"""HTTP: receipts, and what came into the wallet and left it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from core.auth.dependencies import CallerDep
+from core.auth.documented import problems
+from core.auth.rights import AccountNeeded
+from core.errors import Unauthenticated
+from core.http import SessionDep
+from payouts.orders import OrderUnknown
+from payouts.receipts import receipt_of
+from payouts.wallet_history import movements_of
+from payouts.wallet_schemas import MovementOut, MovementPage, ReceiptOut
+
+router = APIRouter(prefix="/v1", tags=["stars"])
+
+REFUSED = (Unauthenticated, AccountNeeded)
+
+
+@router.get(
+    "/orders/{order_id}/receipt",
+    summary="See what became of an order",
+    responses=problems(*REFUSED, OrderUnknown),
+)
+async def receipt(order_id: UUID, session: SessionDep, principal: CallerDep) -> ReceiptOut:
+    """Yours alone: the Stars of it that are unused, and what was given back."""
+    return ReceiptOut.of(await receipt_of(session, principal, order_id))
+
+
+@router.get("/wallet/history", summary="What your Stars did", responses=problems(*REFUSED))
+async def history(
+    session: SessionDep,
+    principal: CallerDep,
+    before: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> MovementPage:
+    """The newest first. The Stars of all of them sum to what is in the wallet."""
+    found = await movements_of(session, principal, before=before, limit=limit + 1)
+    items = [MovementOut.model_validate(each) for each in found[:limit]]
+    return MovementPage(items=items, next=items[-1].id if len(found) > limit else None)

@@ -1,0 +1,38 @@
+/** Earnings: leads to Stripe's pages, and says when Stripe has changed its mind. */
+import { call } from "./api.js";
+
+const ASK_MS = 2000;
+const ASK_TIMES = 150;
+const WAITING = ["continue", "wait", "fix"];
+
+const problem = document.querySelector("#problem");
+const { step } = document.querySelector("#onboarding").dataset;
+
+async function go(button) {
+  button.disabled = true;
+  problem.hidden = true;
+  try {
+    const { url } = await call("POST", button.dataset.go);
+    location.assign(url);
+  } catch (refused) {
+    problem.textContent = refused.message;
+    problem.hidden = false;
+    button.disabled = false;
+  }
+}
+
+/** Stripe tells of what was answered there in a moment, or in days. */
+async function askOn() {
+  for (let times = 0; times < ASK_TIMES; times += 1) {
+    await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+    if (document.hidden) continue;
+    const now = await call("GET", "/v1/creators/me/onboarding").catch(() => ({ step }));
+    if (now.step !== step) return location.replace("/earnings");
+  }
+}
+
+for (const button of document.querySelectorAll("[data-go]")) {
+  button.addEventListener("click", () => go(button));
+}
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+if (WAITING.includes(step)) askOn();

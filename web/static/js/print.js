@@ -1,0 +1,3 @@
+/** A receipt on paper. */
+
+document.querySelector("#print").addEventListener("click", () => print());
