@@ -1,6 +1,5 @@
 """HTTP: what a creator earns, where it came from, and a statement for each month."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from core.auth.documented import problems
 from core.auth.rights import AccountNeeded, require_user
 from core.errors import NotFound, Unauthenticated
 from core.http import ServicesDep, SessionDep
+from payouts.clock import money_now
 from payouts.earned import Earner, earned_by_minute, months_of, room_earned, rooms_earned
 from payouts.earnings_schemas import (
     EarningsOut,
@@ -88,7 +88,7 @@ async def see_minutes(room_id: UUID, session: SessionDep, earner: EarnerDep) -> 
 
 @router.get("/statements", summary="Your statements", responses=problems(*REFUSED))
 async def list_statements(session: SessionDep, earner: EarnerDep) -> MonthsOut:
-    return MonthsOut(months=await months_of(session, earner, now=datetime.now(UTC)))
+    return MonthsOut(months=await months_of(session, earner, now=await money_now(session)))
 
 
 @router.get(

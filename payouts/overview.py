@@ -1,9 +1,8 @@
 """A creator's money at a glance: for the API and for the page."""
 
-from datetime import UTC, datetime
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from payouts.clock import money_now
 from payouts.creators import earnings
 from payouts.earned import Earner, arrived, maturing
 from payouts.earnings_schemas import EarningsOut, MaturingOut, SumOut
@@ -12,7 +11,7 @@ from payouts.models import Creator
 
 async def overview(session: AsyncSession, earner: Earner, *, minimum_minor: int) -> EarningsOut:
     """As of now; somebody who never earned has zeros. `minimum_minor`: least that is swept."""
-    now = datetime.now(UTC)
+    now = await money_now(session)
     creator = await session.get(Creator, (earner.platform_id, earner.creator_id))
     found = await earnings(
         session,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from core.errors import NotFound
 from core.http import ServicesDep, SessionDep
 from payouts import onboarding
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.earned import Minute, earned_by_minute, months_of, room_earned, rooms_earned
 from payouts.earnings_api import earner_of
 from payouts.overview import overview
@@ -58,7 +58,7 @@ async def earnings(
         test_money=cashier is not None and not cashier.gateway.livemode,
         rooms=rooms[:ROOMS],
         older=rooms[ROOMS - 1].room_id if len(rooms) > ROOMS else None,
-        months=await months_of(session, earner, now=datetime.now(UTC)),
+        months=await months_of(session, earner, now=await money_now(session)),
     )
 
 
