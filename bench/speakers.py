@@ -87,11 +87,12 @@ class Crowd:
             await asyncio.sleep(max(wait, 0))
             for number, speaker in enumerate(self._slots[slot]):
                 speaker.speak()
-                _look_after(speaker.client, frame + number)
+                look_after(speaker.client, frame + number)
             turn += 1
 
 
-def _look_after(client: WebRtcClient, moment: int) -> None:
+def look_after(client: WebRtcClient, moment: int) -> None:
+    """What a client does beside speaking, in its frame of that number."""
     if moment % DRAIN_FRAMES == 0:
         client.drain()
     if moment % SWEEP_FRAMES == 0:

@@ -119,8 +119,8 @@ def write(room: SpokenRoom, folder: Path) -> None:
     """Each track and their sum at the engine's rate, 16 bits: NAME.pcm and mix.pcm."""
     tracks = {name: _slower(track) for name, track in room.tracks.items()}
     for name, track in tracks.items():
-        _save(track, folder / f"{name}.pcm")
-    _save(_sum(list(tracks.values())), folder / f"{MIX}.pcm")
+        save(track, folder / f"{name}.pcm")
+    save(_sum(list(tracks.values())), folder / f"{MIX}.pcm")
 
 
 def _slower(track: Pcm) -> Pcm:
@@ -137,5 +137,6 @@ def _sum(tracks: Sequence[Pcm]) -> Pcm:
     return mix
 
 
-def _save(pcm: Pcm, path: Path) -> None:
+def save(pcm: Pcm, path: Path) -> None:
+    """16 bits, without a header."""
     path.write_bytes((pcm.clip(-1, 1) * 32767).astype("<i2").tobytes())

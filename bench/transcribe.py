@@ -23,6 +23,7 @@ from bench.memory import watched
 from bench.report import Cell, bench_lines, table
 from bench.rounds import ROUNDS, interleaved, middle
 from bench.spoken_room import SpokenRoom, spoken_room, through_packets, write
+from bench.transcribe_webrtc import through_webrtc
 from transcripts.accuracy import Accuracy, Said, compare
 from transcripts.words import Span
 
@@ -30,6 +31,11 @@ OURS: Final = "Encore"
 MIX: Final = "faster-whisper, the mix"
 TRACKS: Final = "faster-whisper, whole tracks"
 LOSSY: Final = "Encore, packets lost"
+SENT: Final = "Encore, over WebRTC"
+SENT_LOSSY: Final = "Encore, over WebRTC, packets lost"
+SPARSE: Final = 2.0
+"""Percent of the packets that WebRTC loses unless told otherwise."""
+
 MINUTES: Final = 18.0
 """What three rounds may take, preparation and report aside."""
 
@@ -83,21 +89,34 @@ async def main() -> None:
     room = room.first(given.seconds) if given.seconds else room
     with tempfile.TemporaryDirectory() as folder:
         cases = _prepare(Path(folder), room, given.cases, given.loss / 100)
+        if given.webrtc is not None:
+            cases |= await _over_webrtc(Path(folder), room, given.webrtc / 100)
         results = await interleaved(
             cases, given.rounds, end_within=60 * given.minutes, rare={TRACKS}
         )
-    _report(room, results, given.loss)
+    _report(room, results)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.transcribe", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--loss", type=float, default=0.0, help="percent of packets, once more")
+    parser.add_argument("--loss", type=float, default=0.0, help="percent of packets, simulated")
+    parser.add_argument(
+        "--webrtc",
+        type=float,
+        nargs="?",
+        const=SPARSE,
+        metavar="PERCENT",
+        help=f"send the room by real clients, that share of packets lost ({SPARSE:g}): "
+        "in real time, then one round, and no peers unless named",
+    )
     parser.add_argument("--seconds", type=float, help="only the first so many of the room")
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help="whole tracks run once where more won't fit"
     )
     parser.add_argument("--cases", nargs="+", default=["mix", "tracks"], help="beside our own")
+    if parser.parse_args().webrtc is not None:
+        parser.set_defaults(rounds=1, cases=[])
     return parser.parse_args()
 
 
@@ -122,14 +141,25 @@ def _prepare(
     return cases
 
 
-def _report(room: SpokenRoom, results: dict[str, list[Result]], loss: float) -> None:
+async def _over_webrtc(
+    folder: Path, room: SpokenRoom, lost: float
+) -> dict[str, Callable[[], Awaitable[Result]]]:
+    """The room is said by then: as it arrived whole, and as it arrived with losses."""
+    whole, lossy = folder / "webrtc", folder / "webrtc-lossy"
+    whole.mkdir()
+    lossy.mkdir()
+    await through_webrtc(room, {whole: 0.0, lossy: lost})
+    return {SENT: partial(run, "ours", whole, room), SENT_LOSSY: partial(run, "ours", lossy, room)}
+
+
+def _report(room: SpokenRoom, results: dict[str, list[Result]]) -> None:
     talked = sum(turn.span.seconds for turn in room.turns)
     print(f"{room.name}: {room.seconds:.0f} s, {len(room.tracks)} tracks, {talked:.0f} s spoken\n")
     mix = middle(results[MIX], _cpu) if MIX in results else None
     print(table(_COLUMNS, [_row(name, runs, mix) for name, runs in results.items()]))
     for turn in results[OURS][-1].accuracy.lost:
         print(f"\nlost: {turn.speaker}, {turn.span.start_ms / 1000:.1f} s: {turn.text}")
-    print(f"\n{bench_lines(_numbers(results, loss))}")
+    print(f"\n{bench_lines(_numbers(results))}")
 
 
 def _cpu(result: Result) -> float:
@@ -167,7 +197,7 @@ def _row(name: str, runs: list[Result], mix: float | None) -> list[Cell]:
     ]
 
 
-def _numbers(results: dict[str, list[Result]], loss: float) -> dict[str, float]:
+def _numbers(results: dict[str, list[Result]]) -> dict[str, float]:
     ours = results[OURS]
     numbers = {
         "transcribe_wer_percent": middle(ours, _wer),
@@ -180,10 +210,16 @@ def _numbers(results: dict[str, list[Result]], loss: float) -> dict[str, float]:
         if peer in results:
             numbers[f"transcribe_cpu_vs_{name}"] = middle(ours, _cpu) / middle(results[peer], _cpu)
             numbers[f"transcribe_wer_percent_{name}"] = middle(results[peer], _wer)
-    if loss:
+    base = numbers["transcribe_wer_percent"]
+    if LOSSY in results:
         lossy = middle(results[LOSSY], _wer)
         numbers["transcribe_wer_percent_with_loss"] = lossy
-        numbers["transcribe_wer_points_of_loss"] = lossy - numbers["transcribe_wer_percent"]
+        numbers["transcribe_wer_points_of_loss"] = lossy - base
+    if SENT in results:
+        lossy = middle(results[SENT_LOSSY], _wer)
+        numbers["transcribe_webrtc_wer_percent"] = middle(results[SENT], _wer)
+        numbers["transcribe_webrtc_wer_percent_with_loss"] = lossy
+        numbers["transcribe_webrtc_loss_points"] = lossy - base
     return numbers
 
 

@@ -165,8 +165,7 @@ class WebRtcClient:
         """The next packet of the stream, with its level (RFC 6464)."""
         if self._srtp is None:
             raise ConnectFailed("not connected")
-        self._seq = (self._seq + 1) & 0xFFFF
-        self._timestamp = (self._timestamp + packet.samples) & 0xFFFFFFFF
+        self._advance(packet)
         level = packet.level | (0x80 if packet.level < 60 else 0)
         header = _RTP.pack(
             *(0x90, PAYLOAD_TYPE, self._seq, self._timestamp, self.ssrc),
@@ -175,6 +174,14 @@ class WebRtcClient:
         self._socket.send(self._srtp.protect(header + packet.payload))
         self.sent += 1
         self._octets += len(packet.payload)
+
+    def lose(self, packet: OpusPacket) -> None:
+        """The next packet of the stream is never sent; those after it show that."""
+        self._advance(packet)
+
+    def _advance(self, packet: OpusPacket) -> None:
+        self._seq = (self._seq + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + packet.samples) & 0xFFFFFFFF
 
     def sweep(self) -> None:
         """What a client does every few seconds: consent (RFC 7675) and a sender report."""

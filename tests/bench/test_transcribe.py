@@ -1,12 +1,14 @@
 import asyncio
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from bench.memory import resident_mb, tree, watched
 from bench.spoken_room import SpokenRoom, through_packets, write
+from bench.transcribe_webrtc import BURSTS, losses
 from tests.ingest.speech import say
 from transcripts.accuracy import Turn
 from transcripts.words import Span
@@ -42,6 +44,19 @@ def test_a_room_goes_through_packets_and_loses_some() -> None:
     kept = np.sqrt(np.mean(whole.tracks["Ada"] ** 2)) / said
     assert 0.8 < kept < 1.2
     assert not np.array_equal(whole.tracks["Ada"][:48_000], lossy.tracks["Ada"][:48_000])
+
+
+def test_packets_are_lost_singly_and_in_short_bursts() -> None:
+    gone = losses(0.02, 100_000, seed=1)
+    assert gone == losses(0.02, 100_000, seed=1)
+    assert gone != losses(0.02, 100_000, seed=2)
+    assert abs(sum(gone) / len(gone) - 0.02) < 0.002
+    bursts = Counter(
+        len(burst) for burst in "".join(".x"[lost] for lost in gone).split(".") if burst
+    )
+    assert bursts[1] > bursts[2] > bursts[3] > 0
+    assert max(bursts) <= 3 * max(BURSTS)
+    assert not any(losses(0.0, 1000, seed=1))
 
 
 def test_memory_is_that_of_the_whole_tree() -> None:
