@@ -44,8 +44,12 @@ class SpokenRoom:
         return max(track.size for track in self.tracks.values()) / FULL_RATE
 
     def first(self, seconds: float) -> "SpokenRoom":
-        """Its beginning, with the turns that end in it."""
-        tracks = {name: track[: round(seconds * FULL_RATE)] for name, track in self.tracks.items()}
+        """Its beginning, with the turns that end in it; of those that don't, nothing is said."""
+        end = round(seconds * FULL_RATE)
+        tracks = {name: track[:end].copy() for name, track in self.tracks.items()}
+        for turn in self.turns:
+            if turn.span.end_ms > seconds * 1000:
+                tracks[turn.speaker][turn.span.start_ms * FULL_RATE // 1000 :] = 0
         turns = tuple(turn for turn in self.turns if turn.span.end_ms <= seconds * 1000)
         return SpokenRoom(f"{self.name}, its first {seconds:.0f} s", tracks, turns)
 

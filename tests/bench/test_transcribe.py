@@ -32,6 +32,8 @@ def test_tracks_and_their_sum_are_written_at_the_engines_rate(tmp_path: Path) ->
 def test_a_part_of_a_room_is_its_beginning() -> None:
     assert ROOM.first(2.0).seconds == 2
     assert ROOM.first(2.0).turns == ()
+    assert not ROOM.first(2.0).tracks["Ada"].any()
+    assert ROOM.first(4.0).tracks["Ada"].any()
     assert ROOM.first(4.0).turns == ROOM.turns
 
 

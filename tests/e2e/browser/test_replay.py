@@ -149,6 +149,23 @@ async def _its_transcript(host: Page, listener: Page, stack: Stack) -> None:
     await expect(both[1].locator("#said")).to_contain_text("what the sea keeps")
     await host.locator("#transcript-said").get_by_role("button", name="Undo").click()
     await expect(host.locator("#said")).to_contain_text("what the see keeps")
+    await _heard_anew(host)
+
+
+async def _heard_anew(host: Page) -> None:
+    """By the real engine, which finds no word in what was really to be heard: tones."""
+    again = host.get_by_role("button", name="Transcribe again")
+    await again.click()
+    dialog = host.get_by_role("dialog")
+    await expect(dialog).to_contain_text("corrections are kept")
+    await dialog.get_by_role("button", name="Transcribe again").click()
+    await expect(host.get_by_text("Listening again…")).to_be_visible()
+    await expect(again).to_be_hidden()
+    await expect(host.locator("#transcript-said")).to_contain_text("The same model listens again")
+    await expect(host.locator("#said")).to_contain_text("what the see keeps")
+    await expect(host.get_by_text("Nothing was said")).to_be_visible(timeout=60_000)
+    await expect(host.locator("#said .cue")).to_have_count(0)
+    await expect(again).to_be_visible()
 
 
 async def _a_hit(listener: Page) -> None:
