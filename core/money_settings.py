@@ -91,6 +91,16 @@ class MoneySettings(BaseSettings):
         "currency, as JSON; only the check of prices uses them",
     )
 
+    tips_per_hour_stars: int = Field(
+        10_000, ge=1, description="most that one person spends within an hour; they may lower it"
+    )
+    tips_per_day_stars: int = Field(
+        50_000, ge=1, description="most that one person spends within 24 hours; as above"
+    )
+    tips_per_minute: int = Field(
+        60, ge=1, description="most calls of one credential at a web process, whatever they spend"
+    )
+
     maturity_days: int = Field(14, ge=0, le=365, description="before a tip may be paid out")
     sweep_minimum_minor: int = Field(2500, ge=1, description="least that is transferred at once")
 

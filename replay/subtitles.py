@@ -7,7 +7,7 @@ shown is always without those who took their consent back, whatever the rows hol
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from ingest.models import Recording
 from ingest.rows import hold_epoch
 from rooms.events import clock_ms
 from rooms.models import Participant, Room
+from rooms.queries import spoken_with_consent
 
 
 class CueKind(StrEnum):
@@ -232,22 +233,25 @@ async def _consented(session: AsyncSession, participants: set[UUID]) -> set[UUID
     return set(rows)
 
 
+_SHOWN: Final = (
+    SubtitleCue.number,
+    SubtitleCue.participant_id,
+    sa.func.coalesce(SubtitleCue.name, Participant.display_name),
+    SubtitleCue.kind,
+    SubtitleCue.start_ms,
+    SubtitleCue.end_ms,
+    SubtitleCue.stored_ms,
+    SubtitleCue.language,
+    SubtitleCue.text,
+)
+
+
 async def shown_cues(
     session: AsyncSession, recording_id: UUID, *, after: int = 0, limit: int | None = None
 ) -> list[ShownCue]:
     """In the order in which they were stored, those numbered above `after`."""
     rows = await session.execute(
-        sa.select(
-            SubtitleCue.number,
-            SubtitleCue.participant_id,
-            sa.func.coalesce(SubtitleCue.name, Participant.display_name),
-            SubtitleCue.kind,
-            SubtitleCue.start_ms,
-            SubtitleCue.end_ms,
-            SubtitleCue.stored_ms,
-            SubtitleCue.language,
-            SubtitleCue.text,
-        )
+        sa.select(*_SHOWN)
         .join(Participant, Participant.id == SubtitleCue.participant_id)
         .where(
             SubtitleCue.recording_id == recording_id,
@@ -256,5 +260,22 @@ async def shown_cues(
         )
         .order_by(SubtitleCue.number)
         .limit(limit)
+    )
+    return [ShownCue(*row) for row in rows]
+
+
+async def cues_between(
+    session: AsyncSession, recording_id: UUID, *, from_ms: int, to_ms: int
+) -> list[ShownCue]:
+    """By their beginning, those that begin from `from_ms` to `to_ms`, both included."""
+    rows = await session.execute(
+        sa.select(*_SHOWN)
+        .join(Participant, Participant.id == SubtitleCue.participant_id)
+        .where(
+            SubtitleCue.recording_id == recording_id,
+            SubtitleCue.start_ms.between(from_ms, to_ms),
+            spoken_with_consent(),
+        )
+        .order_by(SubtitleCue.start_ms, SubtitleCue.number)
     )
     return [ShownCue(*row) for row in rows]

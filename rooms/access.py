@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from core.auth.principal import Kind, Principal, Scope
 from core.auth.rights import ScopeMissing
-from core.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from core.errors import Conflict, Forbidden, NotFound, Problem, Unauthenticated
 from rooms.models import (
     Group,
     GroupMember,
@@ -72,6 +72,12 @@ class Action(StrEnum):
     """Edit, schedule, go live, appoint co-hosts."""
     END = "end"
     """The room, or its recording for good."""
+    TIP = "tip"
+    """Send Stars, live or on the replay."""
+    THANK = "thank"
+    """For a tip."""
+    HIDE_TIP = "hide_tip"
+    """What somebody wrote with a tip."""
     EDIT_OWN = "edit_own"
     """What the transcript says that one said oneself, and how one is called in it."""
     EDIT = "edit"
@@ -123,6 +129,9 @@ RULES: dict[Action, tuple[frozenset[Standing], frozenset[RoomState]]] = {
     Action.RECORD: (_MODERATORS, frozenset({_LIVE})),
     Action.MANAGE: (frozenset({_S.HOST, _S.PLATFORM_WRITE}), frozenset(RoomState)),
     Action.END: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset({_LIVE, _ENDED})),
+    Action.TIP: (frozenset({_S.PERSON}), frozenset({_LIVE, _ENDED})),
+    Action.THANK: (frozenset({_S.HOST}), frozenset({_LIVE, _ENDED})),
+    Action.HIDE_TIP: (_MODERATORS, frozenset({_LIVE, _ENDED})),
     Action.EDIT_OWN: (_EDITORS | {_S.PARTICIPANT}, frozenset({_LIVE, _ENDED})),
     Action.EDIT: (_EDITORS, frozenset({_LIVE, _ENDED})),
     Action.TRANSCRIBE: (frozenset({_S.HOST, _S.ADMIN, _S.PLATFORM_WRITE}), frozenset(RoomState)),
@@ -136,6 +145,7 @@ _CLOSED_TO_REMOVED = frozenset(
         Action.DECLINE,
         Action.CONSENT,
         Action.SPEAK,
+        Action.TIP,
         Action.EDIT_OWN,
     }
 )
@@ -150,6 +160,8 @@ _WHO = {
     Action.RECORD: "Only the host and co-hosts may do this.",
     Action.MANAGE: "Only the host may do this.",
     Action.END: "Only the host may do this.",
+    Action.THANK: "Only the host may do this.",
+    Action.HIDE_TIP: "Only the host and co-hosts may do this.",
     Action.EDIT_OWN: "Only those who spoke, the host and co-hosts may do this.",
     Action.EDIT: "You may only do this with what you said yourself.",
     Action.TRANSCRIBE: "Only the host may do this.",
@@ -184,6 +196,20 @@ def decide(
         raise _refusal(principal, action, who)
     if room.state not in states:
         raise RoomEnded() if room.state is RoomState.ENDED else RoomNotLive()
+
+
+def hears(principal: Principal, room: Room, participant: Participant | None) -> bool:
+    """Whether somebody who sees the room may be told what is said in it, once it is live, and what
+    is written with tips. An API key reads it with the scope that transcripts need."""
+    if principal.kind is Kind.API_KEY and Scope.RECORDINGS_READ not in principal.scopes:
+        return False
+    try:
+        decide(principal, Action.LISTEN, room, participant, member=True)
+    except RoomNotLive:
+        return True
+    except Problem:
+        return False
+    return True
 
 
 def standings(

@@ -17,7 +17,7 @@ from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from rooms import lifecycle
-from rooms.access import Action, RoomEnded, RoomNotLive
+from rooms.access import Action, RoomEnded, RoomNotLive, hears
 from rooms.lifecycle import GroupMismatch, HostUnknown, RoomAlreadyLive, RoomDraft, RoomStarted
 from rooms.limits import CHANGE, CREATE
 from rooms.listing import events_after, host_name, list_rooms
@@ -192,9 +192,10 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> History:
     """Everything that happened, in order, numbered from 1 without holes."""
-    room, _ = await room_for(session, principal, room_id, Action.SEE)
+    room, own = await room_for(session, principal, room_id, Action.SEE)
     events = await events_after(session, room.id, after=after, limit=limit + 1)
-    return History.of(events[:limit], more=len(events) > limit)
+    told = hears(principal, room, own)
+    return History.of(events[:limit], hears=told, more=len(events) > limit)
 
 
 async def _shown(session: SessionDep, room: Room) -> RoomOut:

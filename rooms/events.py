@@ -21,6 +21,9 @@ LIVE_CHANNEL = "encore_live"
 CAPTION = "caption"
 """The ephemeral event that holds what was said: for those alone who may listen."""
 
+TIP_SENT = "tip.sent"
+"""The durable event that holds what a listener wrote: for those alone who may listen."""
+
 MAX_NOTIFY_BYTES = 7999
 """PostgreSQL refuses longer payloads."""
 

@@ -24,7 +24,7 @@ from core.db import Database
 from core.errors import Problem
 from core.listen import Listener, Subscription
 from rooms.backlog import PAGE, Backlog
-from rooms.events import CAPTION, DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
 from rooms.frames import HEARTBEAT, Frame, chunk, durable_frame, ephemeral_frame
 from rooms.listing import events_after
 from rooms.models import Room
@@ -110,10 +110,12 @@ class RoomFeed:
 
     def broadcast(self, frame: Frame) -> None:
         self._told_at = time.monotonic()
-        framed = chunk(frame.text)
+        framed = {
+            hears: chunk(text) for hears in (True, False) if (text := frame.told(hears=hears))
+        }
         for stream in self.streams:
-            if stream.hears or frame.kind != CAPTION:
-                stream.offer(frame, framed)
+            if stream.hears in framed:
+                stream.offer(frame, framed[stream.hears])
         if frame.kind in CHANGES:
             self.checking.set()
 

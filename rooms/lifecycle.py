@@ -65,6 +65,7 @@ class RoomDraft:
     group_id: UUID | None = None
     scheduled_at: datetime | None = None
     record_from_start: bool = True
+    speakers_share_bps: int = 0
 
 
 async def create_room(
@@ -88,6 +89,7 @@ async def create_room(
         group_id=draft.group_id,
         scheduled_at=draft.scheduled_at,
         record_from_start=draft.record_from_start,
+        speakers_share_bps=draft.speakers_share_bps,
     )
     session.add(room)
     await session.flush()

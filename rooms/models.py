@@ -5,7 +5,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 import core.auth.models  # noqa: F401 - tables that foreign keys of these refer to
 from core.db import Base, text_enum
 from core.ids import uuid7
+
+WHOLE_BPS: Final = 10_000
+"""All of a tip, in 1/100 of a percent."""
 
 
 class RoomState(StrEnum):
@@ -79,6 +82,9 @@ class Room(Base):
     __table_args__ = (
         sa.CheckConstraint("(visibility = 'group') = (group_id is not null)", name="group_room"),
         sa.CheckConstraint("(state = 'scheduled') = (live_at is null)", name="live_at"),
+        sa.CheckConstraint(
+            f"speakers_share_bps between 0 and {WHOLE_BPS}", name="speakers_share_bps"
+        ),
         sa.Index("ix_room_platform_id_state_id", "platform_id", "state", "id"),
         sa.Index(
             "ix_room_recording_open",
@@ -104,6 +110,10 @@ class Room(Base):
     ended_at: Mapped[datetime | None]
     duration_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
     """Length on the room's clock, set at the end."""
+
+    speakers_share_bps: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Offered to who comes on stage from now on: of every tip, in 1/100 of a percent, what the
+    speakers on stage share equally."""
 
     record_from_start: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     recording_state: Mapped[RecordingState] = mapped_column(
@@ -137,6 +147,9 @@ class Participant(Base):
     display_name: Mapped[str] = mapped_column(sa.Text)
     role: Mapped[Role] = mapped_column(text_enum(Role, "role"))
     invited_role: Mapped[Role | None] = mapped_column(text_enum(Role, "invited_role"))
+    share_bps: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The room's `speakers_share_bps` as it was offered with the stage, agreed to by taking it."""
+
     muted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     hand_raised_at: Mapped[datetime | None]
     consented_at: Mapped[datetime | None]
@@ -166,6 +179,16 @@ class Participant(Base):
         return self.removed_at is not None
 
 
+COURSE: Final = ", ".join(
+    f"'{kind}'"
+    for kind in (
+        *("stage.joined", "stage.left"),
+        *("recording.started", "recording.paused", "recording.resumed", "recording.stopped"),
+    )
+)
+"""Kinds of events, as SQL: who was on stage and what was recorded, at any second of the room."""
+
+
 class RoomEvent(Base):
     """Durable, in per-room order: `seq` is taken under the room's row lock (decisions: Events)."""
 
@@ -176,6 +199,12 @@ class RoomEvent(Base):
             "room_id",
             "at",
             postgresql_where=sa.text("kind = 'consent.withdrawn'"),
+        ),
+        sa.Index(
+            "ix_room_event_course",
+            "room_id",
+            "seq",
+            postgresql_where=sa.text(f"kind in ({COURSE})"),
         ),
     )
 

@@ -11,7 +11,14 @@ from core.errors import Conflict, Forbidden, Invalid, NotFound
 from rooms.access import Action, decide
 from rooms.events import EventKind, record_event
 from rooms.models import Participant, Role, Room
-from rooms.participation import OnStageAlready, about, ensure_place, enter, own_row
+from rooms.participation import (
+    OnStageAlready,
+    about,
+    ensure_place,
+    enter,
+    on_stage,
+    own_row,
+)
 from rooms.queries import database_now, participant_in, participant_of, room_for
 
 OFFERED = frozenset({Role.COHOST, Role.SPEAKER})
@@ -93,6 +100,8 @@ async def change_role(
         return target
     _must_be_here(target)
     was_on_stage, hand = target.on_stage, target.hand_raised_at
+    if not was_on_stage:
+        target.share_bps = room.speakers_share_bps
     target.role, target.invited_role, target.hand_raised_at = role, None, None
     if role is Role.LISTENER:
         target.muted = False
@@ -101,9 +110,10 @@ async def change_role(
     await session.flush()
     if hand is not None:
         await _record(session, room, EventKind.HAND_LOWERED, principal, target)
-    kind = EventKind.STAGE_JOINED if target.on_stage else EventKind.STAGE_LEFT
-    if was_on_stage or target.on_stage:
-        await _record(session, room, kind, principal, target)
+    if target.on_stage:
+        await on_stage(session, room, target, actor_id=principal.user_id)
+    elif was_on_stage:
+        await _record(session, room, EventKind.STAGE_LEFT, principal, target)
     return target
 
 
@@ -183,7 +193,8 @@ async def invite(
 ) -> Participant:
     """To the stage, before or while the room is live. Co-hosts are invited by the host.
 
-    An invitation opens no group room to a non-member. Raises RoleNotOffered, HostNeeded,
+    With it the room's present share of tips is offered, which stands whatever the room offers
+    later. An invitation opens no group room to a non-member. Raises RoleNotOffered, HostNeeded,
     ParticipantRemoved, OnStageAlready, NotFound for somebody of no or another platform.
     """
     if role not in OFFERED:
@@ -200,6 +211,8 @@ async def invite(
         raise OnStageAlready("A co-host's role is changed, not offered again.")
     if guest.invited_role is not role:
         guest.invited_role = role
+        if guest.role is Role.LISTENER:
+            guest.share_bps = room.speakers_share_bps
         await session.flush()
         data = {**about(guest), "role": role.value}
         kind = EventKind.INVITATION_SENT
@@ -249,7 +262,7 @@ async def accept_invitation(
     if not was_present:
         await enter(session, room, own)
     elif not was_on_stage or own.role is Role.COHOST:
-        await _record(session, room, EventKind.STAGE_JOINED, principal, own)
+        await on_stage(session, room, own, actor_id=principal.user_id)
     return room, own
 
 

@@ -68,7 +68,7 @@ async def enter(session: AsyncSession, room: Room, participant: Participant) -> 
     await session.flush()
     await _record(session, room, EventKind.PARTICIPANT_JOINED, participant)
     if participant.on_stage:
-        await _record(session, room, EventKind.STAGE_JOINED, participant)
+        await on_stage(session, room, participant, actor_id=participant.user_id)
 
 
 async def ensure_place(session: AsyncSession, room: Room, participant: Participant) -> None:
@@ -171,6 +171,14 @@ def about(participant: Participant) -> dict[str, Any]:
         "display_name": participant.display_name,
         "role": participant.role.value,
     }
+
+
+async def on_stage(
+    session: AsyncSession, room: Room, participant: Participant, *, actor_id: UUID | None
+) -> None:
+    """Records it with the share of tips that was agreed to: for good, whatever is offered later."""
+    data = {**about(participant), "share_bps": participant.share_bps}
+    await record_event(session, room, EventKind.STAGE_JOINED, actor_id=actor_id, data=data)
 
 
 async def _record(

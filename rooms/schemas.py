@@ -18,7 +18,9 @@ from pydantic import (
 
 from core.auth.room_tokens import IssuedToken
 from core.http import RequestBody
+from rooms.events import TIP_SENT
 from rooms.models import (
+    WHOLE_BPS,
     Group,
     Participant,
     RecordingState,
@@ -76,6 +78,19 @@ ROOM_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
+ShareBps = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=WHOLE_BPS,
+        description="of every tip, in 1/100 of a percent, what the speakers on stage share "
+        "equally; the host has the rest. Offered to who comes on stage from now on: what "
+        "somebody agreed to stays",
+        examples=[5000],
+    ),
+]
+
+
 class NewRoom(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [ROOM_EXAMPLE]})
 
@@ -87,6 +102,7 @@ class NewRoom(RequestBody):
     group_id: UUID | None = Field(None, description="exactly for visibility `group`")
     scheduled_at: AwareDatetime | None = None
     record_from_start: bool = True
+    speakers_share_bps: ShareBps = 0
     host_id: UUID | None = Field(None, description="API keys name the host; people host themselves")
 
 
@@ -105,10 +121,12 @@ class RoomChanges(RequestBody):
     group_id: UUID | None = None
     scheduled_at: AwareDatetime | None = None
     record_from_start: bool = True
+    speakers_share_bps: ShareBps = 0
 
 
 class ParticipantOut(BaseModel):
-    """`present`: in the room now. `consented`: agreed to be recorded."""
+    """`present`: in the room now. `consented`: agreed to be recorded. `share_bps`: what was offered
+    with the stage of the room's tips, and agreed to by taking it."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -119,6 +137,7 @@ class ParticipantOut(BaseModel):
     invited_role: Role | None
     present: bool
     on_stage: bool
+    share_bps: int
     muted: bool
     hand_raised: bool
     hand_raised_at: datetime | None
@@ -148,6 +167,7 @@ class RoomOut(BaseModel):
     ended_at: datetime | None
     duration_ms: int | None = Field(description="of the room's clock, once ended")
     record_from_start: bool
+    speakers_share_bps: int
     recording_state: RecordingState
     recording_id: UUID | None
     last_seq: int = Field(validation_alias="event_seq", examples=[42])
@@ -257,14 +277,20 @@ class EventOut(BaseModel):
     data: dict[str, Any]
     at: datetime
 
+    def for_outside(self) -> Self:
+        """That it happened, for those who may see the room and not hear it."""
+        return self.model_copy(update={"actor_id": None, "data": {}})
+
 
 class History(BaseModel):
     events: list[EventOut]
     next: int | None = Field(description="pass as `after` for the next page; null at the end")
 
     @classmethod
-    def of(cls, events: Sequence[RoomEvent], *, more: bool) -> Self:
+    def of(cls, events: Sequence[RoomEvent], *, hears: bool, more: bool) -> Self:
         page = [EventOut.model_validate(event) for event in events]
+        if not hears:
+            page = [e.for_outside() if e.kind == TIP_SENT else e for e in page]
         return cls(events=page, next=page[-1].seq if more else None)
 
 

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Final
 from uuid import UUID
 
-from core.auth.principal import Kind, Principal, Scope
+from core.auth.principal import Principal
 from core.db import Database
 from core.errors import NotFound, Problem
-from rooms.access import Action, RoomNotLive, decide
+from rooms.access import Action, decide, hears
 from rooms.models import Room, Visibility
 from rooms.queries import room_for
 
@@ -56,21 +56,16 @@ class Sight:
         return room
 
     async def hears(self, principal: Principal) -> bool:
-        """Whether somebody who sees the room may be told what is said in it, once it is live.
-        An API key reads it with the scope that transcripts need."""
-        if principal.kind is Kind.API_KEY and Scope.RECORDINGS_READ not in principal.scopes:
-            return False
+        """`rooms.access.hears`, as of a second ago at most."""
         room = await self.room()
         if room.visibility is not Visibility.GROUP:
-            return True
+            return hears(principal, room, None)
         try:
             async with self._database.transaction() as session:
-                await room_for(session, principal, self._room_id, Action.LISTEN)
-        except RoomNotLive:
-            return True
+                room, own = await room_for(session, principal, self._room_id, Action.SEE)
         except Problem:
             return False
-        return True
+        return hears(principal, room, own)
 
 
 class Sights:

@@ -123,7 +123,7 @@ def _text(stream: Stream, frames: Sequence[Frame]) -> bytes:
     news = [frame for frame in frames if stream.sent < (frame.seq or 0) <= stream.head]
     for frame in news:
         stream.note(frame)
-    return b"".join(frame.text for frame in news)
+    return b"".join(frame.told(hears=stream.hears) for frame in news)
 
 
 async def feed_hub(request: Request) -> FeedHub:

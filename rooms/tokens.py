@@ -126,7 +126,11 @@ async def _seat(
     own = await participant_of(session, room, user.id)
     if own is None:
         own = Participant(
-            room_id=room.id, user_id=user.id, display_name=user.display_name, role=role
+            room_id=room.id,
+            user_id=user.id,
+            display_name=user.display_name,
+            role=role,
+            share_bps=room.speakers_share_bps,
         )
         session.add(own)
         await session.flush()
@@ -137,5 +141,7 @@ async def _seat(
             session, principal=principal, room_id=room.id, participant_id=own.id, role=role
         )
     else:
+        if own.role is Role.LISTENER:
+            own.share_bps = room.speakers_share_bps
         own.role, own.invited_role = role, None
         await session.flush()

@@ -21,7 +21,8 @@ import ingest.models  # noqa: F401
 import payouts.claims
 import payouts.gateway_models
 import payouts.models
-import payouts.stripe_facts  # noqa: F401
+import payouts.stripe_facts
+import payouts.tip_models  # noqa: F401
 import replay.subtitles  # noqa: F401
 import rooms.models  # noqa: F401
 import transcripts.index_models

@@ -15,6 +15,7 @@ import core.webhooks.api
 import ingest.api
 import payouts.api
 import payouts.earnings_api
+import payouts.tips_api
 import payouts.wallet_api
 import replay.api
 import replay.captions_api
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         payouts.api.router,
         payouts.wallet_api.router,
         payouts.earnings_api.router,
+        payouts.tips_api.router,
         transcripts.editing_api.router,
         transcripts.api.router,
         transcripts.search_api.router,

@@ -61,7 +61,8 @@ class Caller:
 
     f find, s see, l listen, j join, x leave, h hand, a accept, d decline, c consent,
     p speak (publish), i invite, m moderate, r record, g manage, e end, t edit the transcript,
-    w the own words in it, b have one made. `group` says whether a group room knows them;
+    w the own words in it, b have one made, o tip, k thank, q take out what was written with a tip.
+    `group` says whether a group room knows them;
     `listed` is what they find of an unlisted room.
     """
 
@@ -75,7 +76,7 @@ class Caller:
 
 LETTERS = dict(
     zip(
-        "fsljxhadcpimrgetwb",
+        "fsljxhadcpimrgetwbokq",
         [
             Action.FIND,
             Action.SEE,
@@ -95,6 +96,9 @@ LETTERS = dict(
             Action.EDIT,
             Action.EDIT_OWN,
             Action.TRANSCRIBE,
+            Action.TIP,
+            Action.THANK,
+            Action.HIDE_TIP,
         ],
         strict=True,
     )
@@ -105,30 +109,30 @@ CALLERS = {
     "stranger": Caller(Principal(platform_id=OURS), "fsl"),
     "stranger of no site": Caller(Principal(), ""),
     "stranger elsewhere": Caller(Principal(platform_id=THEIRS), ""),
-    "user": Caller(user(), "fsljx"),
-    "member": Caller(user(), "fsljx", member=True, group=True),
-    "listener": Caller(user(), "fsljxhcw", person(), member=True, group=True),
-    "who left": Caller(user(), "fsljxcw", person(left_at=NOW), member=True, group=True),
+    "user": Caller(user(), "fsljxo"),
+    "member": Caller(user(), "fsljxo", member=True, group=True),
+    "listener": Caller(user(), "fsljxhcwo", person(), member=True, group=True),
+    "who left": Caller(user(), "fsljxcwo", person(left_at=NOW), member=True, group=True),
     "invited": Caller(
-        user(), "fsljxadcw", person(joined_at=None, invited_role=Role.SPEAKER), True, True
+        user(), "fsljxadcwo", person(joined_at=None, invited_role=Role.SPEAKER), True, True
     ),
-    "speaker": Caller(user(), "fsljxhcpw", STAGE_ROLE, member=True, group=True),
-    "speaker put off the group": Caller(user(), "fsljxhcpw", STAGE_ROLE),
+    "speaker": Caller(user(), "fsljxhcpwo", STAGE_ROLE, member=True, group=True),
+    "speaker put off the group": Caller(user(), "fsljxhcpwo", STAGE_ROLE),
     "speaker not there yet": Caller(
-        user(), "fsljxcw", person(role=Role.SPEAKER, joined_at=None), True, True
+        user(), "fsljxcwo", person(role=Role.SPEAKER, joined_at=None), True, True
     ),
-    "cohost": Caller(user(), "fsljxhcpimrtw", person(role=Role.COHOST), True, True),
+    "cohost": Caller(user(), "fsljxhcpimrtwoq", person(role=Role.COHOST), True, True),
     "cohost who left": Caller(
-        user(), "fsljxcimrtw", person(role=Role.COHOST, left_at=NOW), True, True
+        user(), "fsljxcimrtwoq", person(role=Role.COHOST, left_at=NOW), True, True
     ),
     "removed": Caller(user(), "fsl", person(removed_at=NOW), member=True, group=True),
     "host": Caller(
-        user(HOST), "fsljxhcpimrgetwb", person(role=Role.HOST), group=True, unlisted=True
+        user(HOST), "fsljxhcpimrgetwbokq", person(role=Role.HOST), group=True, unlisted=True
     ),
-    "host not there": Caller(user(HOST), "fsljximrgetwb", group=True, unlisted=True),
+    "host not there": Caller(user(HOST), "fsljximrgetwbokq", group=True, unlisted=True),
     "host's token": Caller(
         Principal(Kind.ROOM_TOKEN, OURS, HOST, room_id=ROOM),
-        "fsljxhcpimrgetwb",
+        "fsljxhcpimrgetwbokq",
         person(role=Role.HOST),
         group=True,
         unlisted=True,
@@ -139,12 +143,12 @@ CALLERS = {
         person(role=Role.HOST),
         member=True,
     ),
-    "token": Caller(token(ROOM), "fsljx", member=True, group=True),
+    "token": Caller(token(ROOM), "fsljxo", member=True, group=True),
     "token of another room": Caller(token(OTHER_ROOM), "fsl", STAGE_ROLE, member=True),
-    "admin": Caller(user(admin=True), "fsljximretwb", group=True, unlisted=True),
+    "admin": Caller(user(admin=True), "fsljximretwboq", group=True, unlisted=True),
     "admin elsewhere": Caller(user(admin=True, platform_id=THEIRS), "", member=True),
     "host's id elsewhere": Caller(user(HOST, platform_id=THEIRS), "", member=True),
-    "key that writes": Caller(key(Scope.ROOMS_WRITE), "fslimrgeb", group=True, unlisted=True),
+    "key that writes": Caller(key(Scope.ROOMS_WRITE), "fslimrgebq", group=True, unlisted=True),
     "key that reads": Caller(key(Scope.ROOMS_READ), "fsl", group=True, unlisted=True),
     "key of other scopes": Caller(key(Scope.WEBHOOKS_WRITE), "fsl"),
     "key elsewhere": Caller(key(*Scope, platform_id=THEIRS), ""),
@@ -152,7 +156,7 @@ CALLERS = {
 IN_STATE = {
     RoomState.SCHEDULED: "fsadcigb",
     RoomState.LIVE: "".join(LETTERS),
-    RoomState.ENDED: "fslxcgetwb",
+    RoomState.ENDED: "fslxcgetwbokq",
 }
 
 

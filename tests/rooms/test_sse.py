@@ -16,14 +16,16 @@ from core.auth.principal import Kind, Principal, Scope
 from core.auth.room_tokens import LEEWAY_SECONDS, RoomClaims, issue_room_token
 from core.auth.sessions import close_session
 from core.db import Database
+from core.ids import uuid7
 from rooms import groups, lifecycle
-from rooms.events import CAPTION, announce, record_event
+from rooms.events import CAPTION, TIP_SENT, announce, record_event
 from rooms.feed import FeedHub
 from rooms.models import Room, Visibility
 from rooms.moderation import remove_participant
 from rooms.participation import join_room
+from rooms.schemas import History
 from rooms.sight import Sight
-from rooms.sse import caller_again
+from rooms.sse import caller_again, missed
 from rooms.stream import Pace
 from tests.factories import as_user, make_api_key, make_user, sign_in
 from tests.polling import until
@@ -256,6 +258,33 @@ async def test_captions_go_to_streams_that_may_hear_them(scene: Scene) -> None:
         while "speaking" not in texts[-1]:
             texts.append(await seen.next())
     assert "hello" not in "".join(texts)
+
+
+async def test_what_is_written_with_tips_too(scene: Scene) -> None:
+    """By what comes now and by what is missed; that there was a tip is told, and its number."""
+    scene.set_pace(Pace())
+    hub, room = scene.hub, scene.room
+    async with (
+        hub.open(room.id, stranger(room)) as hearing,
+        hub.open(room.id, stranger(room), hears=False) as deaf,
+    ):
+        hearing.attach(heard := Tape())
+        deaf.attach(seen := Tape())
+        async with scene.database.transaction() as session:
+            who, data = uuid7(), {"message": "hello"}
+            sent = await record_event(session, room, TIP_SENT, actor_id=who, data=data)
+        await heard.shows("hello")
+        while not (now := await seen.next()).startswith("id:"):
+            pass
+        async with hub.open(room.id, stranger(room), hears=False) as late:
+            missed_text = b"".join([text async for text in missed(hub, room.id, late)]).decode()
+    page = History.of([sent], hears=False, more=False).model_dump_json()
+    assert f'"seq":{sent.seq},' in page
+    for told in (now, missed_text, page):
+        assert str(sent.seq) in told
+        assert "tip.sent" in told
+        assert "hello" not in told
+        assert str(who) not in told
 
 
 async def by_session(scene: Scene) -> tuple[str, Callable[[], Awaitable[None]]]:

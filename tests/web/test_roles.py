@@ -22,7 +22,7 @@ from core.server import TRANSPORT
 from core.settings import Settings
 from rooms.models import Visibility
 from tests.factories import make_platform, make_user
-from tests.web.world import World
+from tests.web.world import World, give_stars
 from web.app import create_app
 
 ROLES: Final = (
@@ -122,6 +122,21 @@ PUBLIC: Final[dict[str, str]] = {
                                              "401   200   200   200   200   200   200   403   200",
     "GET /v1/creators/me/statements/{month}/entries.csv":
                                              "401   200   200   200   200   200   200   403   200",
+    "GET /v1/stars/tiers":                   "200   200   200   200   200   200   200   200   200",
+    "POST /v1/rooms/{room}/tips":            "401   201   201   201   201   403   .     403   201",
+    "GET /v1/rooms/{room}/tips":             "200   200   200   200   200   200   .     200   200",
+    "POST /v1/rooms/{room}/tips/{tip}/thanks":
+                                             "401   403   403   403   403   200   .     403   403",
+    "DELETE /v1/rooms/{room}/tips/{tip}/message":
+                                             "401   403   403   403   204   204   .     204   204",
+    "GET /v1/rooms/{room}/goal":             "200   200   200   200   200   200   .     200   200",
+    "PUT /v1/rooms/{room}/goal":             "401   403   403   403   403   200   .     200   403",
+    "DELETE /v1/rooms/{room}/goal":          "401   403   403   403   403   204   .     204   403",
+    "GET /v1/rooms/{room}/supporters":       "200   200   200   200   200   200   .     200   200",
+    "GET /v1/creators/{user}/supporters":    "200   200   200   200   200   200   200   200   200",
+    "GET /v1/tips":                          "401   200   200   200   200   200   200   403   200",
+    "GET /v1/wallet/limits":                 "401   200   200   200   200   200   200   403   200",
+    "PUT /v1/wallet/limits":                 "401   200   200   200   200   200   200   403   200",
     "GET /v1/creators/me/onboarding":        "401   200   200   200   200   200   200   403   200",
     "POST /v1/creators/me/onboarding":       "401   503   503   503   503   503   503   403   503",
     "POST /v1/creators/me/dashboard":        "401   503   503   503   503   503   503   403   503",
@@ -183,6 +198,9 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "PUT /v1/rooms/{room}/participants/{guest}/language": {"language": None},
     "POST /v1/groups": {"name": "Friends"},
     "POST /v1/orders": {"client_key": "a-key-of-mine", "pack": "usd-500"},
+    "POST /v1/rooms/{room}/tips": {"client_key": "{external}", "stars": 10},
+    "PUT /v1/rooms/{room}/goal": {"title": "A boat", "target_stars": 100},
+    "PUT /v1/wallet/limits": {"hour_stars": None, "day_stars": 1_000},
     "PATCH /v1/me": {"display_name": "Renamed"},
     "POST /v1/me/password": {"current": "not the one it is", "password": "x" * 20},
     "POST /v1/api-keys": {"name": "second", "scopes": ["rooms:read"]},
@@ -206,6 +224,8 @@ async def world(
             for name in ("outsider", "listener", "speaker", "cohost", "host", "admin")
         }
         people["other_host"] = await make_user(session, other, display_name="other_host")
+        for person in people.values():
+            await give_stars(session, person)
     async with app.router.lifespan_context(app):
         yield World(app, database, platform, people, other)
     services: Services = app.state.services
@@ -340,7 +360,7 @@ def test_the_table_is_complete(world: World) -> None:
         "edit_id": "edit",
         "provider": "provider",
     }
-    named |= {"run_id": "missing", "order_id": "order"}
+    named |= {"run_id": "missing", "order_id": "order", "tip_id": "tip"}
     in_table = {
         f"{method.upper()} {path}"
         for path, methods in world.app.openapi()["paths"].items()

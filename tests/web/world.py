@@ -11,7 +11,9 @@ from core.auth.models import Platform, User
 from core.db import Database
 from core.ids import uuid7
 from ingest.models import IngestWorker, Recording
+from payouts import purchases
 from payouts.gateway_models import StarOrder
+from payouts.tip_models import RoomTip
 from rooms.groups import create_group
 from rooms.models import GroupMember, Participant, Role, Room, Visibility
 from rooms.moderation import invite
@@ -59,7 +61,8 @@ class World:
             edit = await self._transcribe(session, room, guest)
             target = await make_user(session, self.platform)
             order = an_order(self.people["listener"])
-            session.add(order)
+            tip = a_tip(room, self.people["listener"])
+            session.add_all((order, tip))
         return {
             "room": str(room.id),
             "recording": str(room.recording_id),
@@ -68,6 +71,7 @@ class World:
             "group": str(group.id),
             "user": str(target.id),
             "order": str(order.id),
+            "tip": str(tip.id),
             "missing": str(uuid7()),
             "external": uuid4().hex,
             "extension": "vtt",
@@ -144,6 +148,34 @@ def an_order(buyer: User) -> StarOrder:
         tax_minor=0,
         livemode=False,
         expires_at=datetime.now(UTC),
+    )
+
+
+def a_tip(room: Room, payer: User) -> RoomTip:
+    """As the room shows it; the books know nothing of it."""
+    return RoomTip(
+        id=uuid7(),
+        platform_id=room.platform_id,
+        room_id=room.id,
+        payer_id=payer.id,
+        stars=5,
+        message="well said",
+        anonymous=False,
+        live=True,
+        room_ms=0,
+        at=datetime.now(UTC),
+        wish_sha256=b"",
+    )
+
+
+async def give_stars(session: AsyncSession, user: User) -> None:
+    await purchases.grant(
+        session,
+        platform_id=user.platform_id,
+        user_id=user.id,
+        key=f"promotion:{user.id}",
+        stars=1_000,
+        currency="USD",
     )
 
 

@@ -1,0 +1,114 @@
+"""What a room collects Stars for: set by its host, counted with every tip, live and replayed."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.principal import Principal
+from payouts.tip_models import RoomGoal
+from rooms.access import Action
+from rooms.events import record_event
+from rooms.models import Room
+from rooms.queries import room_for
+
+GOAL_SET = "goal.set"
+GOAL_REACHED = "goal.reached"
+GOAL_CLOSED = "goal.closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of a goal, with a tip that was just counted."""
+
+    goal_id: UUID
+    title: str
+    target_stars: int
+    raised_stars: int
+    just_reached: bool
+
+    @property
+    def reached(self) -> bool:
+        return self.raised_stars >= self.target_stars
+
+    def told(self) -> dict[str, Any]:
+        """As events say it."""
+        return {
+            "goal_id": str(self.goal_id),
+            "title": self.title,
+            "target_stars": self.target_stars,
+            "raised_stars": self.raised_stars,
+            "reached": self.reached,
+        }
+
+
+async def count(session: AsyncSession, room_id: UUID, stars: int) -> Progress | None:
+    """Towards the open goal of the room. Holds its row until the commit: nothing slow after it."""
+    raised = RoomGoal.raised_stars + stars
+    reached = (RoomGoal.reached_at.is_(None)) & (raised >= RoomGoal.target_stars)
+    row = (
+        await session.execute(
+            sa.update(RoomGoal)
+            .where(RoomGoal.room_id == room_id, RoomGoal.closed_at.is_(None))
+            .values(
+                raised_stars=raised,
+                reached_at=sa.case((reached, sa.func.now()), else_=RoomGoal.reached_at),
+            )
+            .returning(RoomGoal.id, RoomGoal.title, RoomGoal.target_stars, RoomGoal.raised_stars)
+            .execution_options(synchronize_session=False)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    goal_id, title, target, now_raised = row
+    return Progress(goal_id, title, target, now_raised, now_raised - stars < target <= now_raised)
+
+
+async def goal_of(session: AsyncSession, room: Room) -> RoomGoal | None:
+    """The open one."""
+    return await session.scalar(
+        sa.select(RoomGoal)
+        .where(RoomGoal.room_id == room.id, RoomGoal.closed_at.is_(None))
+        .execution_options(populate_existing=True)
+    )
+
+
+async def set_goal(
+    session: AsyncSession, *, principal: Principal, room_id: UUID, title: str, stars: int
+) -> RoomGoal:
+    """A new one from 0, in place of the one that is open; tips before it don't count towards it.
+
+    Before, during and after the room. Raises what access raises.
+    """
+    room, _ = await room_for(session, principal, room_id, Action.MANAGE)
+    await _close(session, room)
+    goal = RoomGoal(room_id=room.id, title=title, target_stars=stars)
+    session.add(goal)
+    await session.flush()
+    data = {"goal_id": str(goal.id), "title": title, "target_stars": stars, "raised_stars": 0}
+    await record_event(session, room, GOAL_SET, actor_id=principal.user_id, data=data)
+    return goal
+
+
+async def close_goal(session: AsyncSession, *, principal: Principal, room_id: UUID) -> None:
+    """Idempotent. What was raised stays known by its tips."""
+    room, _ = await room_for(session, principal, room_id, Action.MANAGE)
+    closed = await _close(session, room)
+    if closed is not None:
+        data = {"goal_id": str(closed)}
+        await record_event(session, room, GOAL_CLOSED, actor_id=principal.user_id, data=data)
+
+
+async def _close(session: AsyncSession, room: Room) -> UUID | None:
+    """Goals of a room are changed one after the other; tips take the goal's row alone."""
+    key = sa.func.hashtextextended(f"room_goal:{room.id}", 0)
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+    return await session.scalar(
+        sa.update(RoomGoal)
+        .where(RoomGoal.room_id == room.id, RoomGoal.closed_at.is_(None))
+        .values(closed_at=sa.func.now())
+        .returning(RoomGoal.id)
+        .execution_options(synchronize_session=False)
+    )

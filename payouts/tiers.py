@@ -1,0 +1,80 @@
+"""What a tip's Stars buy besides: room for words, and how much they stand out. Pure."""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+from core.errors import Invalid
+
+MOST_STARS: Final = 1_000_000
+"""In one tip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    name: str
+    from_stars: int
+    message_chars: int
+    """Code points that a message may have."""
+
+    color: str
+    """`#rrggbb`, with at least 4.5 to 1 between it and white (WCAG 2.2, 1.4.3)."""
+
+    seconds: int
+    """How long the tip stays on top in a live room."""
+
+
+TIERS: Final = (
+    Tier("spark", 1, 40, "#5f6b7a", 0),
+    Tier("glow", 10, 80, "#1f6feb", 5),
+    Tier("flame", 50, 150, "#0b7a75", 15),
+    Tier("blaze", 100, 200, "#2e7d32", 30),
+    Tier("flare", 500, 250, "#b45309", 120),
+    Tier("comet", 1_000, 300, "#c2185b", 300),
+    Tier("nova", 5_000, 400, "#7b1fa2", 900),
+    Tier("supernova", 10_000, 500, "#b3261e", 1_800),
+)
+"""The one place where this is said. What a tier has grows from each to the next."""
+
+_SPACES: Final = re.compile(r"\s+")
+_JOINERS: Final = "\u200c\u200d"
+"""Of emoji and of Persian and Indic words; other invisible characters have no use here."""
+
+_MOST_MARKS: Final = 4
+"""In a row: more accents than any language writes over one letter cover what is above."""
+
+
+class MessageTooLong(Invalid):
+    code = "message_too_long"
+    title = "The message is longer than this tip has room for"
+
+
+def tier_of(stars: int) -> Tier:
+    return TIERS[bisect_right(TIERS, stars, key=lambda tier: tier.from_stars) - 1]
+
+
+def message_for(stars: int, text: str) -> str | None:
+    """One line as it is shown, or None where nothing is left of it. Raises MessageTooLong."""
+    message, tier = plain_line(text), tier_of(stars)
+    if len(message) > tier.message_chars:
+        raise MessageTooLong(
+            f"{len(message)} characters; with {stars} Stars there is room for "
+            f"{tier.message_chars}.",
+            max_chars=tier.message_chars,
+        )
+    return message or None
+
+
+def plain_line(text: str) -> str:
+    """Without control, direction and other invisible characters, in one line, NFC."""
+    spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
+    kept: list[str] = []
+    marks = 0
+    for char in spaced:
+        category = unicodedata.category(char)
+        marks = marks + 1 if category == "Mn" else 0
+        if (category[0] != "C" or char in _JOINERS) and marks <= _MOST_MARKS:
+            kept.append(char)
+    return _SPACES.sub(" ", "".join(kept)).strip(" " + _JOINERS)

@@ -1,0 +1,46 @@
+"""Where a tip lands on its room's clock, and who shares it there. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from payouts.postings import Share
+from replay.roomtime import RoomTime, Stretch
+from rooms.models import WHOLE_BPS
+from rooms.moments import Course
+
+_SAMPLES_PER_MS: Final = 48
+
+
+def landed(course: Course, wanted_ms: float) -> int:
+    """The nearest moment on the record: what was off the record is where it goes on, or the end.
+
+    In a room that was never recorded: the nearest moment until now, or until its end.
+    """
+    clock = _clock(course)
+    if clock.spans:
+        wanted_ms = clock.to_room(clock.to_media(wanted_ms))
+    return min(max(int(wanted_ms), 0), course.now_ms)
+
+
+def _clock(course: Course) -> RoomTime:
+    stretches, media = [], 0
+    for start, end in course.recorded:
+        samples = (end - start) * _SAMPLES_PER_MS
+        stretches.append(Stretch(media, samples, start))
+        media += samples
+    return RoomTime(stretches)
+
+
+def shares_of(on_stage: Mapping[UUID, int], *, host: UUID, payer: UUID) -> list[Share]:
+    """Who earns by a tip, as weights; empty where it would be the payer alone.
+
+    Each of n speakers has the share that they agreed to, divided by n; the host has the rest, and
+    what rounding leaves. The payer is left out, as if they were not there.
+    """
+    speakers = {who: bps for who, bps in on_stage.items() if who not in (host, payer)}
+    shares = [Share(who, bps) for who, bps in speakers.items() if bps > 0]
+    rest = len(speakers) * WHOLE_BPS - sum(speakers.values()) if speakers else 1
+    if host != payer and rest > 0:
+        shares.append(Share(host, rest))
+    return shares

@@ -1,0 +1,130 @@
+"""A live room of ten minutes with a host and people who have Stars."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.principal import Principal
+from core.db import Database
+from payouts import invariants, ledger, purchases
+from payouts.accounts import AccountKind
+from payouts.limits import Caps
+from payouts.postings import Books
+from payouts.tip_models import RoomTip
+from payouts.tips import TipWish, send_tip
+from rooms.lifecycle import update_room
+from rooms.models import Role, Room
+from rooms.moderation import accept_invitation, invite
+from tests.payouts.tills import TERMS, charge
+from tests.rooms.conftest import House, make_house
+
+CAPS = Caps(10_000, 50_000)
+AGE = timedelta(minutes=10)
+
+
+@dataclass
+class Hall:
+    """What happens in it by a few words; `on` another session for what must commit."""
+
+    house: House
+    room: Room
+
+    @property
+    def session(self) -> AsyncSession:
+        return self.house.session
+
+    @property
+    def host(self) -> Principal:
+        return self.house.hosting
+
+    def on(self, session: AsyncSession) -> "Hall":
+        return Hall(self.house.on(session), self.room)
+
+    async def fan(self, stars: int = 1_000, name: str = "Fan") -> Principal:
+        """Somebody who has bought Stars, at 1.4 minor units each."""
+        fan = await self.house.user(name)
+        await self.give(fan, stars)
+        return fan
+
+    async def give(self, who: Principal, stars: int) -> UUID:
+        assert who.user_id is not None
+        booked = await purchases.book_purchase(
+            self.session,
+            platform_id=self.room.platform_id,
+            user_id=who.user_id,
+            key=f"purchase:{uuid4()}",
+            stars=stars,
+            charge=charge(stars * 7 // 5, 0),
+        )
+        return booked.transaction_id
+
+    async def offer(self, share_bps: int) -> None:
+        """To who comes on stage from now on."""
+        changes = {"speakers_share_bps": share_bps}
+        await update_room(self.session, principal=self.host, room_id=self.room.id, changes=changes)
+
+    async def speaker(self, name: str = "Speaker", *, stars: int = 0) -> Principal:
+        """Somebody who is invited to the stage and accepts."""
+        guest = await self.fan(stars, name) if stars else await self.house.user(name)
+        assert guest.user_id is not None
+        await invite(
+            self.session,
+            principal=self.host,
+            room_id=self.room.id,
+            user_id=guest.user_id,
+            role=Role.SPEAKER,
+        )
+        await accept_invitation(self.session, principal=guest, room_id=self.room.id)
+        return guest
+
+    async def tip(
+        self, who: Principal, stars: int = 100, *, caps: Caps = CAPS, **wish: Any
+    ) -> RoomTip:
+        asked: dict[str, Any] = {"client_key": f"key-{uuid4()}", "stars": stars} | wish
+        return await send_tip(
+            self.session,
+            principal=who,
+            room_id=self.room.id,
+            wish=TipWish(**asked),
+            terms=TERMS,
+            caps=caps,
+        )
+
+    async def earned(self, *people: Principal) -> list[int]:
+        """Minor units that each is owed."""
+        books = Books(TERMS.currency)
+        accounts = [books.of(AccountKind.CREATOR, who.user_id) for who in people]
+        return [
+            -await ledger.balance(self.session, self.room.platform_id, account)
+            for account in accounts
+        ]
+
+    async def broken(self) -> list[invariants.Invariant]:
+        found = await invariants.check(self.session, self.room.platform_id)
+        return [one for one in found if not one.holds]
+
+
+async def make_hall(session: AsyncSession) -> Hall:
+    house = await make_house(session)
+    room = await house.live_room()
+    assert room.live_at is not None
+    room.live_at -= AGE
+    await session.flush()
+    return Hall(house, room)
+
+
+async def at_once(
+    database: Database, hall: Hall, *acts: Callable[[Hall], Awaitable[Any]]
+) -> list[Any]:
+    """Each in a transaction of its own; what they give, or the problem that they raise."""
+
+    async def one(act: Callable[[Hall], Awaitable[Any]]) -> Any:
+        async with database.transaction() as session:
+            return await act(hall.on(session))
+
+    return await asyncio.gather(*(one(act) for act in acts), return_exceptions=True)
