@@ -12,15 +12,15 @@ from core.auth.principal import Principal
 from core.errors import Problem
 from ingest.models import Recording, Rendition
 from rooms.access import Action, decide, visible_rooms
-from rooms.events import EventKind
+from rooms.events import TIP_SENT, EventKind
 from rooms.models import Participant, RecordingState, Room, RoomEvent, RoomState
 from rooms.queries import standing_on_stage
 
 LISTED = 60
 LATEST_EVENTS = 60
 
-_COMINGS_AND_GOINGS = (EventKind.PARTICIPANT_JOINED, EventKind.PARTICIPANT_LEFT)
-"""Of thousands of listeners: counted, not told."""
+_NOT_LOGGED = (EventKind.PARTICIPANT_JOINED, EventKind.PARTICIPANT_LEFT, TIP_SENT)
+"""Of thousands of listeners: counted, not told. Tips are a list of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ async def people(session: AsyncSession, room: Room) -> People:
 
 
 async def latest_events(session: AsyncSession, room: Room) -> list[RoomEvent]:
-    """What happened last, oldest first; not who came to listen and went."""
+    """What happened last, oldest first; not who came to listen and went, and no tips."""
     query = (
         sa.select(RoomEvent)
         .where(
             RoomEvent.room_id == room.id,
             RoomEvent.seq <= room.event_seq,
-            RoomEvent.kind.not_in(_COMINGS_AND_GOINGS),
+            RoomEvent.kind.not_in(_NOT_LOGGED),
         )
         .order_by(RoomEvent.seq.desc())
         .limit(LATEST_EVENTS)
