@@ -1,7 +1,7 @@
 """Tips, goals, own limits, shares of the stage
 
 Revision ID: 4b7e0d5a91c2
-Revises: 5b1f60c27d9e
+Revises: 8b1f3d6ae940
 Created: 2026-11-22 10:03:11.204518+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = '4b7e0d5a91c2'
-down_revision: str | Sequence[str] | None = '5b1f60c27d9e'
+down_revision: str | Sequence[str] | None = '8b1f3d6ae940'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
