@@ -1,20 +1,74 @@
-"""What nobody can explain is written down and logged: money is never posted on a guess."""
+"""What nobody can explain is written down and logged: money is never posted on a guess.
+
+An operator finds it by `encore money check` and `encore doctor`, and says by `encore money resolve`
+how it ended.
+"""
 
 import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
+from core.errors import NotFound
 from payouts import stripe_lines
+from payouts.models import LedgerTransaction
+from payouts.stripe_facts import MoneyException
 
 log = logging.getLogger(__name__)
+
+UNEXPLAINED: Final = "unexplained_movement"
+"""Money moved at Stripe, and nothing of ours says why."""
+
+
+class NothingSetAside(NotFound):
+    code = "nothing_set_aside"
+    title = "Nothing of this ID is set aside"
 
 
 async def set_aside(
     session: AsyncSession, reason: str, object_id: str, *, platform_id: UUID | None = None
 ) -> None:
     """A `money_exception` for an operator; of nobody we know, it stands in the site's own books."""
-    log.error("unexplained: %s %s", reason, object_id)
     owner = platform_id or await ensure_default_platform(session)
-    await stripe_lines.set_aside(session, platform_id=owner, object_id=object_id, reason=reason)
+    if await stripe_lines.set_aside(session, platform_id=owner, object_id=object_id, reason=reason):
+        log.error("unexplained: %s %s", reason, object_id)
+
+
+async def waiting(
+    session: AsyncSession, platform_id: UUID | None = None
+) -> Sequence[MoneyException]:
+    """What somebody has yet to look at, oldest first."""
+    rows = sa.select(MoneyException).where(MoneyException.resolved_at.is_(None))
+    if platform_id is not None:
+        rows = rows.where(MoneyException.platform_id == platform_id)
+    return (await session.scalars(rows.order_by(MoneyException.id))).all()
+
+
+async def resolve(session: AsyncSession, object_id: str, *, because: str) -> int:
+    """Everything that is set aside of this object of Stripe's has been looked at; how many that
+    were. Raises NothingSetAside."""
+    ended = await session.scalars(
+        sa.update(MoneyException)
+        .where(MoneyException.object_id == object_id, MoneyException.resolved_at.is_(None))
+        .values(resolved_at=datetime.now(UTC), resolution=because)
+        .returning(MoneyException.id)
+    )
+    if (count := len(ended.all())) == 0:
+        raise NothingSetAside(f"Nothing is set aside of {object_id}.")
+    return count
+
+
+async def resolve_posted(session: AsyncSession) -> None:
+    """Movements that were posted after all need nobody."""
+    later = sa.exists().where(LedgerTransaction.balance_transaction == MoneyException.object_id)
+    await session.execute(
+        sa.update(MoneyException)
+        .where(MoneyException.reason == UNEXPLAINED, MoneyException.resolved_at.is_(None), later)
+        .values(resolved_at=datetime.now(UTC), resolution="posted")
+        .execution_options(synchronize_session=False)
+    )

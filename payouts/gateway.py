@@ -49,7 +49,6 @@ NOT_MADE: Final = "not_made"
 """Why what was wanted for longer than that is given up where Stripe has nothing of it."""
 
 BUSY_RETRIES: Final = 3
-FIRST_BUSY_WAIT: Final = 0.25
 PAGE: Final = 100
 ADDRESSES: Final = ("api", "connect", "files", "meter_events")
 
@@ -98,7 +97,13 @@ class Gateway:
     """One Stripe account, in one mode. Closed with the process that made it."""
 
     def __init__(
-        self, key: str, *, base: str | None = None, per_second: int = 25, timeout_s: float = 10.0
+        self,
+        key: str,
+        *,
+        base: str | None = None,
+        per_second: int = 25,
+        timeout_s: float = 10.0,
+        first_busy_wait_s: float = 0.25,
     ) -> None:
         self.livemode = livemode_of(key)
         if self.livemode and base is not None:
@@ -113,6 +118,7 @@ class Gateway:
         )
         self._v1 = self._client.v1
         self._throttle = Throttle(per_second)
+        self._first_busy_wait_s = first_busy_wait_s
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
@@ -348,7 +354,8 @@ class Gateway:
                 self._throttle.slow_down()
                 if attempt == BUSY_RETRIES:
                     raise StripeBusy from None
-                await asyncio.sleep(FIRST_BUSY_WAIT * 2**attempt * (1 + random.random()))  # noqa: S311
+                wait = self._first_busy_wait_s * 2**attempt
+                await asyncio.sleep(wait * (1 + random.random()))  # noqa: S311
             except stripe.StripeError as error:
                 raise _ours(error) from None
         raise StripeBusy

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.errors import Conflict
 from core.queue import enqueue
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
-from payouts.gateway import API_VERSION
+from payouts.gateway import API_VERSION, StripeRefused
 from payouts.gateway_models import InboxEvent, InboxState
 from payouts.stripe_objects import StripeEvent
 
@@ -55,21 +56,35 @@ async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) 
 async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handler | None]) -> None:
     """Runs the handler of the event's kind; again when it was killed on the way. None: not ours.
 
-    A kind that is not in `handlers` at all is set aside.
+    A kind that is not in `handlers` at all is set aside, and what Stripe or the books refuse.
     """
     async with cashier.database.transaction() as session:
         event = await session.get(InboxEvent, event_id)
     if event is None or event.state is not InboxState.RECEIVED:
         return
-    handler = handlers.get(event.kind)
-    if handler is not None:
-        await handler(cashier, event)
+    trouble = await _trouble(cashier, event, handlers)
     async with cashier.database.transaction() as session:
-        if event.kind not in handlers:
-            await set_aside(session, "unknown_event", event.id)
-        known = InboxState.DONE if event.kind in handlers else InboxState.SET_ASIDE
+        if trouble is not None:
+            await set_aside(session, trouble, event.id)
+        state = InboxState.DONE if trouble is None else InboxState.SET_ASIDE
         mine = sa.update(InboxEvent).where(InboxEvent.id == event.id)
-        await session.execute(mine.values(state=known, settled_at=datetime.now(UTC)))
+        await session.execute(mine.values(state=state, settled_at=datetime.now(UTC)))
+
+
+async def _trouble(
+    cashier: Cashier, event: InboxEvent, handlers: Mapping[str, Handler | None]
+) -> str | None:
+    """Why the event needs somebody, if it does: the same would happen at every other try."""
+    if event.kind not in handlers:
+        return "unknown_event"
+    handler = handlers[event.kind]
+    try:
+        if handler is not None:
+            await handler(cashier, event)
+    except (Conflict, StripeRefused) as refused:
+        log.warning("event %s: %s", event.id, refused.detail)
+        return refused.code
+    return None
 
 
 async def owe_waiting(session: AsyncSession, *, older_than: timedelta) -> int:

@@ -24,6 +24,8 @@ from payouts.stripe_objects import ConnectedState
 log = logging.getLogger(__name__)
 
 CREATOR_READY: Final = "creator.ready"
+DISCONNECTED: Final = "disconnected"
+"""Why nothing can be transferred to an account that its owner took from us."""
 
 
 class NotOnboarded(Conflict):
@@ -182,4 +184,4 @@ async def account_closed(cashier: Cashier, account_id: str) -> None:
         )
         if row is not None:
             row.transfers_active, row.payouts_enabled = False, False
-            row.disabled_reason, row.read_at = "disconnected", datetime.now(UTC)
+            row.disabled_reason, row.read_at = DISCONNECTED, datetime.now(UTC)

@@ -103,7 +103,19 @@ def payout_failed(*, payout: str, account: str, amount_minor: int, currency: str
 
 def platform_payout(line: BalanceTransaction) -> Posting:
     """From our balance at Stripe to our bank; `line` is negative, and positive if it came back."""
-    return _line(EventKind.PLATFORM_PAYOUT, line, AccountKind.BANK)
+    books = Books(line.currency)
+    return Posting(
+        EventKind.PLATFORM_PAYOUT,
+        f"balance:{line.id}",
+        entries_of(
+            [
+                (books.of(AccountKind.STRIPE), line.net_minor),
+                (books.of(AccountKind.STRIPE_EXPENSE), line.fee_minor),
+                (books.of(AccountKind.BANK), -line.amount_minor),
+            ]
+        ),
+        balance_transaction=line.id,
+    )
 
 
 def connect_fee(line: BalanceTransaction) -> Posting:

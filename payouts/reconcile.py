@@ -4,25 +4,29 @@ The same code settles an object, whether an event or this told of it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
-from payouts import inbox, invariants, stripe_lines
-from payouts.alerts import set_aside
+from core.errors import Conflict
+from payouts import alerts, inbox, invariants, stripe_lines
 from payouts.cashier import Cashier
 from payouts.crediting import settle_charge
 from payouts.dispute_events import settle_dispute
-from payouts.gateway import StripeRefused
+from payouts.gateway import PAGE, StripeRefused
 from payouts.gateway_models import StripeBooks
-from payouts.models import LedgerTransaction
+from payouts.missed import missed_events
+from payouts.orders import end_left_orders
 from payouts.postings import BalanceTransaction
-from payouts.refunds import settle_refund
+from payouts.refunds import owe_open_refunds, settle_refund
+from payouts.site_lines import book_site_fee, book_site_payout
+from payouts.stripe_facts import MoneyException
 from payouts.sweep import owe_open_transfers, settle_transfer
 
 log = logging.getLogger(__name__)
@@ -49,42 +53,48 @@ class Reconciled:
 
 
 async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconciled:
-    """Everything since the last run, and the day before it again."""
+    """Everything since the last run, and the day before it again; then whatever was left lying."""
     began = now or datetime.now(UTC)
     async with cashier.database.transaction() as session:
         books = await session.get_one(StripeBooks, 1)
         since = (books.reconciled_to or began - FIRST_WINDOW) - OVERLAP
-    missed = await _missed_events(cashier, since)
+    missed = await missed_events(cashier, since)
     counts = {True: 0, False: 0}
     seen = 0
-    async for movement in cashier.gateway.movements(since=since):
-        seen += 1
-        if not await _posted(cashier, movement.id):
+    async for page in _pages(cashier.gateway.movements(since=since)):
+        seen += len(page)
+        for movement in await _unposted(cashier, page):
             counts[await _explain(cashier, movement)] += 1
     await owe_open_transfers(cashier)
     async with cashier.database.transaction() as session:
+        await owe_open_refunds(session)
+        await end_left_orders(session)
         await inbox.owe_waiting(session, older_than=LONG)
+        await alerts.resolve_posted(session)
         await session.execute(sa.update(StripeBooks).values(reconciled_to=began))
     result = Reconciled(seen, counts[True], counts[False], missed)
     log.info("reconciled: %s", result)
     return result
 
 
-async def _missed_events(cashier: Cashier, since: datetime) -> int:
-    missed = 0
-    async for event in cashier.gateway.events(since=since):
-        async with cashier.database.transaction() as session:
-            livemode = cashier.gateway.livemode
-            missed += await inbox.receive(session, event, livemode=livemode)
-    return missed
+async def _pages(
+    movements: AsyncIterator[BalanceTransaction],
+) -> AsyncIterator[Sequence[BalanceTransaction]]:
+    page: list[BalanceTransaction] = []
+    async for movement in movements:
+        page.append(movement)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    yield page
 
 
-async def _posted(cashier: Cashier, movement_id: str) -> bool:
+async def _unposted(
+    cashier: Cashier, page: Sequence[BalanceTransaction]
+) -> Sequence[BalanceTransaction]:
     async with cashier.database.transaction() as session:
-        posted = sa.select(LedgerTransaction.id).where(
-            LedgerTransaction.balance_transaction == movement_id
-        )
-        return await session.scalar(posted) is not None
+        posted = await stripe_lines.posted(session, [movement.id for movement in page])
+    return [movement for movement in page if movement.id not in posted]
 
 
 async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
@@ -93,15 +103,22 @@ async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
     try:
         if settle is not None:
             await settle(cashier, movement)
-    except StripeRefused as refused:
-        log.warning("movement %s: its source was refused: %s", movement.id, refused.stripe_code)
-    if await _posted(cashier, movement.id):
+    except (Conflict, StripeRefused) as refused:  # nothing holds up what comes after it
+        log.warning("movement %s: %s", movement.id, refused.detail)
+    if not await _unposted(cashier, [movement]):
         return True
     async with cashier.database.transaction() as session:
         site = await ensure_default_platform(session)
         await stripe_lines.see(session, site, movement)
-        await set_aside(session, "unexplained_movement", movement.id, platform_id=site)
+        if not await _told_of(session, movement.source):
+            await alerts.set_aside(session, alerts.UNEXPLAINED, movement.id, platform_id=site)
     return False
+
+
+async def _told_of(session: AsyncSession, source: str) -> bool:
+    """Whether what moved it has been set aside itself."""
+    told = sa.exists().where(MoneyException.object_id == source, sa.literal(source) != "")
+    return bool(await session.scalar(sa.select(told)))
 
 
 async def _charge(cashier: Cashier, movement: BalanceTransaction) -> None:
@@ -115,6 +132,8 @@ async def _refund(cashier: Cashier, movement: BalanceTransaction) -> None:
 async def _adjustment(cashier: Cashier, movement: BalanceTransaction) -> None:
     if movement.source.startswith(("du_", "dp_")):
         await settle_dispute(cashier, movement.source)
+    elif movement.category == "fee":
+        await _fee(cashier, movement)
 
 
 async def _transfer(cashier: Cashier, movement: BalanceTransaction) -> None:
@@ -126,16 +145,20 @@ async def _reversal(cashier: Cashier, movement: BalanceTransaction) -> None:
 
 
 def _of_the_site(book: Callable[..., Awaitable[object]]) -> Settle:
-    """What is of our account at Stripe, and of no platform's sales."""
+    """What is of our account at Stripe, and of nobody's sales."""
 
     async def settle(cashier: Cashier, movement: BalanceTransaction) -> None:
         async with cashier.database.transaction() as session:
-            site = await ensure_default_platform(session)
-            await book(session, platform_id=site, line=movement)
+            site: UUID = await ensure_default_platform(session)
+            await book(session, site=site, line=movement)
 
     return settle
 
 
+_fee: Final = _of_the_site(book_site_fee)
+_payout: Final = _of_the_site(book_site_payout)
+
+_OWN_MONEY: Final = ("payout", "payout_failure", "payout_cancel", "topup", "topup_reversal")
 SETTLED_BY: Final[Mapping[str, Settle]] = {
     "charge": _charge,
     "payment": _charge,
@@ -146,10 +169,8 @@ SETTLED_BY: Final[Mapping[str, Settle]] = {
     "adjustment": _adjustment,
     "transfer": _transfer,
     "transfer_refund": _reversal,
-    "payout": _of_the_site(stripe_lines.book_platform_payout),
-    "payout_failure": _of_the_site(stripe_lines.book_platform_payout),
-    "payout_cancel": _of_the_site(stripe_lines.book_platform_payout),
-    "stripe_fee": _of_the_site(stripe_lines.book_stripe_fee),
+    **dict.fromkeys(_OWN_MONEY, _payout),
+    **dict.fromkeys(("stripe_fee", "stripe_fx_fee", "tax_fee"), _fee),
 }
 
 
@@ -158,4 +179,6 @@ async def hold_invariants(session: AsyncSession) -> int:
     broken = [each for each in await invariants.check(session) if not each.holds]
     for each in broken:
         log.error("books: %d, %s: %s", each.number, each.says, "; ".join(each.breaks))
+    if aside := await invariants.open_exceptions(session):
+        log.error("books: %d things of Stripe's wait for somebody: encore money check", aside)
     return len(broken)

@@ -1,12 +1,15 @@
 """Stripe's balance transactions as they are seen: each once, whether it is booked yet or not."""
 
+from collections.abc import Collection
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts import ledger, payout_postings
 from payouts.ledger import Booked
+from payouts.models import LedgerTransaction
 from payouts.postings import BalanceTransaction
 from payouts.stripe_facts import MoneyException, StripeBalanceTransaction
 
@@ -36,12 +39,24 @@ async def see(
     return kept is not None
 
 
+async def posted(session: AsyncSession, lines: Collection[str]) -> set[str]:
+    """Which of these (`txn_...`) stand in somebody's books."""
+    found = await session.scalars(
+        sa.select(LedgerTransaction.balance_transaction).where(
+            LedgerTransaction.balance_transaction.in_(lines)
+        )
+    )
+    return {name for name in found if name is not None}
+
+
 async def set_aside(
     session: AsyncSession, *, platform_id: UUID, object_id: str, reason: str
-) -> None:
-    """Something of Stripe's that no posting explains, once for each reason (a stable code)."""
+) -> bool:
+    """Something of Stripe's that no posting explains, once for each reason (a stable code); whether
+    it is new."""
     row = {"platform_id": platform_id, "object_id": object_id, "reason": reason}
-    await session.execute(insert(MoneyException).values(row).on_conflict_do_nothing())
+    statement = insert(MoneyException).values(row).on_conflict_do_nothing()
+    return await session.scalar(statement.returning(MoneyException.id)) is not None
 
 
 async def book_platform_payout(

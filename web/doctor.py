@@ -24,6 +24,8 @@ from core.settings import Environment, Settings
 from core.storage import open_store
 from ingest.fleet import Member, members
 from ingest.receive import public_addresses
+from payouts.invariants import open_exceptions
+from payouts.modes import livemode_of
 from transcripts.installed_models import locate
 from web.sandbox import wants_sandbox
 from web.supervise import PortTaken, check_ports, runs_here
@@ -38,6 +40,7 @@ NEXT_STEP = {
     "database": "no answer: check DATABASE_URL and that the server runs",
     "storage": "the object store refuses: check ENCORE_STORAGE_URL and the S3 settings",
     "workers": "cannot be read; run: encore db upgrade",
+    "money": "the books cannot be read; run: encore db upgrade",
     "disk": "the data folder cannot be written: set ENCORE_DATA_DIR",
 }
 
@@ -236,6 +239,29 @@ def _keys(settings: Settings) -> tuple[bool, str]:
     return True, f"{path} {'is there' if path.exists() else 'is made at the first start'}"
 
 
+def _money(settings: Settings) -> tuple[bool, str]:
+    if settings.stripe_key is None:
+        off = "no ENCORE_STRIPE_KEY: nothing is sold"
+        return True, "test money, of this machine's sandbox" if wants_sandbox(settings) else off
+    text = "live money" if livemode_of(settings.stripe_key.get_secret_value()) else "test money"
+    if not settings.webhook_secrets:
+        return False, f"{text}, but set ENCORE_STRIPE_WEBHOOK_SECRETS: nothing is heard of payments"
+    if settings.database_url is None:
+        return True, text
+    aside = asyncio.run(_aside(settings.database_url.get_secret_value()))
+    look = f"{text}; {aside} things of Stripe's wait for somebody: encore money check"
+    return not aside, look if aside else text
+
+
+async def _aside(url: str) -> int:
+    database = Database(url)
+    try:
+        async with database.transaction() as session:
+            return await open_exceptions(session)
+    finally:
+        await database.close()
+
+
 CHECKS: dict[str, Callable[[Settings], tuple[bool, str]]] = {
     "python": _python,
     "disk": _disk,
@@ -249,4 +275,5 @@ CHECKS: dict[str, Callable[[Settings], tuple[bool, str]]] = {
     "files": _files,
     "model": _model,
     "keys": _keys,
+    "money": _money,
 }

@@ -1,5 +1,6 @@
 """`encore money`: whether the books hold, what is in them, and a creator's month."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -13,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import Platform
 from core.errors import NotFound
 from core.settings import Settings
-from payouts import invariants, trial
+from payouts import alerts, invariants, trial
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
 from payouts.invariants import Invariant
+from payouts.leaving import close_left, leave
 from payouts.models import Creator
 from payouts.statements import Statement, as_csv, month_bounds, rows_of, statement
+from payouts.stripe_facts import MoneyException
 from payouts.trial import TrialLine
 from web.database import in_transaction
 from web.sweeping import pay
@@ -44,20 +47,46 @@ class CreatorUnknown(NotFound):
 def check(platform: Slug = None) -> None:
     """Hold the books against the eleven invariants, one a line; exit code 1 when one fails."""
 
-    async def work(session: AsyncSession) -> tuple[list[Invariant], int]:
+    async def work(session: AsyncSession) -> tuple[list[Invariant], Sequence[MoneyException]]:
         wanted = await _platform(session, platform)
-        found = await invariants.check(session, wanted)
-        return found, await invariants.open_exceptions(session, wanted)
+        return await invariants.check(session, wanted), await alerts.waiting(session, wanted)
 
-    found, exceptions = in_transaction(work)
+    found, aside = in_transaction(work)
     for one in found:
         mark = "[green]OK  [/green]" if one.holds else "[red]FAIL[/red]"
         console.print(f"{mark} {one.number:>2}  {one.says}")
         for broken in one.breaks:
             console.print(f"         {escape(broken)}")
-    if exceptions:
-        console.print(f"{exceptions} things of Stripe's are set aside for somebody to look at.")
+    for each in aside:
+        console.print(f"LOOK     {each.created_at:%Y-%m-%d %H:%M}  {each.object_id}  {each.reason}")
+    if aside:
+        console.print("What is to LOOK at moves no books; once it is clear: encore money resolve.")
     raise typer.Exit(0 if all(one.holds for one in found) else 1)
+
+
+@money.command("resolve")
+def resolve(
+    thing: Annotated[str, typer.Argument(help="As `encore money check` calls it: txn_..., ch_...")],
+    because: Annotated[str, typer.Option(help="What it was, for those who come after you.")],
+) -> None:
+    """Say how something of Stripe's was explained that no posting explains."""
+
+    async def work(session: AsyncSession) -> int:
+        return await alerts.resolve(session, thing, because=because)
+
+    console.print(f"{in_transaction(work)} resolved")
+
+
+@money.command("leave")
+def let_go(creator: Annotated[str, typer.Argument(help="The creator's user ID.")]) -> None:
+    """Let a creator go: forget who it was, pay what is theirs with the sweeps to come, whatever the
+    minimum. What can't be paid waits, unclaimed."""
+
+    async def work(session: AsyncSession) -> None:
+        await leave(session, await _creator(session, creator))
+
+    in_transaction(work)
+    console.print("They have left; sweeps pay what is theirs.")
 
 
 @money.command("sweep")
@@ -75,7 +104,10 @@ def pay_creators(
     async def work(cashier: Cashier) -> bool:
         async with cashier.database.transaction() as session:
             wanted = await _platform(session, platform)
-        return await pay(cashier, console, platform_id=wanted, dry_run=dry_run)
+        made = await pay(cashier, console, platform_id=wanted, dry_run=dry_run)
+        if not dry_run:
+            await close_left(cashier)
+        return made
 
     raise typer.Exit(0 if at_the_till(work) else 1)
 

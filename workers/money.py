@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from payouts import checking, inbox, reconcile, refunds, sweep
+from payouts import checking, inbox, leaving, reconcile, refunds, sweep
 from payouts.cashier import Cashier, follow_sandbox
 from payouts.gateway import PaymentsOff
 from payouts.happenings import HANDLERS
@@ -40,6 +40,7 @@ async def sweep_earnings(tools: Tools) -> None:
     if tools.cashier is not None:
         await follow_sandbox(tools.cashier)
         await sweep.sweep(tools.cashier)
+        await leaving.close_left(tools.cashier)
 
 
 async def reconcile_stripe(tools: Tools) -> None:

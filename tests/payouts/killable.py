@@ -1,5 +1,5 @@
-"""`python -m tests.payouts.killable DATABASE STRIPE INTENT`: makes a transfer, and is killed at the
-moment at which Stripe has answered and nothing of it is committed.
+"""`python -m tests.payouts.killable DATABASE STRIPE KEY`: sweeps, and is killed in the midst: when
+Stripe has answered the second transfer and nothing of it is committed.
 """
 
 import asyncio
@@ -7,29 +7,37 @@ import os
 import signal
 import sys
 from typing import Any
-from uuid import UUID
 
 from pydantic import SecretStr
 
 from core.db import Database
 from core.settings import Settings
+from payouts import sweep
 from payouts.cashier import Cashier
 from payouts.gateway import Gateway
 from payouts.stripe_objects import Transfer
-from payouts.sweep import make_transfer
 
 
 class Deadly(Gateway):
+    made = 0
+
     async def transfer(self, **asked: Any) -> Transfer:
-        await super().transfer(**asked)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
+        answer = await super().transfer(**asked)
+        self.made += 1
+        if self.made == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
 
 
-async def run(database_url: str, stripe_base: str, key: str, intent: str) -> None:
+async def run(database_url: str, stripe_base: str, key: str) -> None:
     settings = Settings(database_url=SecretStr(database_url))
-    gateway = Deadly(key, base=stripe_base)
-    await make_transfer(Cashier(Database(database_url), gateway, settings), UUID(intent))
+    cashier = Cashier(Database(database_url), Deadly(key, base=stripe_base), settings)
+    async with cashier.database.transaction() as session:
+        due = await sweep.due(session, settings)
+    for each in due:
+        intent = await sweep.intend(cashier, each)
+        assert intent is not None
+        await sweep.make_transfer(cashier, intent.id)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,30 @@
 """Refunds of unused Stars and disputes, through Stripe and back."""
 
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from payouts.accounts import AccountKind
+from payouts.reconcile import reconcile
+from payouts.refunds import send_refund
+from payouts.sweep import make_transfer, sweep
 from payouts.wallets import Holdings
 from tests.payouts.shop import Person, Shop
 
-FROZEN = Holdings(stars=400, frozen=True)
-
-
-async def give_back(shop: Shop, buyer: Person, order: dict[str, Any]) -> dict[str, Any]:
-    answer = await shop.http.post(f"/orders/{order['id']}/refunds", headers=buyer.headers)
-    assert answer.status_code == 202, answer.text
-    refund: dict[str, Any] = answer.json()
-    return refund
+REFUNDS = {"method": "POST", "path": "/v1/refunds"}
 
 
 async def test_unused_stars_are_refunded_once(shop: Shop) -> None:
     buyer, creator = await shop.person(), await shop.person()
     order = await shop.bought(buyer)
     await shop.tip(buyer, creator, 100)
-    refund = await give_back(shop, buyer, order)
+    refund = await shop.give_back(buyer, order)
     assert (refund["stars"], refund["amount_minor"]) == (400, 560)
-    assert (await give_back(shop, buyer, order))["id"] == refund["id"]
+    assert (await shop.give_back(buyer, order))["id"] == refund["id"]
     assert await shop.wallet(buyer) == Holdings(stars=0, held=400)
     await shop.settle()
     assert await shop.wallet(buyer) == Holdings()
@@ -32,48 +33,144 @@ async def test_unused_stars_are_refunded_once(shop: Shop) -> None:
     stranger = await shop.person()
     other = await shop.http.post(f"/orders/{order['id']}/refunds", headers=stranger.headers)
     assert (other.status_code, other.json()["code"]) == (404, "order_unknown")
-    await shop.sound()
+    await shop.agree()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_refund_that_the_queue_gave_up_is_ended(shop: Shop, when: str) -> None:
+    """Its answer is lost, whether it was done or not, and nobody asks again."""
+    buyer = await shop.person()
+    order = await shop.bought(buyer)
+    refund = await shop.give_back(buyer, order)
+    await shop.forget_jobs()
+    assert await shop.wallet(buyer) == Holdings(held=500)
+    if when == "after":
+        await shop.control("faults/webhooks", action="drop", count=50)
+        await shop.refund_at_stripe(order, refund)
+        await shop.control("faults/clear")
+    await reconcile(shop.cashier)
+    await shop.settle()
+    assert await shop.wallet(buyer) == Holdings()
+    assert shop.refunds_of(order) == 1
+    await shop.agree()
+
+
+async def test_fault_20_the_key_of_a_refund_is_forgotten(shop: Shop) -> None:
+    """What was done is found by its charge; what was not is given back to the wallet."""
+    done, undone = await shop.person(), await shop.person()
+    orders = [await shop.bought(done), await shop.bought(undone)]
+    asked = [await shop.give_back(done, orders[0]), await shop.give_back(undone, orders[1])]
+    await shop.forget_jobs()
+    await shop.control("faults/webhooks", action="drop", count=50)
+    await shop.refund_at_stripe(orders[0], asked[0])
+    await shop.control("faults/clear")
+    await shop.control("clock", advance_seconds=25 * 3600)
+    for refund in asked:
+        await send_refund(shop.cashier, UUID(refund["id"]))
+    assert [shop.refunds_of(order) for order in orders] == [1, 0]
+    assert await shop.wallet(done) == Holdings()
+    assert await shop.wallet(undone) == Holdings(stars=500)
+    await shop.give_back(undone, orders[1])
+    await shop.settle()
+    assert shop.refunds_of(orders[1]) == 1
+    await shop.agree()
 
 
 async def test_fault_24_a_refund_fails_late(shop: Shop) -> None:
     buyer = await shop.person()
     order = await shop.bought(buyer)
-    await give_back(shop, buyer, order)
+    await shop.give_back(buyer, order)
     await shop.settle()
     assert await shop.wallet(buyer) == Holdings()
     refund = shop.world.store.select("refund", shop.world.platform, limit=1)[0]
     await shop.control("refunds/fail", id=refund["id"])
     await shop.settle()
     assert await shop.wallet(buyer) == Holdings(stars=500)
-    await shop.sound()
+    await shop.agree()
 
 
-@pytest.mark.parametrize("won", [True, False])
-async def test_fault_23_a_dispute_freezes_and_is_settled(shop: Shop, won: bool) -> None:
+class Moment(StrEnum):
+    """Where the tips of what is disputed are on their way to the creator."""
+
+    PENDING = "pending"
+    MATURED = "matured"
+    IN_TRANSFER = "in transfer"
+    TRANSFERRED = "transferred"
+
+
+class End(StrEnum):
+    WON = "won"
+    LOST = "lost"
+    PART_LOST = "a part is lost"
+
+
+PRICE, TIPPED = 699, 400
+PART = 300
+"""Of which 140 were for Stars that are unused; the other 160 are 115/400 of the tip."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a dispute leaves: Stars, what the creator gets in the end, what we lose."""
+
+    stars: int
+    creator_minor: int
+    loss_minor: int
+
+
+LEFT = {
+    (Moment.PENDING, End.WON): Left(100, 400, 0),
+    (Moment.PENDING, End.LOST): Left(0, 0, 0),
+    (Moment.PENDING, End.PART_LOST): Left(0, 286, 0),
+    **{
+        (moment, end): left
+        for moment in (Moment.MATURED, Moment.IN_TRANSFER, Moment.TRANSFERRED)
+        for end, left in (
+            (End.WON, Left(100, 400, 0)),
+            (End.LOST, Left(0, 400, 400)),
+            (End.PART_LOST, Left(0, 400, 114)),
+        )
+    },
+}
+
+
+async def on_the_way(shop: Shop, buyer: Person, creator: Person, moment: Moment) -> None:
+    ago = timedelta() if moment is Moment.PENDING else timedelta(days=30)
+    await shop.tip(buyer, creator, TIPPED, at=shop.now - ago)
+    if moment in (Moment.IN_TRANSFER, Moment.TRANSFERRED):
+        await sweep(shop.cashier)
+    if moment is Moment.TRANSFERRED:
+        await shop.settle()
+
+
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("moment", Moment)
+async def test_fault_23_a_dispute(shop: Shop, moment: Moment, end: End) -> None:
+    left = LEFT[moment, end]
     buyer, creator = await shop.person(), await shop.person()
-    await shop.bought(buyer)
-    await shop.tip(buyer, creator, 100)
-    charge = shop.world.store.select("charge", shop.world.platform, limit=1)[0]
-    dispute = await shop.control("disputes", charge=charge["id"])
-    await shop.settle()
-    assert await shop.wallet(buyer) == FROZEN
-    assert (await shop.earnings(creator)).on_hold_minor == 100
+    order = await shop.bought(buyer)
+    await shop.onboard(creator)
+    lost_before = await shop.balance(AccountKind.LOSS_EXPENSE)
+    await on_the_way(shop, buyer, creator, moment)
+    asked: dict[str, Any] = {"charge": shop.charge_of(order)}
+    if end is End.PART_LOST:
+        asked["amount"] = PART
+    dispute = await shop.control("disputes", **asked)
+    await shop.settle(but="payouts.transfer")
+    assert await shop.wallet(buyer) == Holdings(stars=100, frozen=True)
+    held = {End.PART_LOST: 114}.get(end, 400) if moment is Moment.PENDING else 0
+    assert (await shop.earnings(creator)).on_hold_minor == held
     await shop.sound()
-    await shop.control("disputes/settle", dispute=dispute["id"], won=won)
+    await shop.control("disputes/settle", dispute=dispute["id"], won=end is End.WON)
     await shop.settle()
-    assert await shop.wallet(buyer) == Holdings(stars=400 if won else 0)
+    assert await shop.wallet(buyer) == Holdings(stars=left.stars)
+
+    for intent in await shop.intents(creator):
+        await make_transfer(shop.cashier, intent.id)
+    await shop.control("clock", advance_seconds=20 * 86_400)
+    await sweep(shop.cashier)
+    await shop.settle()
     found = await shop.earnings(creator)
-    assert (found.pending_minor, found.on_hold_minor) == (100 if won else 0, 0)
-    await shop.sound()
-
-
-async def test_fault_23_a_part_is_disputed_after_the_transfer(shop: Shop) -> None:
-    """What creators were paid stays theirs; the loss is ours."""
-    creator = await shop.earner()
-    charge = shop.world.store.select("charge", shop.world.platform, limit=1)[0]
-    dispute = await shop.control("disputes", charge=charge["id"], amount=1000)
-    await shop.settle()
-    await shop.control("disputes/settle", dispute=dispute["id"], won=False)
-    await shop.settle()
-    assert (await shop.earnings(creator)).matured_minor == 4000
-    await shop.sound()
+    assert found.matured_minor + found.transferred_minor == left.creator_minor
+    assert await shop.balance(AccountKind.LOSS_EXPENSE) - lost_before == left.loss_minor
+    await shop.agree()

@@ -1,0 +1,84 @@
+"""Creators who leave, mid-sweep too: fault 25."""
+
+import sqlalchemy as sa
+
+from core.auth.leaving import NOBODY
+from core.auth.models import User
+from payouts.accounts import AccountKind
+from payouts.creators import Earnings
+from payouts.leaving import close_left, leave
+from payouts.models import Creator, LedgerAccount
+from payouts.sweep import make_transfer, sweep
+from tests.payouts.shop import MINIMUM, Person, Shop
+
+NOTHING = Earnings(0, 0, 0, 0, 0)
+
+
+async def leaves(shop: Shop, creator: Person) -> None:
+    async with shop.database.transaction() as session:
+        key = (creator.user.platform_id, creator.user.id)
+        await leave(session, await session.get_one(Creator, key))
+
+
+async def gone(shop: Shop, creator: Person) -> bool:
+    """Whether their books are closed; their rows are there, and say nothing of them."""
+    async with shop.database.transaction() as session:
+        user = await session.get_one(User, creator.user.id)
+        assert (user.display_name, user.email, user.external_user_id) == (NOBODY, None, None)
+        accounts = sa.select(sa.func.count()).where(LedgerAccount.owner == str(user.id))
+        assert await session.scalar(accounts)
+        row = await session.get_one(Creator, (user.platform_id, user.id))
+        return row.deleted_at is not None
+
+
+async def test_fault_25_a_creator_leaves_mid_sweep(shop: Shop) -> None:
+    creator = await shop.earner()
+    await sweep(shop.cashier)
+    (intent,) = await shop.intents(creator)
+    await leaves(shop, creator)
+    assert (await shop.http.get("/wallet", headers=creator.headers)).status_code == 401
+    await close_left(shop.cashier)
+    assert not await gone(shop, creator)  # what is under way may come back
+    await make_transfer(shop.cashier, intent.id)
+    await close_left(shop.cashier)
+    assert await gone(shop, creator)
+    assert await shop.earnings(creator) == Earnings(0, 0, 0, 0, 4000)
+    assert shop.transfers(intent) == 1
+    await shop.agree()
+
+
+async def test_fault_25_the_last_sweep_knows_no_minimum(shop: Shop) -> None:
+    """It waits for what has not matured yet."""
+    creator, payer = await shop.earner(stars=MINIMUM - 1), await shop.person()
+    await shop.bought(payer)
+    await shop.tip(payer, creator, 100)
+    await leaves(shop, creator)
+    await sweep(shop.cashier)
+    await close_left(shop.cashier)
+    await shop.settle()
+    assert (await shop.earnings(creator)).transferred_minor == MINIMUM - 1
+    assert not await gone(shop, creator)
+    await shop.control("clock", advance_seconds=15 * 86_400)
+    await sweep(shop.cashier)
+    await shop.settle()
+    await close_left(shop.cashier)
+    assert await gone(shop, creator)
+    assert await shop.earnings(creator) == Earnings(0, 0, 0, 0, MINIMUM + 99)
+    await shop.agree()
+
+
+async def test_fault_25_what_nobody_can_be_paid_is_unclaimed(shop: Shop) -> None:
+    """Never income; what comes in later joins it."""
+    payer, creator = await shop.person(), await shop.person()
+    before = await shop.balance(AccountKind.UNCLAIMED)
+    await shop.bought(payer)
+    for stars in (400, 100):
+        await shop.tip(payer, creator, stars)
+        await leaves(shop, creator)
+        await shop.control("clock", advance_seconds=15 * 86_400)
+        await sweep(shop.cashier)
+        await close_left(shop.cashier)
+        assert await gone(shop, creator)
+    assert await shop.earnings(creator) == NOTHING
+    assert await shop.balance(AccountKind.UNCLAIMED) - before == -500
+    await shop.agree()
