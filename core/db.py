@@ -69,6 +69,13 @@ def _idle(limit: timedelta) -> dict[str, str]:
     return {"idle_in_transaction_session_timeout": str(milliseconds)}
 
 
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """The pool then opens another. asyncpg knows at once that the server has closed; asking it
+    (SQLAlchemy's pre-ping) would be three more round trips for each transaction."""
+    if connection.driver_connection.is_closed():
+        raise sa.exc.DisconnectionError
+
+
 class Database:
     """One pool of connections and the transactions on it.
 
@@ -84,10 +91,10 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=4,
-            pool_pre_ping=True,
             connect_args={} if idle_limit is None else {"server_settings": _idle(idle_limit)},
             hide_parameters=True,  # an error's text reaches the log; bound values may be personal
         )
+        sa.event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager

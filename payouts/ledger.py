@@ -15,7 +15,7 @@ from payouts.accounts import Account, Entry
 from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerTransaction
 from payouts.postings import Posting
 
-_BOOK = f"select ledger_book({', '.join(f'${n}' for n in range(1, 19))})"
+_BOOK = f"select ledger_book({', '.join(f'${n}' for n in range(1, 22))})"
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,65 @@ async def book(
     Two calls at once with one key: the second waits for the first one's transaction. The database
     refuses what breaks a floor or does not sum to zero (IntegrityError).
     """
-    made = uuid7()
-    raw = await raw_connection(session)
-    if await raw.fetchval(_BOOK, made, platform_id, *_arguments(posting, at or datetime.now(UTC))):
+    sheet = Sheet()
+    made = sheet.add(posting, at or datetime.now(UTC))
+    if await book_sheet(session, platform_id, sheet):
         return Booked(made, new=True)
     found = await find(session, platform_id, posting.key)
     assert found is not None  # noqa: S101 - the key is there, and rows are never deleted
     return Booked(found.id, new=False)
 
 
-def _arguments(posting: Posting, at: datetime) -> tuple[object, ...]:
-    """Of `ledger_book` (payouts/ledger_sql.py), from the event's kind on."""
-    accounts = [entry.account for entry in posting.entries]
+async def book_sheet(session: AsyncSession, platform_id: UUID, sheet: "Sheet") -> bool:
+    """Writes all postings of the sheet in one round trip.
+
+    Nothing, and False, where all of their keys have been booked. Where only some have, asyncpg's
+    UniqueViolationError: look for them first, behind a lock (`star_wallets`).
+    """
+    raw = await raw_connection(session)
+    written: bool = await raw.fetchval(_BOOK, platform_id, *sheet.columns)
+    return written
+
+
+class Sheet:
+    """Postings as the columns of `ledger_book` (payouts/ledger_sql.py); each account once."""
+
+    def __init__(self) -> None:
+        self._ids: list[UUID] = []
+        self._transactions: list[tuple[object, ...]] = []
+        self._accounts: dict[Account, int] = {}
+        self._entries: list[tuple[int, int, int]] = []
+        self._taken: list[tuple[object, ...]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
+
+    def add(self, posting: Posting, at: datetime) -> UUID:
+        """The transaction's id, once the sheet is booked."""
+        made = uuid7()
+        self._ids.append(made)
+        number = len(self._ids)
+        self._transactions.append(_columns(posting, at))
+        for entry in posting.entries:
+            account = self._accounts.setdefault(entry.account, len(self._accounts) + 1)
+            self._entries.append((number, account, entry.amount))
+        for one in posting.taken:
+            self._taken.append((number, one.lot_id, one.offset, one.stars, one.cash_minor))
+        return made
+
+    @property
+    def columns(self) -> list[Sequence[object]]:
+        accounts = [(a.kind.value, a.owner, a.currency) for a in self._accounts]
+        return [
+            self._ids,
+            *_turned(self._transactions, 8),
+            *_turned(accounts, 3),
+            *_turned(self._entries, 3),
+            *_turned(self._taken, 5),
+        ]
+
+
+def _columns(posting: Posting, at: datetime) -> tuple[object, ...]:
     return (
         posting.kind.value,
         posting.key,
@@ -55,15 +102,12 @@ def _arguments(posting: Posting, at: datetime) -> tuple[object, ...]:
         posting.pin and posting.pin.room_id,
         posting.pin and posting.pin.room_ms,
         json.dumps(posting.facts),
-        [account.kind.value for account in accounts],
-        [account.owner for account in accounts],
-        [account.currency for account in accounts],
-        [entry.amount for entry in posting.entries],
-        [taken.lot_id for taken in posting.taken],
-        [taken.offset for taken in posting.taken],
-        [taken.stars for taken in posting.taken],
-        [taken.cash_minor for taken in posting.taken],
     )
+
+
+def _turned(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[object]]:
+    """Rows as columns; as many of them where there is no row."""
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 async def find(session: AsyncSession, platform_id: UUID, key: str) -> LedgerTransaction | None:

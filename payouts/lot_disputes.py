@@ -66,7 +66,7 @@ async def open_dispute(
 
     Repeated, the same row. Tips that had matured at `line.at` are not held. Raises LotUnknown.
     """
-    wallet = await open_wallet(session, platform_id=platform_id, user_id=user_id, key="")
+    wallet = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     if (known := await _by_name(session, platform_id, stripe_dispute)) is not None:
         return known
     lot = await session.get(StarLot, lot_id, populate_existing=True)
@@ -334,6 +334,6 @@ async def _locked(
     found = await _by_name(session, platform_id, stripe_dispute)
     if found is None:
         raise NotFound(f"There is no dispute {stripe_dispute}.")
-    await open_wallet(session, platform_id=platform_id, user_id=found.user_id, key="")
+    await open_wallet(session, platform_id=platform_id, user_id=found.user_id)
     dispute = await session.get_one(LotDispute, found.id, populate_existing=True)
     return dispute, await session.get_one(StarLot, dispute.lot_id, populate_existing=True)

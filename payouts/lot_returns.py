@@ -49,7 +49,7 @@ async def request_return(
     NothingUnused.
     """
     now = at or datetime.now(UTC)
-    opened = await open_wallet(session, platform_id=platform_id, user_id=user_id, key="")
+    opened = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     lot = await session.get(StarLot, lot_id, populate_existing=True)
     if lot is None or lot.wallet_id != opened.id or lot.promotional:
         raise LotUnknown
@@ -136,6 +136,6 @@ async def _locked(session: AsyncSession, return_id: UUID) -> tuple[LotReturn, St
     found = await session.get(LotReturn, return_id)
     if found is None:
         raise NotFound
-    await open_wallet(session, platform_id=found.platform_id, user_id=found.user_id, key="")
+    await open_wallet(session, platform_id=found.platform_id, user_id=found.user_id)
     made = await session.get_one(LotReturn, return_id, populate_existing=True, with_for_update=True)
     return made, await session.get_one(StarLot, made.lot_id)

@@ -1,9 +1,11 @@
-"""Stars leave a wallet as a tip: one transaction, two round trips, no row that tips share."""
+"""Stars leave wallets as tips: many tips in one transaction, two round trips for all of them.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+No row is touched that tips of several wallets share.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import raw_connection
 from core.errors import Conflict
 from payouts import ledger, postings
-from payouts.ledger import Booked
-from payouts.lots import Lot, take
+from payouts.ledger import Booked, Sheet
+from payouts.lots import Lot, Taken, take
 from payouts.postings import Pin, Share, Terms
 
-_WALLET = "select * from star_wallet($1, $2, $3)"
+_WALLETS = "select * from star_wallets($1, $2, $3)"
 
 
 class StarsMissing(Conflict):
@@ -28,34 +30,30 @@ class WalletFrozen(Conflict):
     title = "The wallet is frozen while the bank looks into a payment"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Wallet:
     """A wallet that this transaction has locked."""
 
-    id: int | None
+    id: int | None = None
     """Its account's; None where nothing ever came in."""
 
-    lots: tuple[Lot, ...]
+    lots: list[Lot] = field(default_factory=list)
     """Those with Stars left, oldest first."""
 
-    open_disputes: int
-    booked: UUID | None
-    """The transaction that the key was booked by before."""
+    open_disputes: int = 0
 
-
-async def open_wallet(
-    session: AsyncSession, *, platform_id: UUID, user_id: UUID, key: str
-) -> Wallet:
-    """Locks the wallet: whatever moves its Stars waits here, and nothing else does."""
-    raw = await raw_connection(session)
-    rows = await raw.fetch(_WALLET, platform_id, str(user_id), key)
-    first = rows[0]
-    lots = tuple(_lot(row) for row in rows if row["lot_id"] is not None)
-    return Wallet(first["wallet_id"], lots, first["open_disputes"] or 0, first["booked"])
-
-
-def _lot(row: Any) -> Lot:
-    return Lot(row["lot_id"], row["stars"], row["gone"], row["cash_minor"], row["promotional"])
+    def take(self, stars: int) -> tuple[Taken, ...]:
+        """Raises StarsMissing, WalletFrozen."""
+        if self.open_disputes:
+            raise WalletFrozen
+        taken = take(self.lots, stars)
+        there = sum(t.stars for t in taken)
+        if there < stars:
+            raise StarsMissing(f"{there} Stars are there, {stars} are needed.", available=there)
+        gone = {t.lot_id: t.stars for t in taken}
+        left = [replace(lot, gone=lot.gone + gone.get(lot.id, 0)) for lot in self.lots]
+        self.lots = [lot for lot in left if lot.left]
+        return taken
 
 
 @dataclass(frozen=True)
@@ -73,30 +71,99 @@ class Tip:
     """Now unless given."""
 
 
+class Spending:
+    """Tips of wallets that are locked until the transaction's end; `write` books them."""
+
+    def __init__(self, platform_id: UUID, terms: Terms) -> None:
+        self.booked: dict[str, UUID] = {}
+        """The transactions of the keys that were booked before."""
+
+        self._platform_id = platform_id
+        self._terms = terms
+        self._wallets: dict[UUID, Wallet] = {}
+        self._sheet = Sheet()
+
+    async def open(self, session: AsyncSession, asked: Iterable[tuple[UUID, str]]) -> None:
+        """Locks the wallets of these payers and finds which of the keys are booked."""
+        payers, keys = zip(*asked, strict=True)
+        self._wallets, self.booked = await _open(session, self._platform_id, set(payers), keys)
+
+    def tip(self, tip: Tip) -> Booked:
+        """Decides. A key that was booked before changes nothing and gives the former transaction,
+        whatever is in the wallet now. Raises StarsMissing, WalletFrozen, and then moves nothing.
+        """
+        if (former := self.booked.get(tip.key)) is not None:
+            return Booked(former, new=False)
+        now = tip.at or datetime.now(UTC)
+        posting = postings.tip(
+            key=tip.key,
+            payer_id=tip.payer_id,
+            taken=self._wallets[tip.payer_id].take(tip.stars),
+            shares=tip.shares,
+            terms=self._terms,
+            at=now,
+            pin=tip.pin,
+        )
+        made = self.booked[tip.key] = self._sheet.add(posting, now)
+        return Booked(made, new=True)
+
+    async def write(self, session: AsyncSession) -> None:
+        """All that were decided, once."""
+        if self._sheet:
+            await ledger.book_sheet(session, self._platform_id, self._sheet)
+
+
+async def book_tips(
+    session: AsyncSession, *, platform_id: UUID, tips: Sequence[Tip], terms: Terms
+) -> list[Booked | Conflict]:
+    """Each as if it were alone, in their order: one that is refused leaves the others be.
+
+    Tips wait for others of the same wallets alone: commit soon after them.
+    """
+    spending = Spending(platform_id, terms)
+    await spending.open(session, ((tip.payer_id, tip.key) for tip in tips))
+    outcomes: list[Booked | Conflict] = []
+    for tip in tips:
+        try:
+            outcomes.append(spending.tip(tip))
+        except (StarsMissing, WalletFrozen) as refused:
+            outcomes.append(refused)
+    await spending.write(session)
+    return outcomes
+
+
 async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms: Terms) -> Booked:
     """Moves the Stars and what they earn, exact to the unit, once for each key.
 
-    A key that was booked before changes nothing and gives the former transaction, whatever is in
-    the wallet now. A tip waits for others of the same wallet alone: commit soon after it. Raises
+    A key that was booked before changes nothing and gives the former transaction. Raises
     StarsMissing, WalletFrozen.
     """
-    wallet = await open_wallet(session, platform_id=platform_id, user_id=tip.payer_id, key=tip.key)
-    if wallet.booked is not None:
-        return Booked(wallet.booked, new=False)
-    if wallet.open_disputes:
-        raise WalletFrozen
-    taken = take(wallet.lots, tip.stars)
-    there = sum(t.stars for t in taken)
-    if there < tip.stars:
-        raise StarsMissing(f"{there} Stars are there, {tip.stars} are needed.", available=there)
-    now = tip.at or datetime.now(UTC)
-    posting = postings.tip(
-        key=tip.key,
-        payer_id=tip.payer_id,
-        taken=taken,
-        shares=tip.shares,
-        terms=terms,
-        at=now,
-        pin=tip.pin,
-    )
-    return await ledger.book(session, platform_id, posting, at=now)
+    [outcome] = await book_tips(session, platform_id=platform_id, tips=[tip], terms=terms)
+    if isinstance(outcome, Conflict):
+        raise outcome
+    return outcome
+
+
+async def open_wallet(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> Wallet:
+    """Locks the wallet: whatever moves its Stars waits here, and nothing else does."""
+    wallets, _ = await _open(session, platform_id, {user_id}, ())
+    return wallets[user_id]
+
+
+async def _open(
+    session: AsyncSession, platform_id: UUID, users: Iterable[UUID], keys: Sequence[str]
+) -> tuple[dict[UUID, Wallet], dict[str, UUID]]:
+    raw = await raw_connection(session)
+    names = {str(user): user for user in users}
+    wallets = {user: Wallet() for user in names.values()}
+    booked: dict[str, UUID] = {}
+    for row in await raw.fetch(_WALLETS, platform_id, list(names), keys):
+        payer, wallet_id, open_disputes, lot_id, stars, gone, cash, promotional, key, made = row
+        if payer is None:
+            booked[key] = made
+            continue
+        wallet = wallets[names[payer]]
+        wallet.id, wallet.open_disputes = wallet_id, open_disputes
+        if lot_id is not None:
+            wallet.lots.append(Lot(lot_id, stars, gone, cash, promotional))
+    return wallets, booked
