@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -85,13 +85,13 @@ async def run(url: str) -> str:
     peer.fill()
     await upgrade(url)
     hall = await open_hall(url)
-    cases = {
+    cases: dict[str, Callable[[], Awaitable[float]]] = {
         PEER: peer.tps,
         "spread": lambda: tips_per_second(url, hall, seconds=SECONDS),
         "hot": lambda: tips_per_second(url, hall, seconds=SECONDS, hot=True),
     }
 
-    def behind_a_checkpoint(name: str):  # type: ignore[no-untyped-def]
+    def behind_a_checkpoint(name: str) -> Callable[[], Awaitable[float]]:
         async def case() -> float:
             await server.execute("checkpoint")
             return await cases[name]()

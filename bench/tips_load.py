@@ -2,9 +2,8 @@
 
 import asyncio
 import multiprocessing
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -25,7 +24,7 @@ PACKS: Final = 3
 STARS: Final = 200_000
 PROCESSES: Final = 2
 CLIENTS: Final = 8
-AT_ONCE = int(os.environ.get("AT_ONCE", "2"))
+AT_ONCE: Final = 2
 TERMS: Final = Terms()
 
 
@@ -129,9 +128,11 @@ async def _tips(url: str, hall: Hall, first: int, last: int, seconds: float, hot
     return rate
 
 
-def _work(database: Database, platform_id: UUID):  # type: ignore[no-untyped-def]
+def _work(
+    database: Database, platform_id: UUID
+) -> Callable[[Sequence[Tip]], Awaitable[Sequence[Booked | Exception]]]:
     async def work(tips: Sequence[Tip]) -> Sequence[Booked | Exception]:
-        async with database.transaction() as session:
-            return await book_tips(session, platform_id=platform_id, tips=tips, terms=TERMS)
+        async with database.raw_transaction() as raw:
+            return await book_tips(raw, platform_id=platform_id, tips=tips, terms=TERMS)
 
     return work

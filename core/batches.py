@@ -26,33 +26,42 @@ class Batches(Generic[Ask, Answer]):
     ) -> None:
         self._work, self._at_once, self._most = work, at_once, most
         self._waiting: deque[tuple[Ask, asyncio.Future[Answer]]] = deque()
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None] | None] = set()
 
     async def ask(self, ask: Ask) -> Answer:
         """Raises what `work` answered or raised."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, answer))
-        if len(self._at_work) < self._at_once:
+        if len(self._tasks) < self._at_once:
             task = asyncio.create_task(self._run(), name="batches")
-            self._at_work.add(task)
-            task.add_done_callback(self._at_work.discard)
+            self._tasks.add(task)
         return await answer
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-            if not await self._answered(batch) and len(batch) > 1:
-                for one in batch:
-                    await self._answered([one])
+        """One of `at_once`; it ends when nothing waits."""
+        try:
+            while self._waiting:
+                count = min(self._most, len(self._waiting))
+                await self._answer([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._tasks -= {asyncio.current_task()}
+
+    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+        if not await self._answered(batch):
+            for one in batch:
+                await self._answered([one])
 
     async def _answered(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> bool:
         """Whether `work` had answers; where it raised for a single one, that is its answer."""
         asks = [ask for ask, _ in batch]
-        [answers] = await asyncio.gather(self._work(asks), return_exceptions=True)
-        if isinstance(answers, BaseException):
-            if len(batch) > 1:
-                return False
-            answers = [answers]
+        [done] = await asyncio.gather(self._work(asks), return_exceptions=True)
+        answers: Sequence[Answer | BaseException]
+        if not isinstance(done, BaseException):
+            answers = done
+        elif len(batch) == 1:
+            answers = [done]
+        else:
+            return False
         for (_, waits), answer in zip(batch, answers, strict=True):
             if waits.done():
                 continue  # who asked has gone

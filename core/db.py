@@ -104,6 +104,16 @@ class Database:
             yield session
             await session.commit()
 
+    @asynccontextmanager
+    async def raw_transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """As `transaction`, on asyncpg alone: a statement costs a quarter of what it costs
+        through SQLAlchemy. For what happens hundreds of times a second."""
+        async with self.engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None  # noqa: S101 - the asyncpg dialect always has one
+            async with raw.transaction():
+                yield raw
+
     async def close(self) -> None:
         await self.engine.dispose()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,20 +37,19 @@ async def book(
     """
     sheet = Sheet()
     made = sheet.add(posting, at or datetime.now(UTC))
-    if await book_sheet(session, platform_id, sheet):
+    if await book_sheet(await raw_connection(session), platform_id, sheet):
         return Booked(made, new=True)
     found = await find(session, platform_id, posting.key)
     assert found is not None  # noqa: S101 - the key is there, and rows are never deleted
     return Booked(found.id, new=False)
 
 
-async def book_sheet(session: AsyncSession, platform_id: UUID, sheet: "Sheet") -> bool:
+async def book_sheet(raw: asyncpg.Connection, platform_id: UUID, sheet: "Sheet") -> bool:
     """Writes all postings of the sheet in one round trip.
 
     Nothing, and False, where all of their keys have been booked. Where only some have, asyncpg's
     UniqueViolationError: look for them first, behind a lock (`star_wallets`).
     """
-    raw = await raw_connection(session)
     written: bool = await raw.fetchval(_BOOK, platform_id, *sheet.columns)
     return written
 

@@ -48,7 +48,7 @@ create or replace function ledger_book(
     p_account_kinds text[], p_owners text[], p_currencies text[],
     p_entry_of int[], p_entry_on int[], p_amounts bigint[],
     p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
-) returns boolean language plpgsql as $$
+) returns boolean language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
     accounts bigint[];
     added int;
@@ -130,7 +130,7 @@ returns table (
     payer text, wallet_id bigint, open_disputes int,
     lot_id uuid, stars int, gone int, cash_minor bigint, promotional boolean,
     key text, booked uuid
-) language plpgsql as $$
+) language plpgsql set plan_cache_mode = force_generic_plan as $$
 begin
     perform from ledger_account a
     where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)

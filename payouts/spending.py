@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
@@ -83,10 +84,10 @@ class Spending:
         self._wallets: dict[UUID, Wallet] = {}
         self._sheet = Sheet()
 
-    async def open(self, session: AsyncSession, asked: Iterable[tuple[UUID, str]]) -> None:
+    async def open(self, raw: asyncpg.Connection, asked: Iterable[tuple[UUID, str]]) -> None:
         """Locks the wallets of these payers and finds which of the keys are booked."""
         payers, keys = zip(*asked, strict=True)
-        self._wallets, self.booked = await _open(session, self._platform_id, set(payers), keys)
+        self._wallets, self.booked = await _open(raw, self._platform_id, set(payers), keys)
 
     def tip(self, tip: Tip) -> Booked:
         """Decides. A key that was booked before changes nothing and gives the former transaction,
@@ -107,28 +108,28 @@ class Spending:
         made = self.booked[tip.key] = self._sheet.add(posting, now)
         return Booked(made, new=True)
 
-    async def write(self, session: AsyncSession) -> None:
+    async def write(self, raw: asyncpg.Connection) -> None:
         """All that were decided, once."""
         if self._sheet:
-            await ledger.book_sheet(session, self._platform_id, self._sheet)
+            await ledger.book_sheet(raw, self._platform_id, self._sheet)
 
 
 async def book_tips(
-    session: AsyncSession, *, platform_id: UUID, tips: Sequence[Tip], terms: Terms
+    raw: asyncpg.Connection, *, platform_id: UUID, tips: Sequence[Tip], terms: Terms
 ) -> list[Booked | Conflict]:
     """Each as if it were alone, in their order: one that is refused leaves the others be.
 
     Tips wait for others of the same wallets alone: commit soon after them.
     """
     spending = Spending(platform_id, terms)
-    await spending.open(session, ((tip.payer_id, tip.key) for tip in tips))
+    await spending.open(raw, ((tip.payer_id, tip.key) for tip in tips))
     outcomes: list[Booked | Conflict] = []
     for tip in tips:
         try:
             outcomes.append(spending.tip(tip))
         except (StarsMissing, WalletFrozen) as refused:
             outcomes.append(refused)
-    await spending.write(session)
+    await spending.write(raw)
     return outcomes
 
 
@@ -138,7 +139,8 @@ async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms:
     A key that was booked before changes nothing and gives the former transaction. Raises
     StarsMissing, WalletFrozen.
     """
-    [outcome] = await book_tips(session, platform_id=platform_id, tips=[tip], terms=terms)
+    raw = await raw_connection(session)
+    [outcome] = await book_tips(raw, platform_id=platform_id, tips=[tip], terms=terms)
     if isinstance(outcome, Conflict):
         raise outcome
     return outcome
@@ -146,14 +148,13 @@ async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms:
 
 async def open_wallet(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> Wallet:
     """Locks the wallet: whatever moves its Stars waits here, and nothing else does."""
-    wallets, _ = await _open(session, platform_id, {user_id}, ())
+    wallets, _ = await _open(await raw_connection(session), platform_id, {user_id}, ())
     return wallets[user_id]
 
 
 async def _open(
-    session: AsyncSession, platform_id: UUID, users: Iterable[UUID], keys: Sequence[str]
+    raw: asyncpg.Connection, platform_id: UUID, users: Iterable[UUID], keys: Sequence[str]
 ) -> tuple[dict[UUID, Wallet], dict[str, UUID]]:
-    raw = await raw_connection(session)
     names = {str(user): user for user in users}
     wallets = {user: Wallet() for user in names.values()}
     booked: dict[str, UUID] = {}

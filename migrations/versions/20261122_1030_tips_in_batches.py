@@ -1,7 +1,7 @@
 """Tips are booked in batches
 
 Revision ID: 8c41d0a7be52
-Revises: 67062ac9b5fa
+Revises: 8b1f3d6ae940
 Created: 2026-11-22 10:30:00.000000+00:00
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = '8c41d0a7be52'
-down_revision: str | Sequence[str] | None = '67062ac9b5fa'
+down_revision: str | Sequence[str] | None = '8b1f3d6ae940'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -23,7 +23,7 @@ create or replace function ledger_book(
     p_account_kinds text[], p_owners text[], p_currencies text[],
     p_entry_of int[], p_entry_on int[], p_amounts bigint[],
     p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
-) returns boolean language plpgsql as $$
+) returns boolean language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
     accounts bigint[];
     added int;
@@ -72,7 +72,7 @@ returns table (
     payer text, wallet_id bigint, open_disputes int,
     lot_id uuid, stars int, gone int, cash_minor bigint, promotional boolean,
     key text, booked uuid
-) language plpgsql as $$
+) language plpgsql set plan_cache_mode = force_generic_plan as $$
 begin
     perform from ledger_account a
     where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
