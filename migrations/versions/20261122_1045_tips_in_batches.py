@@ -1,8 +1,8 @@
 """Tips are booked in batches
 
 Revision ID: 8c41d0a7be52
-Revises: 8b1f3d6ae940
-Created: 2026-11-22 10:30:00.000000+00:00
+Revises: 4b7e0d5a91c2
+Created: 2026-11-22 10:45:00.000000+00:00
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = '8c41d0a7be52'
-down_revision: str | Sequence[str] | None = '8b1f3d6ae940'
+down_revision: str | Sequence[str] | None = '4b7e0d5a91c2'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
