@@ -52,7 +52,7 @@ async def test_a_batch_at_work_does_not_hold_up_the_next(kitchen: Kitchen) -> No
     await kitchen.saw(2)
     third = asyncio.create_task(batches.ask(3))
     kitchen.door.set()
-    assert await asyncio.gather(first, second, third) == [2, 4, 6]
+    assert list(await asyncio.gather(first, second, third)) == [2, 4, 6]
     assert kitchen.batches == [[1], [2], [3]]
 
 
