@@ -152,6 +152,9 @@ def permissions(me: Principal, room: Room, own: Participant | None) -> dict[str,
         Action.EDIT,
         Action.EDIT_OWN,
         Action.TRANSCRIBE,
+        Action.TIP,
+        Action.THANK,
+        Action.HIDE_TIP,
     )
     return {action.value: _may(me, action, room, own) for action in actions}
 

@@ -20,6 +20,7 @@ from web.pages import reading
 from web.pages.languages import SPOKEN
 from web.pages.render import page
 from web.pages.route import PageRoute
+from web.pages.tipping import tip_data
 
 router = APIRouter(route_class=PageRoute)
 
@@ -33,7 +34,7 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         "can": reading.permissions(me, found, own),
     }
     if found.state is RoomState.ENDED:
-        data = _room_data(found, me, own)
+        data = _room_data(found, me, own) | {"tips": await tip_data(session, found, me, own)}
         return page(
             request, "rooms/replay.html", me=me, data=data, spoken_languages=SPOKEN, **shared
         )
@@ -44,7 +45,9 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         me=me,
         stage=there.stage,
         audience=there.audience + len(there.stage),
-        data=_room_data(found, me, own) | await _live_data(session, found, there),
+        data=_room_data(found, me, own)
+        | await _live_data(session, found, there)
+        | {"tips": await tip_data(session, found, me, own)},
         **shared,
     )
 

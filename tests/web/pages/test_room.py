@@ -43,6 +43,9 @@ async def test_the_host_gets_the_controls(house: House, look: Look) -> None:
         "edit": True,
         "edit_own": True,
         "transcribe": True,
+        "tip": True,
+        "thank": True,
+        "hide_tip": True,
     }
 
 

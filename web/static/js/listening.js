@@ -26,7 +26,7 @@ export class Listening {
     this.start = document.querySelector("#from-start");
     this.mode = null;
     this.player = new RoomPlayer(this.audio, liveAtMs);
-    this.captions = new Captions(roomId, () => (this.mode === null ? null : this.player.roomMs));
+    this.captions = new Captions(roomId, () => this.heardMs);
     this.#wire();
   }
 
@@ -60,6 +60,11 @@ export class Listening {
     this.card.hidden = !this.playing;
     this.live.classList.remove("primary"); // the replay is, now
     this.#showButtons();
+  }
+
+  /** The room time of what is heard; null while nothing is. */
+  get heardMs() {
+    return this.mode === null ? null : this.player.roomMs;
   }
 
   get playing() {

@@ -18,13 +18,15 @@ const SENTENCES = {
   "recording.paused": () => "Off the record",
   "recording.resumed": () => "Back on the record",
   "recording.stopped": () => "Recording stopped",
+  "goal.set": (_, data) => `The room collects ${data.target_stars.toLocaleString("en")} Stars: ${data.title}`,
+  "goal.reached": (_, data) => `The goal is reached: ${data.title}`,
 };
 
 /** One sentence, or null for what nobody needs to read. */
 export function sentence(event, stage) {
   const person = stage.people.get(event.data.participant_id);
   const name = event.data.display_name ?? person?.display_name ?? "Somebody";
-  return SENTENCES[event.kind]?.(name) ?? null;
+  return SENTENCES[event.kind]?.(name, event.data) ?? null;
 }
 
 /** A line of the log; with `jump` its time is a button that leads there. */

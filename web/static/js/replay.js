@@ -8,6 +8,8 @@ import { wireEditing } from "./room-head.js";
 import { drawStage } from "./stage-view.js";
 import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
 import { Timeline } from "./timeline.js";
+import { TipSheet } from "./tip-sheet.js";
+import { ReplayTips } from "./tips-replay.js";
 import { TranscriptPanel } from "./transcript.js";
 
 const PLAY = "M7 4v16l13-8z";
@@ -39,6 +41,7 @@ const player = new RoomPlayer(audio, Date.parse(room.live_at));
 const captions = new Captions(room.id, () => player.roomMs);
 const timeline = new Timeline($("#timeline"), room.duration_ms);
 const transcript = new TranscriptPanel(data);
+const tips = new ReplayTips(data, { timeline, transcript, seek, report: say });
 let events = [];
 let stageEvents = [];
 let lines = [];
@@ -108,6 +111,7 @@ function showPosition() {
   $("#seek").setAttribute("aria-valuetext", clockText(at));
   timeline.moveTo(at);
   transcript.follow(at);
+  tips.follow(at);
   showStage(at);
 }
 
@@ -327,10 +331,22 @@ async function load() {
   say(urls ? "" : "Nothing was recorded in this room.");
   if (urls) open(linkedMs());
   showPosition();
+  await tips.load();
   await transcript.start(events);
   if (linkedMs() !== null) transcript.arrive(linkedMs(), linkedWords());
 }
 
+function wireTipping() {
+  if (!$("#tip-open") || !$("#tip")) return;
+  const sheet = new TipSheet(room, data.tips, () => player.roomMs ?? 0);
+  sheet.addEventListener("sent", ({ detail }) => {
+    say(`Thank you: your tip stands at ${clockText(detail.room_ms)}.`);
+    tips.mine(detail);
+  });
+  sheet.resume();
+}
+
 wire();
+wireTipping();
 wireEditing(`/v1/rooms/${room.id}`, say);
 load().catch((error) => say(error.message));

@@ -7,6 +7,8 @@ import { Moderation } from "./moderation.js";
 import { showHead, wireEditing } from "./room-head.js";
 import { drawStage, showSpeaking } from "./stage-view.js";
 import { Stage } from "./stage.js";
+import { TipSheet } from "./tip-sheet.js";
+import { LiveTips } from "./tips-live.js";
 import { You } from "./you.js";
 
 const BADGES = { on: ["rec", "REC"], paused: ["paused", "Off the record"], off: ["", "Not recorded"] };
@@ -27,6 +29,7 @@ const stage = new Stage({
 const signedIn = Boolean(me.user_id);
 const you = signedIn ? new You(room.id, me, report) : null;
 const moderation = signedIn ? new Moderation(room.id, me, report) : null;
+const tips = new LiveTips(data, report);
 const listening = room.live_at ? new Listening(room.id, Date.parse(room.live_at), data.now_ms) : null;
 
 function report(words) {
@@ -81,7 +84,7 @@ function log(event) {
 
 function onDurable(event) {
   stage.apply(event);
-  const words = log(event);
+  const words = tips.apply(event) ?? log(event);
   if (words) $("#moves").textContent = words;
   if (event.kind === "room.went_live") location.reload();
   if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
@@ -144,4 +147,9 @@ wireEditing(`/v1/rooms/${room.id}`, report);
 for (const event of data.events) log(event);
 render();
 you?.resume();
+if ($("#tip-open") && $("#tip")) {
+  const sheet = new TipSheet(room, data.tips, () => listening?.heardMs ?? null);
+  sheet.addEventListener("sent", ({ detail }) => tips.mine(detail));
+  sheet.resume();
+}
 events.open();

@@ -16,6 +16,7 @@ const BAR = 11;
 const PAD = 8;
 const AXIS = 20;
 const LABEL_WIDTH = 72;
+const TIP_WIDTH = 9;
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
 /** Room times that the axis names, in ms: round ones, as many as have room, without the ends. */
@@ -57,6 +58,7 @@ export class Timeline {
     this.durationMs = Math.max(1, durationMs);
     this.lanes = [];
     this.marks = [];
+    this.tips = [];
     this.nowMs = 0;
     this.only = null;
     this.svg = shape("svg", { "aria-hidden": "true" });
@@ -67,6 +69,12 @@ export class Timeline {
   show(lanes, marks) {
     this.lanes = lanes;
     this.marks = marks;
+    this.draw();
+  }
+
+  /** `[{room_ms, stars}]` in the order of time. */
+  showTips(tips) {
+    this.tips = tips;
     this.draw();
   }
 
@@ -93,7 +101,7 @@ export class Timeline {
     this.svg.replaceChildren(hatch(), ...this.#scrub(), ...this.#axis());
     this.svg.append(...this.lanes.map((lane, n) => this.#lane(lane, n)));
     this.svg.append(...this.marks.flatMap((mark) => this.#mark(mark)));
-    this.svg.append(...this.lanes.map((lane, n) => this.#name(lane, n)), this.#playhead());
+    this.svg.append(...this.lanes.map((lane, n) => this.#name(lane, n)), ...this.#tips(), this.#playhead());
     this.moveTo(this.nowMs);
   }
 
@@ -156,6 +164,21 @@ export class Timeline {
     if (mark.kind !== "cut") return [titled(shape("rect", box, mark.kind), mark.title)];
     const ground = shape("rect", box, "cut-ground"); // nothing was kept: nothing shines through
     return [ground, titled(shape("rect", { ...box, fill: "url(#hatch)" }, "cut"), mark.title)];
+  }
+
+  /** One circle for all tips that would lie over each other; more Stars make it larger. */
+  #tips() {
+    const places = new Map();
+    for (const { room_ms: at, stars } of this.tips) {
+      const place = Math.round(this.#x(at) / TIP_WIDTH);
+      const before = places.get(place) ?? { at, stars: 0, count: 0 };
+      places.set(place, { at: before.at, stars: before.stars + stars, count: before.count + 1 });
+    }
+    return [...places.values()].map(({ at, stars, count }) => {
+      const r = Math.min(SCRUB / 2 + 1, 2.5 + Math.log10(stars));
+      const circle = shape("circle", { cx: this.#x(at), cy: SCRUB / 2, r }, "tip-mark");
+      return titled(circle, `${clockText(at)}: ${count} ${count === 1 ? "tip" : "tips"}, ${stars} Stars`);
+    });
   }
 
   #playhead() {

@@ -1,7 +1,7 @@
 /**
  * The transcript of a replay: follows the player, leads it by a click, is searched and corrected.
  *
- * Fires `seek` (room milliseconds in `detail`). Hidden while there is nothing to tell.
+ * Fires `seek` (room milliseconds), `drawn`, and `events` (that came). Hidden while there is nothing to tell.
  */
 import { call } from "./api.js";
 import { sure } from "./dialogs.js";
@@ -64,6 +64,7 @@ export class TranscriptPanel extends EventTarget {
     const { events } = await call("GET", `/v1/rooms/${this.room.id}/history?after=${this.seq}`);
     this.seq = events.at(-1)?.seq ?? this.seq;
     this.#noteConsent(events);
+    this.dispatchEvent(new CustomEvent("events", { detail: events }));
     const changed = events.some((event) => CHANGES.has(event.kind));
     if (changed || !this.version) await this.#refresh({ anew: changed });
   }
@@ -138,8 +139,7 @@ export class TranscriptPanel extends EventTarget {
 
   #draw() {
     const { scrollTop } = this.list;
-    $("#transcript").hidden = false;
-    $("#reading").hidden = false;
+    for (const part of ["#transcript", "#reading"]) $(part).hidden = false;
     drawTranscript(this.list, this.lines, this.names, (who) => this.#mayEdit(who));
     this.list.scrollTop = scrollTop;
     this.shown = [];
@@ -148,6 +148,7 @@ export class TranscriptPanel extends EventTarget {
     this.#showEdits();
     this.#find(null);
     if (this.at !== undefined) this.follow(this.at);
+    this.dispatchEvent(new Event("drawn"));
   }
 
   #mayEdit(who) {

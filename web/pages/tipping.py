@@ -1,0 +1,44 @@
+"""What a room's page needs for tips: what Stars buy, its goal, and the tips that came last."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.models import User
+from core.auth.principal import Principal
+from payouts.goals import goal_of
+from payouts.tiers import TIERS
+from payouts.tip_lists import ShownTip
+from payouts.tip_models import RoomTip
+from payouts.tip_schemas import RoomGoalOut, TierList, TipOut
+from rooms.access import hears
+from rooms.models import Participant, Room, RoomState
+
+LATEST: Final = 30
+
+
+async def tip_data(
+    session: AsyncSession, room: Room, me: Principal, own: Participant | None
+) -> dict[str, Any]:
+    """What the script begins with; tips of a live room only for those who may hear it."""
+    goal = RoomGoalOut.of(await goal_of(session, room))
+    told = room.state is RoomState.LIVE and hears(me, room, own)
+    latest = await _latest(session, room) if told else []
+    return {
+        **TierList.of(TIERS).model_dump(),
+        **goal.model_dump(mode="json"),
+        "latest": [TipOut.of(each, me.user_id).model_dump(mode="json") for each in latest],
+    }
+
+
+async def _latest(session: AsyncSession, room: Room) -> list[ShownTip]:
+    """The last ones on the room's clock, in its order, without their sentences."""
+    rows = await session.execute(
+        sa.select(RoomTip, User.display_name)
+        .join(User, User.id == RoomTip.payer_id)
+        .where(RoomTip.room_id == room.id)
+        .order_by(RoomTip.room_ms.desc(), RoomTip.id.desc())
+        .limit(LATEST)
+    )
+    return [ShownTip(tip, name) for tip, name in rows][::-1]

@@ -1,0 +1,105 @@
+/** Tips in a live room: shown at once, the large ones on top, with the goal and the front row. */
+import { call } from "./api.js";
+import { Goal } from "./goal.js";
+import { Supporters } from "./supporters.js";
+import { nameOf, Pins, starsText, tipLine, tipOf } from "./tip-view.js";
+
+const LISTED = 60;
+const $ = (selector) => document.querySelector(selector);
+
+function button(label, title, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "plain";
+  made.textContent = label;
+  made.setAttribute("aria-label", title);
+  made.addEventListener("click", () => {
+    made.disabled = true;
+    act();
+  });
+  return made;
+}
+
+export class LiveTips {
+  /** `data` is the page's: `{room, me, can, tips}`. */
+  constructor({ room, me, can, tips }, report) {
+    Object.assign(this, { me, can, report });
+    this.path = `/v1/rooms/${room.id}/tips`;
+    this.tips = new Map(tips.latest.map((tip) => [tip.id, tip]));
+    this.pins = new Pins($("#pins"));
+    this.goal = new Goal(room.id, tips.goal, report);
+    this.supporters = new Supporters(room);
+    this.#draw();
+  }
+
+  /** One's own, as the API answered: it may be here by its event already. */
+  mine(tip) {
+    this.#add(tip);
+  }
+
+  /** Takes one durable event; what a screen reader should say of it, or null. */
+  apply(event) {
+    this.goal.apply(event);
+    if (event.kind === "tip.thanked") this.#change(event.data.tip_id, { thanked_at: event.at });
+    if (event.kind === "tip.hidden") this.#hide(event.data.tip_id);
+    if (event.kind !== "tip.sent" || !event.data.tip_id) return null;
+    const tip = { ...tipOf(event), mine: event.data.user_id !== null && event.data.user_id === this.me.user_id };
+    if (this.tips.has(tip.id)) return null;
+    this.#add(tip);
+    this.supporters.readSoon();
+    return tip.tier.seconds ? `${nameOf(tip)} tipped ${starsText(tip.stars)}` : null;
+  }
+
+  #add(tip) {
+    this.tips.set(tip.id, tip);
+    if (this.tips.size > LISTED) this.tips.delete(this.tips.keys().next().value);
+    this.pins.show(tip);
+    this.#drawSoon();
+  }
+
+  #change(id, facts) {
+    const tip = this.tips.get(id);
+    if (!tip) return;
+    this.tips.set(id, { ...tip, ...facts });
+    this.#drawSoon();
+  }
+
+  #hide(id) {
+    this.pins.drop(id);
+    if (!this.tips.get(id)?.mine) this.#change(id, { message: null });
+  }
+
+  /** However many come: once for each picture. */
+  #drawSoon() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.waiting = false;
+    const actions = (tip) => this.#actions(tip);
+    const lines = [...this.tips.values()].reverse().map((tip) => tipLine(tip, { actions }));
+    $("#tips").replaceChildren(...lines);
+    $("#no-tips").hidden = lines.length > 0;
+  }
+
+  #actions(tip) {
+    const who = nameOf(tip);
+    const found = [];
+    if (this.can.thank && !tip.thanked_at && !tip.mine) {
+      found.push(button("Say thanks", `Say thanks to ${who}`, () => this.#do("POST", tip, "thanks")));
+    }
+    if (this.can.hide_tip && tip.message) {
+      found.push(button("Hide the message", `Hide the message of ${who}`, () => this.#do("DELETE", tip, "message")));
+    }
+    return found;
+  }
+
+  #do(method, tip, what) {
+    call(method, `${this.path}/${tip.id}/${what}`).catch((problem) => {
+      this.report(problem.message);
+      this.#drawSoon();
+    });
+  }
+}
