@@ -149,11 +149,11 @@ export class TipSheet extends EventTarget {
     this.#send(0);
   }
 
-  /** Back at this very second, with the sheet open. */
+  /** Back with the sheet open, on a replay at this very second. */
   #buy() {
     const back = new URL(location.href);
     back.searchParams.set("tip", "1");
-    if (this.draft.at !== undefined) back.hash = `t=${Math.round(this.draft.at)}`;
+    if (this.room.state === "ended") back.hash = `t=${Math.round(this.draft.at)}`;
     const next = encodeURIComponent(back.pathname + back.search + back.hash);
     location.assign(`/stars?next=${next}`);
   }
