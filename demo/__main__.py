@@ -19,10 +19,12 @@ from core.errors import Problem
 from core.keys import derive_key, load_secret
 from core.settings import Settings
 from demo.client import ApiError, Person
+from demo.payday import Command, NotAddingUp, pay_out
 from demo.proof import NoReplay, decode, replay_url, stored_recording, until_ended
 from demo.room import ScriptedRoom
 from demo.script import Script, load_script
 from demo.speaker import PublishFailed
+from demo.stars import LIVE_TIP_AT_S, NAME, Fan, NotPaid
 from demo.transcript import (
     NoTranscript,
     Transcript,
@@ -70,11 +72,11 @@ def accounts(settings: Settings, script: Script) -> dict[str, tuple[str, str]]:
     """Email and password by name: the same at each run over one data folder, like no other's."""
     secret = load_secret(settings)
     return {
-        one.name: (
-            f"{one.name.lower()}@demo.example.com",
-            derive_key(secret, f"demo-account:{one.name}").hex()[:20],
+        name: (
+            f"{name.lower()}@demo.example.com",
+            derive_key(secret, f"demo-account:{name}").hex()[:20],
         )
-        for one in script.speakers
+        for name in (*(one.name for one in script.speakers), NAME)
     }
 
 
@@ -85,12 +87,19 @@ async def run(*, once: bool) -> None:
     async with running(settings, tuple(PROCESSES), embed_database=True) as supervisor:
         settings = supervisor.settings
         people = accounts(settings, script)
-        room = ScriptedRoom(script, settings.public_web_url, people, _progress(script))
+        say = _progress(script)
+        room = ScriptedRoom(script, settings.public_web_url, people, say)
+        fan = Fan(Person(room.web_url, NAME), say)
+        room.guests = [(LIVE_TIP_AT_S, lambda: fan.tip_live(room.room_id))]
         console.print(
             f"A room of {script.end_s:.0f} s with three speakers. Listen: {room.web_url}/\n"
         )
+        await fan.person.sign_in(*people[NAME])
+        await fan.buy()
         await room.hold()
         result = await prove(room) | await read(room)
+        result["stars"] = await pay(room, fan, Command(settings))
+        await fan.person.close()
         if once:
             console.print(f"Data lies in {settings.data_dir}; `make demo` serves it again.")
             sys.stdout.write(json.dumps(result) + "\n")
@@ -157,6 +166,29 @@ async def read(room: ScriptedRoom) -> dict[str, object]:
     return {"wer": round(result.wer, 4), "search_ms": round(took_ms, 1)}
 
 
+async def pay(room: ScriptedRoom, fan: Fan, encore: Command) -> dict[str, object]:
+    """A tip on the replay; then the host is paid what both tips brought."""
+    tip = await fan.tip_replay(room.room_id)
+    heard = tip["sentence"] or {"speaker": "nobody", "text": ""}
+    console.print(
+        f"\n{NAME} tipped {tip['stars']} Stars on the replay, at what {heard['speaker']} says: "
+        f"{escape(' '.join(heard['text'].split()))}"
+    )
+    host = Person(room.web_url, room.script.speakers[0].name)
+    try:
+        await host.sign_in(*room.accounts[host.name])
+        result = await pay_out(host, fan, encore)
+    finally:
+        await host.close()
+    earned, transferred = (result[key] for key in ("earned_minor", "transferred_minor"))
+    console.print(
+        f"{host.name} earned {earned} cents of {fan.tipped_stars} Stars and onboarded; two weeks "
+        f"later on the sandbox's clock {transferred} were transferred.\n"
+        f"The statements add up; {result['invariants_held']} of 11 invariants hold."
+    )
+    return result
+
+
 def _dimmed(line: str) -> None:
     console.print(f"[dim]{line}[/dim]")
 
@@ -209,7 +241,15 @@ def main() -> None:
             loop.run_until_complete(task)
     except asyncio.CancelledError:
         console.print("\nEnded; the rooms are kept.")
-    except (Problem, ApiError, PublishFailed, NoReplay, NoTranscript) as refused:
+    except (
+        Problem,
+        ApiError,
+        PublishFailed,
+        NoReplay,
+        NoTranscript,
+        NotPaid,
+        NotAddingUp,
+    ) as refused:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"demo: {refused}")
         sys.exit(2)
 

@@ -3,7 +3,7 @@ the public API and WebRTC alone, as anybody's client would."""
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from demo.client import Person
@@ -16,6 +16,9 @@ LOSS = 0.02
 AWAY_S = 2.5
 """How long a speaker's network is gone before the client connects again."""
 
+SPEAKERS_SHARE_BPS = 2000
+"""Of every tip, in 1/100 of a percent: what the two guests share."""
+
 Say = Callable[[float | None, str], None]
 Act = Callable[[], Awaitable[None]]
 
@@ -27,9 +30,12 @@ class ScriptedRoom:
     script: Script
     web_url: str
     accounts: dict[str, tuple[str, str]]
-    """Email and password by speaker name."""
+    """Email and password by name."""
 
     say: Say
+    guests: Sequence[tuple[float, Act]] = ()
+    """What others do, and when."""
+
     room_id: str = ""
     recording_id: str = ""
     people: dict[str, Person] = field(default_factory=dict)
@@ -71,6 +77,7 @@ class ScriptedRoom:
                 "topics": self.script.topics,
                 "language": self.script.speakers[0].language,
                 "visibility": "public",
+                "speakers_share_bps": SPEAKERS_SHARE_BPS,
             },
         )
         self.room_id = room["id"]
@@ -108,7 +115,7 @@ class ScriptedRoom:
         ]
         pause = functools.partial(self._record, "paused", "Off the record.")
         resume = functools.partial(self._record, "on", "On the record again.")
-        plan += [(script.pause_start_s, pause), (script.pause_end_s, resume)]
+        plan += [(script.pause_start_s, pause), (script.pause_end_s, resume), *self.guests]
         plan.append((script.reconnect_at_s, self._reconnect))
         return plan
 

@@ -51,6 +51,16 @@ async def test_the_scripted_room_is_recorded_and_replayed(tmp_path: Path) -> Non
     assert result["replay_url"].startswith("http://127.0.0.1:")
     assert 0 <= result["wer"] <= 0.1
     assert result["search_ms"] > 0
+    assert result["stars"] == {
+        "currency": "USD",
+        "bought_stars": 4100,
+        "paid_minor": 4998,
+        "tipped_stars": 3500,
+        "earned_minor": 2800,
+        "transferred_minor": 2800,
+        "statement_closing_minor": 0,
+        "invariants_held": 11,
+    }
     transcript = done.stdout.partition("Transcript. ")[2]
     assert transcript.startswith("Ada (en), Ben (en), Chiara (it)")
     assert "birthday" not in transcript, "that was said off the record"
