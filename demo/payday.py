@@ -15,6 +15,10 @@ MATURES: Final = "14d"
 IDENTITY: Final = {"first_name": "Ada", "last_name": "Lovelace", "bank": "000123456789"}
 
 
+_NO_KEYS: Final = dict.fromkeys(("stripe_key", "stripe_base", "stripe_webhook_secrets"))
+"""Whoever knows the installation's secret derives those of its sandbox."""
+
+
 class NotAddingUp(Exception):  # noqa: N818 - what happened, as the caller reads it
     """The books, the statement or a command say something else than what was done."""
 
@@ -29,7 +33,7 @@ class Command:
         """What it printed. Raises NotAddingUp when it did not succeed."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "web.cli", *words),
-            env={**os.environ, **environment(self.settings)},
+            env={**os.environ, **environment(self.settings.model_copy(update=_NO_KEYS))},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
