@@ -177,7 +177,7 @@ async def pay(room: ScriptedRoom, fan: Fan, encore: Command) -> dict[str, object
     host = Person(room.web_url, room.script.speakers[0].name)
     try:
         await host.sign_in(*room.accounts[host.name])
-        result = await pay_out(host, fan, encore)
+        result = await pay_out(host, fan, encore, room_id=room.room_id)
     finally:
         await host.close()
     earned, transferred = (result[key] for key in ("earned_minor", "transferred_minor"))

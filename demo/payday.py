@@ -51,8 +51,11 @@ async def onboard(host: Person) -> None:
         await submit(link["url"], IDENTITY)
 
 
-async def pay_out(host: Person, fan: Fan, encore: Command) -> dict[str, object]:
-    """The amounts of this run, in minor units. Raises NotAddingUp."""
+async def pay_out(host: Person, fan: Fan, encore: Command, *, room_id: str) -> dict[str, object]:
+    """The amounts, in minor units; what is transferred may be of earlier runs too.
+
+    Raises NotAddingUp.
+    """
     before = await host.call("GET", "/creators/me/earnings")
     await onboard(host)
     await encore.run("sandbox", "clock", MATURES)
@@ -65,13 +68,14 @@ async def pay_out(host: Person, fan: Fan, encore: Command) -> dict[str, object]:
     owed = sum(after[f"{state}_minor"] for state in ("pending", "matured"))
     if closing != owed:
         raise NotAddingUp(f"the statement closes with {closing}, {owed} is owed")
+    earned = await host.call("GET", f"/creators/me/earnings/rooms/{room_id}")
     checked = await encore.run("money", "check")
     return {
         "currency": after["currency"],
         "bought_stars": fan.bought_stars,
         "paid_minor": fan.paid_minor,
         "tipped_stars": fan.tipped_stars,
-        "earned_minor": before["pending_minor"] + before["matured_minor"],
+        "earned_minor": earned["room"]["earned_minor"],
         "transferred_minor": transferred,
         "statement_closing_minor": closing,
         "invariants_held": sum(line.startswith("OK") for line in checked.splitlines()),
