@@ -1,6 +1,6 @@
 """What the API of tips takes and gives. `room_ms` is on the room's clock, as in events and cues."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
@@ -49,6 +49,14 @@ _GOAL: Final[dict[str, Any]] = {
     "reached_at": None,
     "set_at": "2026-11-22T10:00:00Z",
 }
+
+
+_ROOM_FOR_WORDS: Final = ", ".join(
+    f"{tier.message_chars} from {tier.from_stars} Stars on" for tier in TIERS
+)
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""What can be computed with in any time zone, and is surely none of a recording."""
 
 
 class TierOut(BaseModel):
@@ -101,11 +109,11 @@ class NewTip(RequestBody):
     message: str = Field(
         "",
         max_length=2_000,
-        description="how long it may be is said by the tier of the Stars (`GET /v1/stars/tiers`); "
-        "becomes one line, without control and direction characters",
+        description=f"characters: {_ROOM_FOR_WORDS} (`GET /v1/stars/tiers`). Becomes one line, "
+        "without control and direction characters",
     )
     anonymous: bool = Field(False, description="nobody learns who sent it, the creator neither")
-    heard_at: AwareDatetime | None = Field(
+    heard_at: Annotated[AwareDatetime, Field(ge=_FIRST, lt=_LAST)] | None = Field(
         None, description="EXT-X-PROGRAM-DATE-TIME of what was being heard, live or on the replay"
     )
     media_ms: int | None = Field(

@@ -18,6 +18,7 @@ from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from payouts import goals, limits, supporters, thanks, tip_lists, tips
 from payouts.api import PersonDep
+from payouts.boards import Boards
 from payouts.books import terms_of
 from payouts.limits import SpendingLimitReached, caps_of
 from payouts.spending import StarsMissing, WalletFrozen
@@ -55,6 +56,8 @@ CHANGING = [Depends(rate_limit(CHANGE, per_credential=True))]
 REFUSED = (Unauthenticated, Forbidden, NotFound, RoomNotLive, CrossSite, TooManyRequests)
 HEARING = (Unauthenticated, Forbidden, ScopeMissing, NotFound, RoomNotLive, TooManyRequests)
 Most = Annotated[int, Query(ge=1, le=100)]
+
+_boards = Boards()
 
 
 async def _tip_rate(request: Request, services: ServicesDep) -> None:
@@ -96,7 +99,12 @@ async def send(
 ) -> TipOut:
     """Live or on the replay, by whoever may listen and has an account. It is pinned to what was
     being heard: to `heard_at` or `media_ms`, moved to the nearest moment on the record; without
-    either to now, or to the room's end. The room is told at once by the event `tip.sent`.
+    either to now, or to the room's end.
+
+    The room is told at once by the event `tip.sent`, at the tip's `room_ms`. Its data: `tip_id`,
+    `stars`, `message`, `anonymous`, `user_id`, `name`, `tier` {`name`, `color`, `seconds`}, `live`,
+    and `goal`: null, or {`goal_id`, `title`, `target_stars`, `raised_stars`, `reached`}. With the
+    tip that reaches the goal comes `goal.reached`, with the same of the goal.
 
     What it earns goes to the host and the speakers who were on stage at that moment: each of n
     speakers has the share that they agreed to, divided by n, the host has the rest. Whoever tips
@@ -262,7 +270,11 @@ async def supporters_of_room(
 ) -> SupporterList:
     """With `present=true` the front row: those of them who are in the room now."""
     room = await _heard(session, principal, room_id)
-    return SupporterList.of(await supporters.of_room(session, room, present=present, limit=limit))
+
+    async def make() -> supporters.Supporters:
+        return await supporters.of_room(session, room, present=present, limit=limit)
+
+    return SupporterList.of(await _boards.of(room, present=present, limit=limit, make=make))
 
 
 @router.get(

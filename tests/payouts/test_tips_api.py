@@ -17,6 +17,7 @@ from core.db import Database
 from core.listen import Listener
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL
 from rooms.feed import FeedHub
+from rooms.participation import join_room
 from tests.factories import make_user, sign_in
 from tests.payouts.tipping import Hall, make_hall
 from tests.rooms.serving import in_process, make_app
@@ -103,6 +104,22 @@ async def test_a_tip_its_thanks_and_its_lists(counter: Counter) -> None:
     assert (room["anonymous_stars"], room["total_stars"]) == (10, 70)
 
 
+async def test_a_board_is_read_anew_when_something_has_happened(counter: Counter) -> None:
+    async def stars(query: str = "") -> int:
+        path = f"{counter.room}/supporters{query}"
+        found = await counter.call("viewer", "GET", path)
+        return sum(each["stars"] for each in found["items"])
+
+    await counter.tip()
+    assert [await stars(), await stars("?present=true")] == [10, 0]
+    await counter.tip()
+    async with counter.database.transaction() as session:
+        await join_room(session, principal=counter.fan, room_id=counter.hall.room.id)
+    assert [await stars(), await stars(), await stars("?present=true")] == [20, 20, 20]
+    await counter.tip()
+    assert await stars("?present=true&limit=1") == 30
+
+
 async def test_refusals_have_codes(counter: Counter) -> None:
     await counter.tip(client_key="a-key-of-mine")
     for wish, status, code in (
@@ -112,6 +129,7 @@ async def test_refusals_have_codes(counter: Counter) -> None:
         ({"media_ms": 5}, 404, "not_recorded"),
         ({"media_ms": 5, "heard_at": "2026-11-22T10:00:00Z"}, 422, "invalid"),
         ({"heard_at": "2026-11-22T10:00:00"}, 422, "invalid"),
+        ({"heard_at": "0001-01-01T00:00:00+14:00"}, 422, "invalid"),
         ({"stars": 0}, 422, "invalid"),
         ({"stars": 10, "to": "me"}, 422, "invalid"),
     ):
