@@ -64,6 +64,11 @@ def is_tiny(payload: bytes) -> bool:
     return len(payload) * 960 <= 4 * max(packet_samples(payload), 960)
 
 
+def is_filler(payload: bytes) -> bool:
+    """Whether it is what `silence` fills holes with."""
+    return len(payload) == len(SILENCE) and payload in _SILENCE.values()
+
+
 def silence(samples: int) -> list[tuple[bytes, int]]:
     """Packets (bytes, duration) of digital silence that last `samples`, a multiple of GRID."""
     if samples % GRID:

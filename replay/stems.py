@@ -5,7 +5,7 @@ comes out of a decoder, which lags by its look-ahead, lies where it was said (in
 and AAC frames lie where their input lay (ingest/aac.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 import av
@@ -13,8 +13,12 @@ import numpy as np
 
 from ingest.aac import audio_specific_config
 from ingest.decoder import Pcm, make_decoder
-from ingest.opus import RATE
+from ingest.opus import RATE, is_filler
+from ingest.voice import CONCEALED
 from replay.fragments import fragments
+
+Packet = tuple[bytes, int]
+"""Its bytes, and its length in samples."""
 
 SILENCE: Final = np.zeros(RATE, np.float32)
 
@@ -22,16 +26,37 @@ SILENCE: Final = np.zeros(RATE, np.float32)
 class Voice(Protocol):
     """Decodes consecutive packets of one rendition."""
 
-    def decode(self, packet: bytes, samples: int) -> Pcm:
-        """Exactly `samples` of sound; silence where the packet is broken."""
+    def decode(self, packets: Sequence[Packet]) -> Iterator[Pcm]:
+        """As many samples as the packets say; silence where one is broken."""
         ...
 
 
 class OpusVoice:
+    """Packets that were lost, and which the packager filled the track with silence for, are
+    concealed as in the mix (ingest/voice.py): short ones that lie between packets of one call."""
+
     def __init__(self) -> None:
         self._decoder = make_decoder()
 
-    def decode(self, packet: bytes, samples: int) -> Pcm:
+    def decode(self, packets: Sequence[Packet]) -> Iterator[Pcm]:
+        hole: list[Packet] = []
+        for number, (packet, samples) in enumerate(packets):
+            if is_filler(packet):
+                hole.append((packet, samples))
+                continue
+            yield from self._fill(hole, packet if number > len(hole) else None)
+            hole.clear()
+            yield self._decode(packet, samples)
+        yield from self._fill(hole, None)
+
+    def _fill(self, hole: Sequence[Packet], following: bytes | None) -> Iterator[Pcm]:
+        lost = sum(samples for _, samples in hole)
+        if following is not None and 0 < lost <= CONCEALED:
+            yield _exactly(self._decoder.conceal(lost, following), lost).copy()
+        else:
+            yield from (self._decode(*packet) for packet in hole)
+
+    def _decode(self, packet: bytes, samples: int) -> Pcm:
         return _exactly(self._decoder.decode(packet), samples).copy()
 
 
@@ -40,7 +65,10 @@ class AacVoice:
         self._context = av.CodecContext.create("aac", "r")
         self._context.extradata = audio_specific_config()
 
-    def decode(self, packet: bytes, samples: int) -> Pcm:
+    def decode(self, packets: Sequence[Packet]) -> Iterator[Pcm]:
+        return (self._decode(*packet) for packet in packets)
+
+    def _decode(self, packet: bytes, samples: int) -> Pcm:
         try:
             frames = self._context.decode(av.Packet(packet))
         except av.error.FFmpegError:
@@ -74,8 +102,7 @@ class Stem:
             if number == 0 and (discontinuity or fragment.start > self.position):
                 yield from self.finish(fragment.start)
                 self._voice = self._new_voice()
-            parts = [self._voice.decode(packet, samples) for packet, samples in fragment.packets]
-            if parts:
+            if parts := list(self._voice.decode(fragment.packets)):
                 pcm = np.concatenate(parts)
                 self.position += pcm.size
                 yield pcm
