@@ -24,6 +24,10 @@ _LEXEME: Final = re.compile("'([^']+)'")
 _QUOTES: Final = str.maketrans("“”„‟«»", '""""""')
 
 
+Terms = list[tuple[int, str]]
+"""Of a unit: words as PostgreSQL is asked for them, with their places in the phrase."""
+
+
 class QueryInvalid(Invalid):
     code = "query_invalid"
     title = "This cannot be searched for"
@@ -88,8 +92,14 @@ class TsQuery:
 
     matches: str
     ranks: str
+    words: str
+    """What the index can tell of `matches`: that all words are there, not that they stand so."""
+
     side_by_side: bool = False
-    """Each alternative wants a phrase; the index knows only that all its words are there."""
+    """Each alternative wants a phrase."""
+
+    begun: bool = False
+    """A word may go on."""
 
 
 def parse(text: str, *, prefix: bool = False) -> Query:
@@ -138,34 +148,47 @@ def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
     return TsQuery(
         matches=" | ".join(f"({branch.matches})" for branch in branches),
         ranks=" | ".join(f"({branch.ranks})" for branch in branches),
+        words=" | ".join(f"({branch.words})" for branch in branches),
         side_by_side=query.side_by_side,
+        begun=query.begun is not None,
     )
 
 
 def _branch(units: Sequence[Unit], language: str, vocabulary: Vocabulary) -> TsQuery | None:
     """Of one language; None when nothing can match: all stop words there, or one never said."""
-    wanted: list[list[tuple[int, str]]] = []
-    unwanted: list[str] = []
+    wanted: list[Terms] = []
+    unwanted: list[Terms] = []
     for unit in units:
         terms = _terms(unit, language, vocabulary)
         if terms is None and not unit.negated:
             return None
-        if terms and unit.negated:
-            unwanted.append(f"!({_begun_here(terms)})")
-        elif terms:
-            wanted.append(terms)
+        if terms:
+            (unwanted if unit.negated else wanted).append(terms)
     if not wanted:
         return None
+    without = [f"!({_begun_here(terms)})" for terms in unwanted]
+    words_without = [f"!{terms[0][1]}" for terms in unwanted if len(terms) == 1]
     here = " | ".join(map(_begun_here, wanted))
+    words = " & ".join([_words(wanted), *words_without])
     if len(wanted) == 1:
-        return TsQuery(" & ".join([here, *unwanted]), here)
+        return TsQuery(" & ".join([here, *without]), here, words)
     all_ = " & ".join(f"({_side_by_side(terms)})" for terms in wanted)
-    return TsQuery(" & ".join([all_, f"({here})", *unwanted]), all_)
+    return TsQuery(" & ".join([all_, f"({here})", *without]), all_, words)
 
 
-def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> list[tuple[int, str]] | None:
-    """With their places in the phrase, without stop words; None when one was never said."""
-    terms: list[tuple[int, str]] = []
+def _words(wanted: Sequence[Terms]) -> str:
+    """All of them, and one that begins a unit among the cue's own."""
+    begins = [terms[0][1] for terms in wanted]
+    if len(wanted) == 1:
+        further = dict.fromkeys(term for _, term in wanted[0][1:] if term != begins[0])
+        return " & ".join([begins[0], *map(_anywhere, further)])
+    all_ = dict.fromkeys(term for terms in wanted for _, term in terms)
+    return " & ".join([*map(_anywhere, all_), f"({' | '.join(begins)})"])
+
+
+def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> Terms | None:
+    """Without stop words; None when one was never said."""
+    terms: Terms = []
     for at, word in enumerate(unit.words):
         stem = vocabulary.lexemes[language, word]
         if unit.open and at == len(unit.words) - 1:
@@ -185,18 +208,18 @@ def _open(begun: str, stem: str | None, finished: Sequence[str]) -> str:
     return either[0] if len(either) == 1 else f"({' | '.join(either)})"
 
 
-def _begun_here(terms: Sequence[tuple[int, str]]) -> str:
+def _begun_here(terms: Terms) -> str:
     """Side by side, the first one among the cue's own words."""
     (before, text), *rest = terms
     return text + _further(before, rest)
 
 
-def _side_by_side(terms: Sequence[tuple[int, str]]) -> str:
+def _side_by_side(terms: Terms) -> str:
     (before, text), *rest = terms
     return _anywhere(text) + _further(before, rest)
 
 
-def _further(before: int, terms: Sequence[tuple[int, str]]) -> str:
+def _further(before: int, terms: Terms) -> str:
     text = ""
     for at, term in terms:
         text += f" <{at - before}> {_anywhere(term)}"

@@ -48,7 +48,10 @@ class Ranked:
     """More may match than was read or looked up, all of it older."""
 
     seen: int
-    """Matches that were looked up, whoever may hear them."""
+    """Cues that were looked at, whoever may hear them."""
+
+    heard: float
+    """Share of the recordings with these that the caller may hear."""
 
     @property
     def matches(self) -> int:
@@ -64,7 +67,7 @@ async def read(session: AsyncSession, asked: TsQuery, reach: Reach, page: Page) 
         "matches": asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'",
     }
     rows = await _ranked(session, asked, reach, page, _READ[page.sort], values)
-    return Ranked([row for row in rows if row.recording_id is not None], rows[0].cut, 0)
+    return Ranked(_told_of(rows), rows[0].cut, seen=0, heard=1.0)
 
 
 async def look_up(
@@ -78,17 +81,24 @@ async def look_up(
 ) -> Ranked:
     """What matches among the cues with one of the tags `times`; among all without.
 
-    Where as many as `most` match, whoever may hear them, nothing is told.
+    Where as many as `most` have its words, whoever may hear them, nothing is told.
     """
+    values: dict[str, object]
     within = _within(reach, times)
     statement = _LOOKED_UP[page.sort, bool(within)]
-    values: dict[str, object] = {"matches": asked.matches, "most": most}
+    values = {"matches": asked.matches, "words": asked.words, "most": most}
     values |= {"within": within} if within else {}
     rows = await _ranked(session, asked, reach, page, statement, values)
-    if rows[0].cut:
-        return Ranked([], True, rows[0].seen)
-    rows_of_some = [row for row in rows if row.recording_id is not None]
-    return Ranked(rows_of_some, bool(times), rows[0].seen)
+    return Ranked(
+        [] if rows[0].cut else _told_of(rows),
+        cut=rows[0].cut or bool(times),
+        seen=rows[0].seen,
+        heard=float(rows[0].heard),
+    )
+
+
+def _told_of(rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
+    return [row for row in rows if row.recording_id is not None]
 
 
 def _within(reach: Reach, times: Sequence[str]) -> str:
@@ -133,7 +143,8 @@ _NEWEST: Final = """
             fetch first (cast(:recordings as bigint)) rows with ties
         ) as listed
     ), bound as (
-        select count(*) >= cast(:recordings as bigint) or max(newer) >= :cues as cut, 0 as seen
+        select count(*) >= cast(:recordings as bigint) or max(newer) >= :cues as cut, 0 as seen,
+            1.0 as heard
         from newest
     )
 """
@@ -150,18 +161,23 @@ _IN_WHAT_IS_READ: Final = f"""
 _MATCHES: Final = """
     with matches as materialized (
         select ctid as place, recording_id from transcript_searched_cue
-        where vector @@ cast(:matches as tsquery) {and_within} and {of_language}
+        where vector @@ cast(:words as tsquery) {and_within} and {of_language}
         limit cast(:most as bigint)
+    ), heard as materialized (
+        select recording_id, live_at
+        from (select distinct recording_id from matches) as found join audible using (recording_id)
     ), bound as (
-        select count(*) >= cast(:most as bigint) as cut, count(*) as seen from matches
+        select
+            count(*) >= cast(:most as bigint) as cut, count(*) as seen,
+            (select count(*) from heard) / greatest(count(distinct recording_id), 1.0) as heard
+        from matches
     )
 """
 _AND_WITHIN: Final = "and vector @@ cast(:within as tsquery)"
 """A condition of its own: only between these does the index leap."""
 
 _TO_LOOK_AT: Final = """
-    select place as at, live_at from matches join audible using (recording_id)
-    order by live_at desc
+    select place as at, live_at from matches join heard using (recording_id) order by live_at desc
 """
 _ORDER: Final = "sort_key desc nulls last, recording_id desc"
 _LATER: Final = """cast(:score as float8) is null
@@ -182,13 +198,14 @@ def _hits(among: str, where: str) -> str:
 
 
 def _told(sort: Sort, ways: str, hits: str) -> sa.TextClause:
-    """One row at least, with `cut` and `seen`."""
+    """One row at least, with `cut`, `seen` and `heard`."""
     key, later = ("score", _LATER) if sort is Sort.RELEVANCE else ("live_at", "true")
     return sa.text(
         f"""
         (
             {ways}, told as (
-                select gathered.*, coalesce(cut, false) as cut, seen from bound left join (
+                select gathered.*, coalesce(cut, false) as cut, seen, heard
+                from bound left join (
                     select
                         recording_id, matches, best, {key} as sort_key,
                         count(*) over () as all_recordings,
@@ -227,7 +244,7 @@ _LOOKED_UP: Final = {
     (sort, bool(and_within)): _told(
         sort,
         _MATCHES.format(and_within=and_within, of_language=_OF_LANGUAGE),
-        _hits(_TO_LOOK_AT, "ctid = at"),
+        _hits(_TO_LOOK_AT, "ctid = at and vector @@ cast(:matches as tsquery)"),
     )
     for sort in Sort
     for and_within in ("", _AND_WITHIN)

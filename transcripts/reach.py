@@ -40,7 +40,7 @@ class Effort:
     common: float = 0.03
     """Share of all cues from which on a word turns up sooner by reading than by looking it up."""
 
-    most_looked_up: int = 10_000
+    most_looked_up: int = 6_000
     """Of what was expected to be fewer. Where there are as many the newest cues are read."""
 
     most_cues: int = 60_000

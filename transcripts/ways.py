@@ -18,22 +18,42 @@ from transcripts.ranking import Page, Ranked, look_up, read
 from transcripts.reach import Reach
 from transcripts.tags import tags_between
 
-SIDE_BY_SIDE: Final = 1 / 16
-"""Of the cues with all of a phrase's words, those in which they stand so: a guess."""
+SIDE_BY_SIDE: Final = 1 / 3
+"""As often as all of a phrase's words stand in one cue they stand side by side: a guess."""
+
+BEGUN: Final = 2
+"""So many times more begins with a few letters than the statistics have of it: a guess."""
 
 SPARE: Final = 2.5
 """So many times more is looked at than would do, if matches were spread evenly and all audible."""
+
+MOST_OF_IT: Final = 1 / 3
+"""Of all cues: a time in which more than that was said is not worth telling from all times."""
+
+MOST_OF_PHRASES: Final = 2 / 3
+"""Each cue with the words has to be looked at."""
+
+
+LITTLE: Final = 0.1
+"""Share of recordings of which it is quicker to read what the caller may hear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     matches: float
+    looked_at: float
+    """What the index finds for them: of phrases, all cues with their words."""
+
     cues: float
     """That there are at all."""
 
     @property
     def share(self) -> float:
         return self.matches / self.cues
+
+    def at_least(self, looked_at: int) -> "Expected":
+        times = max(looked_at / max(self.looked_at, 1), 1)
+        return Expected(self.matches * times, self.looked_at * times, self.cues)
 
 
 async def best_recordings(
@@ -43,10 +63,10 @@ async def best_recordings(
     effort, expected = reach.effort, await _expected(session, asked, reach)
     if reach.is_one_room or expected.share >= effort.common:
         ranked = await read(session, asked, reach, page)
-    elif expected.matches <= effort.few:
+    elif expected.looked_at <= effort.few:
         ranked = await look_up(session, asked, reach, page, most=effort.most_looked_up)
         if ranked.cut:
-            ranked = await read(session, asked, reach, page)
+            ranked = await _lately(session, asked, reach, page, expected.at_least(ranked.seen))
     else:
         ranked = await _lately(session, asked, reach, page, expected)
     if _lacks(ranked, reach):
@@ -62,38 +82,48 @@ async def _lately(
     session: AsyncSession, asked: TsQuery, reach: Reach, page: Page, expected: Expected
 ) -> Ranked:
     """Looks up what was said lately; where that was not enough, a longer time or by reading."""
-    enough = reach.effort.enough_matches
-    cues = SPARE * enough / expected.share
-    ranked = await _within(session, asked, reach, page, cues)
+    effort = reach.effort
+    cues = min(SPARE * effort.enough_matches / expected.share, expected.cues)
+    ranked = await _within(session, asked, reach, page, cues, expected)
     if not _lacks(ranked, reach):
         return ranked
-    times = SPARE * enough / max(ranked.matches, 1)
-    if times * ranked.seen >= reach.effort.most_looked_up:
+    times = min(SPARE * effort.enough_matches / max(ranked.matches, 1), expected.cues / cues)
+    little_heard = ranked.heard < LITTLE and times * ranked.seen > effort.few
+    if little_heard or ranked.seen >= effort.most_looked_up:
         return await read(session, asked, reach, page)
-    return await _within(session, asked, reach, page, times * cues)
+    return await _within(session, asked, reach, page, times * cues, expected)
 
 
 async def _within(
-    session: AsyncSession, asked: TsQuery, reach: Reach, page: Page, cues: float
+    session: AsyncSession,
+    asked: TsQuery,
+    reach: Reach,
+    page: Page,
+    cues: float,
+    expected: Expected,
 ) -> Ranked:
-    times = await _newest(session, reach, page, cues)
+    """What was said while about the newest `cues` were."""
+    most_of_it = MOST_OF_PHRASES if asked.side_by_side else MOST_OF_IT
+    worth = cues < most_of_it * expected.cues
+    times = await _newest(session, reach, page, cues) if worth else []
     most = reach.effort.most_looked_up
     return await look_up(session, asked, reach, page, times=times, most=most)
 
 
 async def _expected(session: AsyncSession, asked: TsQuery, reach: Reach) -> Expected:
     """As PostgreSQL would plan with."""
-    matches = asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'"
-    plan = await session.scalar(_MATCHING, {"matches": matches})
+    words = asked.words if reach.tag is None else f"({asked.words}) & '{reach.tag}'"
+    plan = await session.scalar(_MATCHING, {"words": words})
     plan = json.loads(plan) if isinstance(plan, str) else plan
     found, all_ = (float(one["Plan Rows"]) for one in plan[0]["Plan"]["Plans"])
-    return Expected(found * SIDE_BY_SIDE if asked.side_by_side else found, max(all_, found))
+    times = (SIDE_BY_SIDE if asked.side_by_side else 1) * (BEGUN if asked.begun else 1)
+    return Expected(found * times, found * (BEGUN if asked.begun else 1), max(all_, found))
 
 
 _MATCHING: Final = sa.text(
     """
     explain (format json)
-    select 1 from transcript_searched_cue where vector @@ cast(:matches as tsquery)
+    select 1 from transcript_searched_cue where vector @@ cast(:words as tsquery)
     union all
     select 1 from transcript_searched_cue
     """
@@ -111,21 +141,21 @@ async def _newest(session: AsyncSession, reach: Reach, page: Page, cues: float) 
     return tags_between(reach.platform_id, oldest, newest)
 
 
+_NEWEST: Final = """
+    from transcript_searched
+    where platform_id = :platform_id and live_at <= coalesce(:until, 'infinity')
+    order by live_at desc
+"""
 _SPAN: Final = sa.text(
-    """
-    with listed as (
-        select live_at, cues from transcript_searched
-        where platform_id = :platform_id and live_at <= coalesce(:until, 'infinity')
-    ), newest as materialized (
-        select live_at, cues from listed order by live_at desc limit 50
-    )
+    f"""
+    with newest as materialized (select live_at, cues {_NEWEST} limit 50)
     select
         (
-            select live_at from listed order by live_at desc
+            select live_at {_NEWEST}
             offset (select ceil(:cues / greatest(avg(cues), 1)) from newest) limit 1
         ),
         (select max(live_at) from newest)
-    """
+    """  # noqa: S608 - of constants
 ).bindparams(
     sa.bindparam("cues", type_=sa.Double()),
     sa.bindparam("until", type_=sa.DateTime(timezone=True)),
