@@ -34,6 +34,9 @@ class Effort:
     enough_matches: int = 200
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
+    spare: float = 2.5
+    """So many times more are looked for at first, as if they were spread evenly and all audible."""
+
     few: int = 2_000
     """Matches up to which all are looked up, whenever they were said."""
 
@@ -164,7 +167,9 @@ def _audible(principal: Principal, filters: Filters) -> sa.ColumnElement[bool]:
     return sa.and_(*conditions)
 
 
+_SPEAKER: Final = aliased(Participant)
+
+
 def _has_place(user_id: UUID) -> sa.ColumnElement[bool]:
     """Of a participant in the room, apart from what else is asked about the caller's own."""
-    said_by = aliased(Participant)
-    return sa.exists().where(said_by.room_id == Room.id, said_by.user_id == user_id)
+    return sa.exists().where(_SPEAKER.room_id == Room.id, _SPEAKER.user_id == user_id)

@@ -24,9 +24,6 @@ SIDE_BY_SIDE: Final = 1 / 3
 BEGUN: Final = 2
 """So many times more begins with a few letters than the statistics have of it: a guess."""
 
-SPARE: Final = 2.5
-"""So many times more is looked at than would do, if matches were spread evenly and all audible."""
-
 MOST_OF_IT: Final = 1 / 3
 """Of all cues: a time in which more than that was said is not worth telling from all times."""
 
@@ -83,11 +80,11 @@ async def _lately(
 ) -> Ranked:
     """Looks up what was said lately; where that was not enough, a longer time or by reading."""
     effort = reach.effort
-    cues = min(SPARE * effort.enough_matches / expected.share, expected.cues)
+    cues = min(effort.spare * effort.enough_matches / expected.share, expected.cues)
     ranked = await _within(session, asked, reach, page, cues, expected)
     if not _lacks(ranked, reach):
         return ranked
-    times = min(SPARE * effort.enough_matches / max(ranked.matches, 1), expected.cues / cues)
+    times = min(effort.spare * effort.enough_matches / max(ranked.matches, 1), expected.cues / cues)
     little_heard = ranked.heard < LITTLE and times * ranked.seen > effort.few
     if little_heard or ranked.seen >= effort.most_looked_up:
         return await read(session, asked, reach, page)
