@@ -1,6 +1,7 @@
 """One's own Stars: how many, where they came from and where they went."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.dependencies import VisitorDep
 from core.auth.rights import require_user
-from core.http import SessionDep
+from core.http import ServicesDep, SessionDep
+from payouts.limits import caps_of, spending_of
 from payouts.models import EventKind
 from payouts.orders import orders_of
 from payouts.receipts import receipts_of
@@ -39,6 +41,7 @@ SAYS: Final = {
 @router.get("/wallet")
 async def wallet(
     request: Request,
+    services: ServicesDep,
     session: SessionDep,
     me: VisitorDep,
     orders_before: UUID | None = None,
@@ -48,11 +51,14 @@ async def wallet(
     assert me.platform_id is not None  # noqa: S101 - every user is of a platform
     orders = await orders_of(session, me, before=orders_before, limit=ORDERS + 1)
     moved = await movements_of(session, me, before=before, limit=MOVEMENTS + 1)
+    spending = await spending_of(session, user_id, now=datetime.now(UTC))
     return page(
         request,
         "stars/wallet.html",
         me=me,
         holdings=await holdings_of(session, platform_id=me.platform_id, user_id=user_id),
+        spending=spending,
+        allowed=spending.within(caps_of(services.settings)),
         receipts=await receipts_of(session, orders[:ORDERS]),
         older_orders=orders[ORDERS - 1].id if len(orders) > ORDERS else None,
         movements=moved[:MOVEMENTS],

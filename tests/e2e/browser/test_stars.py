@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.browser.conftest import NewPerson
 from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
@@ -109,7 +109,9 @@ async def _tip_at_a_second(guest: Page, host: Page, stack: Stack) -> None:
     sheet = guest.get_by_role("dialog", name="Tip")
     await expect(sheet.locator("#tip-where")).to_have_text("For what you hear at 0:01.")
     await sheet.get_by_label("Without my name").check()
+    await guest.route("**/tips", _lose_the_answer, times=1)
     await sheet.get_by_role("button", name="Tip 100 Stars").click()
+    await expect(sheet.get_by_role("alert")).to_contain_text("counts once")
     await expect(guest.locator("#state")).to_have_text("Thank you: your tip stands at 0:01.")
     await host.reload()
     for page in (guest, host):
@@ -119,6 +121,12 @@ async def _tip_at_a_second(guest: Page, host: Page, stack: Stack) -> None:
     await expect(host.locator("#tips")).to_contain_text("Somebody")
     await guest.goto("/wallet")
     await expect(guest.locator("#balance")).to_contain_text("950")
+
+
+async def _lose_the_answer(route: Route) -> None:
+    """The server has done it, and the browser does not know."""
+    await route.fetch()
+    await route.abort()
 
 
 async def _onboard(host: Page) -> None:

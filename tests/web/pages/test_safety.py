@@ -118,7 +118,7 @@ async def test_pages_obey_their_policy(house: House, look: Look) -> None:
 async def test_every_field_has_a_label(house: House, look: Look) -> None:
     room = await live(house)
     group = await create_group(house.session, principal=house.hosting, name="Choir")
-    of_groups = ("/groups", f"/groups/{group.id}")
+    of_groups = ("/groups", f"/groups/{group.id}", "/wallet")
     for address in ("/rooms/new", "/password-reset", f"/rooms/{room.id}", *of_groups):
         found = Tags(await look(house.hosting).text(address)).found
         labels = {attributes.get("for") for tag, attributes in found if tag == "label"}

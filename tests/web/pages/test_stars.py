@@ -11,6 +11,7 @@ from core.auth.principal import Principal
 from core.ids import uuid7
 from payouts.accounts import STARS, AccountKind
 from payouts.gateway_models import OrderState, StarOrder
+from payouts.limits import set_own_limits
 from payouts.models import LedgerAccount
 from payouts.postings import Pin, Share
 from payouts.refunds import request_refund
@@ -138,6 +139,16 @@ async def test_a_wallet_says_what_its_stars_did(house: House, look: Look) -> Non
     given = await look(buyer).text("/wallet")
     assert "400 more are on their way back" in given
     assert "data-give-back" not in given
+
+
+async def test_a_wallet_shows_ones_own_limits(house: House, look: Look) -> None:
+    buyer = await house.user()
+    assert buyer.user_id is not None
+    assert "0 of 50,000 Stars tipped within a day" in await look(buyer).text("/wallet")
+    await set_own_limits(house.session, buyer.user_id, hour_stars=None, day_stars=300)
+    html = await look(buyer).text("/wallet")
+    assert "0 of 300 Stars tipped within a day" in html
+    assert 'value="300"' in html
 
 
 async def test_a_frozen_wallet_says_what_to_do(house: House, look: Look) -> None:

@@ -11,6 +11,8 @@ import { clockText } from "./room-clock.js";
 import { starsText } from "./tip-view.js";
 
 const AGAIN_MS = [1000, 2000, 4000, 8000];
+/** Players land a little before what they were sent to. */
+const LANDING_MS = 30;
 const UNSURE = "It is not known yet whether it arrived. It is tried again, and counts once.";
 const $ = (selector) => document.querySelector(selector);
 
@@ -59,13 +61,15 @@ export class TipSheet extends EventTarget {
     this.#fill(under?.sent ? under : (draft ?? this.#fresh()));
     $("#tip-problem").textContent = this.draft.sent ? UNSURE : "";
     this.dialog.showModal();
+    document.querySelector("[name=amount]:checked")?.focus();
     this.#readBalance();
   }
 
   #fresh() {
-    const at = this.heardMs();
+    const heard = this.heardMs();
     const draft = { client_key: crypto.randomUUID(), stars: 100, message: "", anonymous: false };
-    if (at === null) return draft;
+    if (heard === null) return draft;
+    const at = heard + LANDING_MS;
     return { ...draft, heard_at: new Date(Date.parse(this.room.live_at) + at).toISOString(), at };
   }
 
@@ -126,7 +130,7 @@ export class TipSheet extends EventTarget {
     const used = [...this.draft.message.trim()].length;
     const { message_chars: room } = this.#tier(this.draft.stars);
     const next = this.tiers.find((tier) => tier.message_chars >= Math.max(used, room + 1));
-    const more = next ? `; with ${starsText(next.from_stars)} ${next.message_chars}` : "";
+    const more = next ? `; ${next.message_chars} with ${starsText(next.from_stars)}` : "";
     return `${used} of ${room} characters${more}`;
   }
 
