@@ -182,6 +182,28 @@ async def test_a_lane_alone_makes_the_others_step_back(page: Page) -> None:
     assert await run(page, "timeline.js", body) == [[False, True], [False, False]]
 
 
+async def test_few_tips_stay_on_top_and_the_smallest_give_way(page: Page) -> None:
+    body = """document.body.innerHTML = '<ol hidden></ol>';
+      const list = document.querySelector('ol');
+      const pins = new m.Pins(list);
+      const tier = { name: 'glow', color: '#1f6feb', seconds: 60 };
+      const tip = (stars) => ({ id: String(stars), stars, tier, name: 'Ada', message: '<b>', room_ms: 0 });
+      for (const stars of [10, 500, 20, 1000, 30, 30, 5]) pins.show(tip(stars));
+      pins.show({ ...tip(2000), tier: { ...tier, seconds: 0 } });
+      pins.drop('500');
+      return [list.hidden, [...list.children].map((pin) => pin.dataset.tip), list.querySelector('b')];"""
+    assert await run(page, "tip-view.js", body) == [False, ["1000", "30", "20"], None]
+
+
+async def test_tips_that_would_lie_over_each_other_are_one_mark(page: Page) -> None:
+    body = """document.body.innerHTML = '<div style="width: 600px"></div>';
+      const timeline = new m.Timeline(document.querySelector('div'), 60_000);
+      timeline.showTips([1000, 1010, 30_000].map((room_ms) => ({ room_ms, stars: 50 })));
+      return [...document.querySelectorAll('.tip-mark')].map((mark) => mark.textContent);"""
+    marks = await run(page, "timeline.js", body)
+    assert marks == ["0:01: 2 tips, 100 Stars", "0:30: 1 tip, 50 Stars"]
+
+
 async def test_events_may_come_twice(page: Page) -> None:
     once, twice = await run(
         page,

@@ -119,6 +119,8 @@ async def _tip_at_a_second(guest: Page, host: Page, stack: Stack) -> None:
         await expect(page.locator("#timeline .tip-mark").first).to_be_attached()
         await expect(page.locator(".cue-tips").first).to_contain_text("100")
     await expect(host.locator("#tips")).to_contain_text("Somebody")
+    await host.get_by_role("button", name="Play", exact=True).click()
+    await expect(host.locator("#pins")).to_contain_text("★ 100Somebody")
     await guest.goto("/wallet")
     await expect(guest.locator("#balance")).to_contain_text("950")
 

@@ -43,8 +43,9 @@ export class Supporters {
 
   async #read() {
     if (!this.details.open) return;
-    const found = await call("GET", this.paths[this.choice.value]).catch(() => null);
-    if (!found) return;
+    const asked = this.choice.value;
+    const found = await call("GET", this.paths[asked]).catch(() => null);
+    if (!found || asked !== this.choice.value) return; // an answer to what is asked no more
     $("#supporter-list").replaceChildren(...found.items.map(row));
     const unnamed = found.anonymous_stars ? `${starsText(found.anonymous_stars)} without a name. ` : "";
     $("#supporter-sum").textContent = found.total_stars ? `${unnamed}${starsText(found.total_stars)} in all.` : "Nobody yet.";

@@ -26,6 +26,7 @@ export class ReplayTips {
   }
 
   async load() {
+    const asked = (this.asked = (this.asked ?? 0) + 1);
     const tips = [];
     let after = "";
     for (let page = 0; page < PAGES && after !== null; page += 1) {
@@ -34,7 +35,7 @@ export class ReplayTips {
       tips.push(...found.items);
       after = found.next && `&after=${found.next}`;
     }
-    this.#show(tips);
+    if (asked === this.asked) this.#show(tips);
   }
 
   #show(tips) {
