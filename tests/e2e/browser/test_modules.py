@@ -187,11 +187,13 @@ async def test_few_tips_stay_on_top_and_the_smallest_give_way(page: Page) -> Non
       const list = document.querySelector('ol');
       const pins = new m.Pins(list);
       const tier = { name: 'glow', color: '#1f6feb', seconds: 60 };
-      const tip = (stars) => ({ id: String(stars), stars, tier, name: 'Ada', message: '<b>', room_ms: 0 });
+      const said = { tier, name: 'Ada', message: '<b>', room_ms: 0 };
+      const tip = (stars) => ({ ...said, id: String(stars), stars });
       for (const stars of [10, 500, 20, 1000, 30, 30, 5]) pins.show(tip(stars));
       pins.show({ ...tip(2000), tier: { ...tier, seconds: 0 } });
       pins.drop('500');
-      return [list.hidden, [...list.children].map((pin) => pin.dataset.tip), list.querySelector('b')];"""
+      const shown = [...list.children].map((pin) => pin.dataset.tip);
+      return [list.hidden, shown, list.querySelector('b')];"""
     assert await run(page, "tip-view.js", body) == [False, ["1000", "30", "20"], None]
 
 
