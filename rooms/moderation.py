@@ -214,7 +214,7 @@ async def invite(
         if guest.role is Role.LISTENER:
             guest.share_bps = room.speakers_share_bps
         await session.flush()
-        data = {**about(guest), "role": role.value}
+        data = {**about(guest), "role": role.value, "share_bps": guest.share_bps}
         kind = EventKind.INVITATION_SENT
         await record_event(session, room, kind, actor_id=principal.user_id, data=data)
     return guest

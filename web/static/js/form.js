@@ -5,8 +5,8 @@
  * `data-then` is a second request with the same fields, `data-else` what to say when that one is
  * refused; `data-next` is where to go afterwards (`{id}` comes from the answer), `data-said` what
  * to say instead of going anywhere. In a dialog the form closes it and fires `answered`.
- * A field's `data-as` may be `list` (commas), `number` or `instant` (local time, sent with its
- * zone); what it sends when it is empty, if anything, stands as JSON in `data-empty`.
+ * A field's `data-as` may be `list` (commas), `number`, `percent` (sent in basis points) or
+ * `instant` (local time, sent with its zone); what it sends when it is empty, if anything, stands as JSON in `data-empty`.
  */
 import { call } from "./api.js";
 
@@ -14,6 +14,7 @@ const READ = {
   list: (field) => field.value.split(",").map((part) => part.trim()).filter(Boolean),
   instant: (field) => new Date(field.value).toISOString(),
   number: (field) => Number(field.value),
+  percent: (field) => Math.round(100 * Number(field.value)),
   checkbox: (field) => field.checked,
 };
 

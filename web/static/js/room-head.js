@@ -28,6 +28,7 @@ function fill(form, room) {
   form.elements.title.value = room.title;
   form.elements.description.value = room.description;
   form.elements.topics.value = room.topics.join(", ");
+  form.elements.speakers_share_bps.value = room.speakers_share_bps / 100;
   const when = form.elements.scheduled_at;
   if (when) when.value = room.scheduled_at ? inputValue(room.scheduled_at) : "";
 }

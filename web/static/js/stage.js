@@ -24,7 +24,7 @@ const FACTS = {
   "hand.lowered": () => ({ hand_raised: false }),
   "speaker.muted": () => ({ muted: true }),
   "speaker.unmuted": () => ({ muted: false }),
-  "invitation.sent": (data) => ({ invited_role: data.role ?? "speaker" }),
+  "invitation.sent": ({ role = "speaker", share_bps = 0 }) => ({ invited_role: role, share_bps }),
   "invitation.accepted": () => ({ invited_role: null, hand_raised: false }),
   "invitation.declined": () => ({ invited_role: null }),
   "invitation.withdrawn": () => ({ invited_role: null }),

@@ -15,6 +15,12 @@ const UNHEARD = {
   paused: "Off the record: nothing is kept, and listeners hear nothing.",
   off: "Not recorded: nothing is kept, and listeners hear nothing.",
 };
+/** What somebody agrees to by coming on stage. */
+function shareText(bps) {
+  if (!bps) return "Tips go to the host.";
+  return `Of its tips the speakers on stage share ${bps / 100} %, the host has the rest.`;
+}
+
 const ON_STAGE = new Set(["host", "cohost", "speaker"]);
 
 /** `report` shows a refusal to the person. */
@@ -156,7 +162,7 @@ export class You {
     if (this.me.removed) return "The host removed you from this room. You can still listen.";
     if (this.stage.state === "scheduled") return "The room is not live yet.";
     if (this.stage.state === "ended") return "The room is over.";
-    if (this.person?.invited_role) return "You are invited to the stage.";
+    if (this.person?.invited_role) return `You are invited to the stage. ${shareText(this.person.share_bps)}`;
     if (this.#onStage) return this.publisher ? "You are on the stage." : "You are on the stage. Nobody hears you yet.";
     if (!this.person?.present) return "You are not in the room yet. Join to raise your hand.";
     return this.person.hand_raised ? "Your hand is up: the host sees it." : "You are in the audience.";
