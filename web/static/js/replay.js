@@ -299,10 +299,11 @@ function linkedWords() {
   return new URLSearchParams(location.search).get("q") ?? "";
 }
 
-/** Without the comings and goings of those who only listened: the stage is drawn often. */
+/** Without tips, and the comings and goings of those who only listened: the stage is drawn often. */
 function eventsOfStage(lanes) {
   const staged = new Set(lanes.map((lane) => lane.id));
-  return events.filter(({ data }) => !data.participant_id || staged.has(data.participant_id));
+  const moves = ({ data }) => !data.participant_id || staged.has(data.participant_id);
+  return events.filter((event) => !event.kind.startsWith("tip.") && moves(event));
 }
 
 async function recorded() {
@@ -338,7 +339,7 @@ async function load() {
 
 function wireTipping() {
   if (!$("#tip-open") || !$("#tip")) return;
-  const sheet = new TipSheet(room, data.tips, () => player.roomMs ?? 0);
+  const sheet = new TipSheet(data, () => player.roomMs ?? 0);
   sheet.addEventListener("sent", ({ detail }) => {
     say(`Thank you: your tip stands at ${clockText(detail.room_ms)}.`);
     tips.mine(detail);

@@ -148,7 +148,7 @@ for (const event of data.events) log(event);
 render();
 you?.resume();
 if ($("#tip-open") && $("#tip")) {
-  const sheet = new TipSheet(room, data.tips, () => listening?.heardMs ?? null);
+  const sheet = new TipSheet(data, () => listening?.heardMs ?? null);
   sheet.addEventListener("sent", ({ detail }) => tips.mine(detail));
   sheet.resume();
 }

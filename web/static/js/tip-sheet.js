@@ -17,11 +17,11 @@ const UNSURE = "It is not known yet whether it arrived. It is tried again, and c
 const $ = (selector) => document.querySelector(selector);
 
 export class TipSheet extends EventTarget {
-  /** `heardMs` tells the room time of what is heard, null where it is now; `tiers` by Stars. */
-  constructor(room, { tiers, most_stars: most }, heardMs) {
+  /** `data` is the page's; `heardMs` tells the room time of what is heard, null where it is now. */
+  constructor({ room, me, tips: { tiers, most_stars: most } }, heardMs) {
     super();
     Object.assign(this, { room, tiers, heardMs });
-    this.memory = `tip.${room.id}`;
+    this.memory = `tip.${room.id}.${me.user_id}`; // a browser may have several owners
     this.dialog = $("#tip");
     this.stars = $("#tip-stars");
     this.message = $("#tip-message");
