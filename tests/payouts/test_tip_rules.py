@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+from payouts import tip_schemas
 from payouts.lots import split
 from payouts.postings import Share
 from payouts.tiers import TIERS, MessageTooLong, message_for, plain_line, tier_of
@@ -173,6 +175,36 @@ def test_a_split_is_exact_and_fair(stage: dict[UUID, int], payer: UUID, earned: 
             if share.creator_id != HOST:
                 agreed = earned * stage[share.creator_id] / (10_000 * len(speakers))
                 assert abs(amount - agreed) < 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        tip_schemas.FullTierOut,
+        tip_schemas.GoalOut,
+        tip_schemas.LimitsOut,
+        tip_schemas.MyTipPage,
+        tip_schemas.RoomGoalOut,
+        tip_schemas.SupporterList,
+        tip_schemas.TipOut,
+        tip_schemas.TipPage,
+    ],
+)
+def test_examples_are_what_is_answered(model: type[BaseModel]) -> None:
+    for example in model.model_json_schema()["examples"]:
+        assert model.model_validate(example).model_dump(mode="json") == example
+
+
+def test_examples_can_be_sent() -> None:
+    for model in (tip_schemas.NewTip, tip_schemas.NewGoal, tip_schemas.OwnLimits):
+        for example in model.model_json_schema()["examples"]:
+            model.model_validate(example)
+
+
+def test_the_api_says_what_stars_buy() -> None:
+    said = tip_schemas.NewTip.model_json_schema()["properties"]["message"]["description"]
+    assert all(f"{tier.message_chars} from {tier.from_stars}" in said for tier in TIERS)
+    assert tip_schemas.TierList.of(TIERS).tiers[0].from_stars == 1
 
 
 def test_another_wish_is_another_digest() -> None:
