@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from core.auth.models import User
 from core.auth.principal import Principal
@@ -42,12 +42,7 @@ async def history(
 
     `before` is the number of the last one of the page before. Raises what access raises.
     """
-    _, own = await room_of(session, principal, recording_id, Action.EDIT_OWN)
-    try:
-        await room_of(session, principal, recording_id, Action.EDIT)
-        whose: sa.ColumnElement[bool] = sa.true()
-    except Forbidden:
-        whose = Patch.participant_id == (own.id if own else None)
+    whose = await whose_words(session, principal, recording_id, Patch.participant_id)
     author, withdrawer = aliased(User), aliased(User)
     query = (
         sa.select(Patch, author.display_name, withdrawer.display_name)
@@ -65,6 +60,21 @@ async def history(
     rows = (await session.execute(query)).all()
     current = await _current(session, recording_id, [patch for patch, _, _ in rows])
     return [MadeEdit(p, made_by, by, current.get(p.id)) for p, made_by, by in rows]
+
+
+async def whose_words(
+    session: AsyncSession,
+    principal: Principal,
+    recording_id: UUID,
+    participant_id: InstrumentedAttribute[UUID],
+) -> sa.ColumnElement[bool]:
+    """Of which participants the caller may see changes. Raises what access raises."""
+    _, own = await room_of(session, principal, recording_id, Action.EDIT_OWN)
+    try:
+        await room_of(session, principal, recording_id, Action.EDIT)
+    except Forbidden:
+        return participant_id == (own.id if own else None)
+    return sa.true()
 
 
 async def _current(

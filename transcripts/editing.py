@@ -1,4 +1,4 @@
-"""Correcting a transcript: what people put in place of what was heard, undo, and names.
+"""Correcting a transcript: what people put in place of what was heard, and undo.
 
 Host and co-hosts correct everybody, speakers themselves. An edit names the version that its
 author was reading: it is refused when somebody has changed the same stretch since.
@@ -10,10 +10,8 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.display import clean_name
 from core.auth.principal import Principal
 from core.auth.rights import AccountNeeded
 from core.errors import Conflict, Invalid, NotFound
@@ -24,9 +22,9 @@ from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
 from transcripts.alignment import NoRoomError, words_of
 from transcripts.cues import SHORTEST_MS
-from transcripts.models import Patch, PatchState, RunTrack, SpeakerName, Transcript
+from transcripts.models import Patch, PatchState, RunTrack, Transcript
 from transcripts.patches import Edit, Said, bounds, put, text_of, within
-from transcripts.publication import announce, edit_of, edited_track, republish
+from transcripts.publication import edit_of, edited_track, republish
 from transcripts.reading import head_of
 
 LONGEST_MS: Final = 120_000
@@ -178,7 +176,7 @@ async def undo(
         return head
     if patch.state is PatchState.APPLIED and await _stood_on(session, patch):
         raise EditedSince
-    await _withdraw(session, patch, head, _person(principal))
+    await _withdraw(session, patch, head, author_of(principal))
     await republish(session, room, head, patch.participant_id)
     return head
 
@@ -196,7 +194,7 @@ async def keep(
     await session.refresh(old)
     if old.state is not PatchState.CONFLICT:
         raise NoConflict
-    await _withdraw(session, old, head, _person(principal))
+    await _withdraw(session, old, head, author_of(principal))
     said = (await edited_track(session, head, old.participant_id))[0].said
     place = within(said, old.start_ms, old.end_ms)
     wanted = Correction(
@@ -211,35 +209,6 @@ async def keep(
     _try(said, edit_of(patch), place)
     await _publish(session, room, head, patch)
     return head, patch
-
-
-async def name_speaker(
-    session: AsyncSession,
-    *,
-    principal: Principal,
-    recording_id: UUID,
-    participant_id: UUID,
-    name: str | None,
-) -> Transcript:
-    """How the speaker is called in this transcript; None: as in the room.
-
-    Raises NameInvalid, TranscriptNotReady, SpeakerUnknown, and what access raises.
-    """
-    room, head = await opened(session, principal, recording_id, participant_id)
-    mine = sa.and_(
-        SpeakerName.recording_id == recording_id, SpeakerName.participant_id == participant_id
-    )
-    if name is None:
-        await session.execute(sa.delete(SpeakerName).where(mine))
-    else:
-        values = {"name": clean_name(name), "set_by": _person(principal), "set_at": sa.func.now()}
-        put_name = insert(SpeakerName).values(
-            recording_id=recording_id, participant_id=participant_id, **values
-        )
-        keys = ["recording_id", "participant_id"]
-        await session.execute(put_name.on_conflict_do_update(index_elements=keys, set_=values))
-    await announce(session, room, head)
-    return head
 
 
 async def opened(
@@ -273,7 +242,8 @@ async def editable(
     return room
 
 
-def _person(principal: Principal) -> UUID:
+def author_of(principal: Principal) -> UUID:
+    """Raises AccountNeeded."""
     if principal.user_id is None:
         raise AccountNeeded
     return principal.user_id
@@ -315,7 +285,7 @@ async def _new_patch(
         breaks=sorted(set(wanted.breaks)),
         replaced=replaced,
         run_id=head.run_id,
-        author_id=_person(principal),
+        author_id=author_of(principal),
     )
 
 

@@ -18,7 +18,7 @@ from core.http import RequestBody, SessionDep
 from core.ratelimit import rate_limit
 from rooms.access import Removed, RoomNotLive
 from rooms.schemas import Prose
-from transcripts import editing
+from transcripts import editing, naming
 from transcripts.api import READING
 from transcripts.edit_history import MadeEdit, history
 from transcripts.editing import (
@@ -35,7 +35,7 @@ from transcripts.editing import (
     TooManyEdits,
     TooManyWords,
 )
-from transcripts.models import Patch, PatchState, Transcript
+from transcripts.models import Patch, PatchState, Rename, Transcript
 from transcripts.reading import TranscriptNotReady
 
 MOST: Final = (1 << 31) - 1
@@ -80,6 +80,15 @@ _MADE: dict[str, JsonValue] = {
 }
 _HISTORY: dict[str, JsonValue] = {
     "items": [{**_MADE, "author": "Grace Hopper", "withdrawn_by": None, "current": None}],
+    "renames": [
+        {
+            "participant_id": _ADA,
+            "replaced": "Guest 4",
+            "name": "Ada Lovelace",
+            "author": "Grace Hopper",
+            "created_at": "2026-11-21T22:08:00Z",
+        }
+    ],
     "next": None,
 }
 
@@ -147,10 +156,33 @@ class MadeEditOut(EditOut):
         return cls(**edit, **names, current=made.current)
 
 
+class RenameOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    participant_id: UUID
+    replaced: str
+    name: str
+    author: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, rename: Rename, author: str) -> Self:
+        return cls(
+            participant_id=rename.participant_id,
+            replaced=rename.replaced,
+            name=rename.name,
+            author=author,
+            created_at=rename.created_at,
+        )
+
+
 class EditPage(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_HISTORY]})
 
     items: list[MadeEditOut]
+    renames: list[RenameOut] = Field(
+        description=f"of speakers, the newest {naming.MOST_TOLD}, with the first page of all edits"
+    )
     next: int | None = Field(description="pass as `before` for the next page; null at the end")
 
 
@@ -232,7 +264,12 @@ async def edits(
         limit=limit + 1,
     )
     items = [MadeEditOut.of(made) for made in found[:limit]]
-    return EditPage(items=items, next=items[-1].number if len(found) > limit else None)
+    names: list[RenameOut] = []
+    if state is None and before is None:
+        made = await naming.renames(session, principal=principal, recording_id=recording_id)
+        names = [RenameOut.of(*one) for one in made]
+    following = items[-1].number if len(found) > limit else None
+    return EditPage(items=items, renames=names, next=following)
 
 
 @router.delete(
@@ -292,7 +329,7 @@ async def name(
     principal: CallerDep,
 ) -> Version:
     """In this transcript, its captions and in search; not in the room."""
-    transcript = await editing.name_speaker(
+    transcript = await naming.name_speaker(
         session,
         principal=principal,
         recording_id=recording_id,

@@ -17,7 +17,7 @@ from rooms.events import EventKind
 from rooms.models import Participant, Room, RoomEvent
 from rooms.queries import lock_room
 from transcripts.indexing import index
-from transcripts.models import Cue, Missing, Patch, Run, Window
+from transcripts.models import Cue, Missing, Patch, Rename, Run, Window
 
 KEPT_AFTER_WITHDRAWAL: Final = timedelta(days=7)
 
@@ -83,7 +83,7 @@ async def _erase(session: AsyncSession, recording_id: UUID | None, participant_i
         .values(words=[], missing=[])
         .execution_options(synchronize_session=False)
     )
-    for table in (Cue, Missing, Patch, SubtitleCue):
+    for table in (Cue, Missing, Patch, Rename, SubtitleCue):
         await session.execute(
             sa.delete(table)
             .where(table.recording_id == recording_id, table.participant_id == participant_id)

@@ -204,6 +204,20 @@ class Patch(Base):
     withdrawn_at: Mapped[datetime | None]
 
 
+class Rename(Base):
+    """That a speaker was called otherwise in the transcript; kept with who and when."""
+
+    __tablename__ = "transcript_rename"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    recording_id: Mapped[UUID] = mapped_column(sa.ForeignKey("recording.id"), index=True)
+    participant_id: Mapped[UUID] = mapped_column(sa.ForeignKey("participant.id"))
+    replaced: Mapped[str] = mapped_column(sa.Text)
+    name: Mapped[str] = mapped_column(sa.Text)
+    author_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
 class SpeakerName(Base):
     """How a speaker is called in the transcript, where that is not the name they had."""
 

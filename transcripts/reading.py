@@ -138,10 +138,10 @@ async def _tracks(session: AsyncSession, run_id: UUID) -> list[TrackProgress]:
     )
     done, total = sa.func.count(Window.decoded_at), sa.func.count(Window.number)
     rows = await session.execute(
-        _with_speakers(sa.select(RunTrack, _speaker_name(), done, total), RunTrack.participant_id)
+        _with_speakers(sa.select(RunTrack, speaker_name(), done, total), RunTrack.participant_id)
         .outerjoin(Window, window)
         .where(RunTrack.run_id == run_id)
-        .group_by(RunTrack.run_id, RunTrack.participant_id, _speaker_name())
+        .group_by(RunTrack.run_id, RunTrack.participant_id, speaker_name())
         .order_by(RunTrack.participant_id)
     )
     return [
@@ -158,7 +158,8 @@ async def _tracks(session: AsyncSession, run_id: UUID) -> list[TrackProgress]:
     ]
 
 
-def _speaker_name() -> sa.ColumnElement[str]:
+def speaker_name() -> sa.ColumnElement[str]:
+    """In a query that joins both."""
     return sa.func.coalesce(SpeakerName.name, Participant.display_name)
 
 
@@ -210,7 +211,7 @@ async def cues_of(
 ) -> list[tuple[Cue, str]]:
     """With speakers' names, by their beginning; `after` that of the last one seen, and its id."""
     query = (
-        _with_speakers(sa.select(Cue, _speaker_name()), Cue.participant_id)
+        _with_speakers(sa.select(Cue, speaker_name()), Cue.participant_id)
         .where(Cue.recording_id == recording_id)
         .order_by(Cue.start_ms, Cue.id)
         .limit(limit)
@@ -222,7 +223,7 @@ async def cues_of(
 
 async def missing_of(session: AsyncSession, recording_id: UUID) -> list[tuple[Missing, str]]:
     query = (
-        _with_speakers(sa.select(Missing, _speaker_name()), Missing.participant_id)
+        _with_speakers(sa.select(Missing, speaker_name()), Missing.participant_id)
         .where(Missing.recording_id == recording_id)
         .order_by(Missing.start_ms, Missing.participant_id)
     )

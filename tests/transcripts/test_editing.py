@@ -25,9 +25,9 @@ from transcripts.editing import (
     SpeakerUnknown,
     TooManyWords,
     correct,
-    name_speaker,
 )
 from transcripts.models import Missing, PatchState
+from transcripts.naming import name_speaker
 from transcripts.publication import PUBLISHED
 from transcripts.reading import TranscriptNotReady
 

@@ -65,6 +65,14 @@ async def test_an_edit_its_conflict_its_history_and_undo(
     assert undone.json() == {"version": 3}
     named = await http.put(f"{path}/speakers/{ada}", json={"name": "Ada Lovelace"})
     assert named.json() == {"version": 4}
+    for name in ("Ada Lovelace", None):
+        await http.put(f"{path}/speakers/{ada}", json={"name": name})
+    renames = (await http.get(f"{path}/edits")).json()["renames"]
+    assert [(one["replaced"], one["name"], one["author"]) for one in renames] == [
+        ("Ada Lovelace", "Ada", "Host"),
+        ("Ada", "Ada Lovelace", "Host"),
+    ]
+    assert (await http.get(f"{path}/edits?state=applied")).json()["renames"] == []
 
 
 @pytest.mark.parametrize(

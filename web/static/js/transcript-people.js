@@ -100,3 +100,15 @@ export function editRow(path, edit, name, done) {
   row.append(actions);
   return row;
 }
+
+/** That a speaker was renamed. */
+export function renameRow(rename) {
+  const row = made("li", "renamed");
+  const line = made("p", "small quiet");
+  const at = new Date(rename.created_at);
+  const time = made("time", "", at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  time.dateTime = at.toISOString();
+  line.append(`Name of a speaker · ${rename.author} · `, time);
+  row.append(line, quoted("was", rename.replaced), quoted("became", rename.name));
+  return row;
+}

@@ -8,7 +8,7 @@ import { sure } from "./dialogs.js";
 import { clockText } from "./room-clock.js";
 import { CueEditor } from "./transcript-editor.js";
 import { drawTranscript, linesAt, linesOf, occurrences, wordsAmong } from "./transcript-list.js";
-import { editRow, speakerRow } from "./transcript-people.js";
+import { editRow, renameRow, speakerRow } from "./transcript-people.js";
 
 const PROGRESS_MS = 3000;
 const CHANGES_MS = 15_000;
@@ -389,10 +389,15 @@ export class TranscriptPanel extends EventTarget {
     if (!panel.open) return;
     const page = await call("GET", `${this.path}/transcript/edits?limit=200`).catch(() => null);
     const others = (page?.items ?? []).filter((edit) => edit.state !== "conflict");
-    const rows = [...(conflicts?.items ?? []), ...others].map((edit) => {
+    const row = (edit) => {
       const name = this.names.get(edit.participant_id) ?? clockText(edit.start_ms);
       return editRow(this.path, edit, name, (done, words) => this.#done(done, words));
-    });
+    };
+    const changes = [
+      ...others.map((edit) => [edit.created_at, row(edit)]),
+      ...(page?.renames ?? []).map((rename) => [rename.created_at, renameRow(rename)]),
+    ].sort(([one], [other]) => Date.parse(other) - Date.parse(one));
+    const rows = [...(conflicts?.items ?? []).map(row), ...changes.map(([, made]) => made)];
     $("#corrected").replaceChildren(...rows);
     $("#none-corrected").hidden = rows.length > 0;
   }
