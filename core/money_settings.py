@@ -64,7 +64,9 @@ class MoneySettings(BaseSettings):
         description="TCP, where `encore up` runs the Stripe stand-in",
     )
     sandbox_record: Path | None = Field(
-        None, description="file for what it is asked and answers, JSON lines; for its examiners"
+        None,
+        description="file, or folder with one of each process, for what it is asked and answers, "
+        "JSON lines; for its examiners",
     )
     stripe_requests_per_second: int = Field(
         25, ge=1, le=1000, description="of one process; Stripe allows 100 in live mode, 25 in test"

@@ -31,6 +31,11 @@ from core.db import Base, Database, dsn
 from core.ids import uuid7
 from core.postgres import EmbeddedPostgres
 from core.queue import install_queue
+from tests.payouts.judging import (  # noqa: F401 - hooks
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
 
 # A busy machine may take any time for one example; times are measured in bench/.
 settings.register_profile("encore", deadline=None)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from core.errors import Problem
-from payouts.sandbox.hazards import Hazards
+from payouts.sandbox.hazards import Hazards, recording_in
 from payouts.sandbox.process import Hook, Options, key_in, serving
 
 
@@ -30,7 +30,7 @@ def options_of(arguments: list[str]) -> Options:
         port=given.port,
         currency=given.currency,
         hooks=tuple(hooks),
-        hazards=Hazards(recording=given.record),
+        hazards=Hazards(recording=recording_in(given.record)) if given.record else Hazards(),
     )
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from payouts.sandbox.faults import RequestAction
 from payouts.sandbox.idempotency import Answer
 
 LONGEST_SECONDS = 600.0
+RECORD = "ENCORE_SANDBOX_RECORD"
 RECORDED_HEADERS = ("content-type", "idempotency-key", "stripe-account", "stripe-version")
 
 
@@ -23,10 +24,21 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def recording_in(place: Path | None) -> Path | None:
+    """That file; where it is a folder, one of this process in it."""
+    return place / f"{os.getpid()}.jsonl" if place is not None and place.is_dir() else place
+
+
+def _asked_for() -> Path | None:
+    """Whoever starts a sandbox, in whatever way: a test that forgot to ask is recorded too."""
+    place = os.environ.get(RECORD)
+    return recording_in(Path(place)) if place else None
+
+
 @dataclass(slots=True)
 class Hazards:
     die: Callable[[], None] = die
-    recording: Path | None = None
+    recording: Path | None = field(default_factory=_asked_for)
     """One JSON object a line: method, path, headers, body, status, response."""
 
     async def befall(self, request: Request, action: RequestAction) -> None:

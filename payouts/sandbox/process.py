@@ -17,7 +17,7 @@ from core.errors import Problem
 from core.server import BoundedHttp
 from core.settings import Settings
 from payouts.sandbox.app import create_app
-from payouts.sandbox.hazards import Hazards
+from payouts.sandbox.hazards import Hazards, recording_in
 from payouts.sandbox.resources.balance import US_DOLLARS
 from payouts.sandbox.resources.webhook_endpoints import local, register
 from payouts.sandbox.store import Store
@@ -81,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         port=settings.sandbox_port,
         currency=settings.settlement_currency.lower(),
         hooks=hooks,
-        hazards=Hazards(recording=settings.sandbox_record),
+        hazards=Hazards(recording=recording_in(settings.sandbox_record)),
     )
     async with serving(options):
         await stop.wait()

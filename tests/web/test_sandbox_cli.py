@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -49,6 +50,12 @@ async def encore(*arguments: str) -> str:
     return done.stdout
 
 
+async def keyed(request: httpx.Request) -> None:
+    """What is asked of Stripe's API to be made is made once."""
+    if request.method == "POST":
+        request.headers["Idempotency-Key"] = uuid4().hex
+
+
 async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None:
     settings = with_sandbox(Settings())
     assert settings.stripe_key is not None
@@ -56,7 +63,8 @@ async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None
     assert '"faults": []' in await encore("status")
     before = int((await encore("clock", "14d")).split()[2])
     assert int((await encore("clock", "90s")).split()[2]) >= before + 90
-    async with httpx.AsyncClient(base_url=url, headers=key) as stripe:
+    hooks = {"request": [keyed]}
+    async with httpx.AsyncClient(base_url=url, headers=key, event_hooks=hooks) as stripe:
         endpoints = (await stripe.get("/v1/webhook_endpoints")).json()["data"]
         assert {each["url"] for each in endpoints} == {
             f"http://127.0.0.1:{settings.web_port}/v1/stripe/webhooks"

@@ -136,6 +136,7 @@ def open_dispute(call: Call, charge: Object, amount: int, reason: str) -> Object
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
+            "submission_method": "not_submitted",
         },
         is_charge_refundable=False,
         metadata={},
@@ -184,6 +185,7 @@ def _submitted(dispute: Object) -> None:
     details = dispute["evidence_details"]
     details["has_evidence"] = True
     details["submission_count"] += 1
+    details["submission_method"] = "manual"
 
 
 def _money(call: Call, dispute: Object, amount: int, *, fee: int) -> None:

@@ -152,9 +152,7 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def platform(
-    folder: Path, *, recording: Path | None = None, hazards: Hazards | None = None
-) -> AsyncIterator[Platform]:
+async def platform(folder: Path, *, hazards: Hazards | None = None) -> AsyncIterator[Platform]:
     """A sandbox over the folder, in this process, with two webhook endpoints."""
     async with inbox() as ours, inbox() as theirs:
         options = Options(
@@ -164,7 +162,7 @@ async def platform(
                 Hook(ours.url, PLATFORM_SECRET),
                 Hook(theirs.url, CONNECT_SECRET, connect=True),
             ),
-            hazards=hazards or Hazards(recording=recording),
+            hazards=hazards or Hazards(),
         )
         async with serving(options) as world, httpx.AsyncClient(base_url=world.base_url) as http:
             sdk = stripe.HTTPXClient(timeout=10, allow_sync_methods=False)

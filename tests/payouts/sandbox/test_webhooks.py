@@ -144,7 +144,7 @@ async def test_what_was_not_taken_is_sent_after_a_restart(tmp_path: Path) -> Non
     async with inbox() as box:
         box.status = 500
         options = Options(data=tmp_path, key=KEY, hooks=(Hook(box.url, PLATFORM_SECRET),))
-        headers = {"Authorization": f"Bearer {KEY}"}
+        headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "ada"}
         async with serving(options) as world, httpx.AsyncClient() as http:
             await http.post(f"{world.base_url}/v1/customers", headers=headers)
             await until(lambda: len(box.came) == 1)
