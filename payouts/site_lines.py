@@ -37,7 +37,8 @@ async def book_site_payout(session: AsyncSession, *, site: UUID, line: BalanceTr
         own = replace(line, amount_minor=amount, fee_minor=0)
         await book_platform_payout(session, platform_id=platform, line=own)
     rest = replace(line, amount_minor=line.amount_minor - sum(others.values()))
-    await book_platform_payout(session, platform_id=site, line=rest)
+    if rest.amount_minor or rest.fee_minor:
+        await book_platform_payout(session, platform_id=site, line=rest)
 
 
 async def book_site_fee(session: AsyncSession, *, site: UUID, line: BalanceTransaction) -> None:
