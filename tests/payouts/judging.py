@@ -32,7 +32,7 @@ REFUSED_AS_ASKED = frozenset({400, 401, 403, 404, 413})
 """What the sandbox refused for its form, or for what there is: tests of that ask so on purpose.
 Our own code never does: its tests fail by what it makes of a refusal."""
 
-MOST_SHOWN = 20
+MOST_SHOWN, MOST_CHARS = 20, 400
 FOLDER = pytest.StashKey[Path]()
 VERDICT = pytest.StashKey["Verdict"]()
 
@@ -76,7 +76,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     verdict = config.stash.get(VERDICT, None)
     if verdict is not None and verdict.requests:
         for problem in verdict.problems[:MOST_SHOWN]:
-            terminalreporter.write_line(f"STRIPE {problem}", red=True)
+            terminalreporter.write_line(f"STRIPE {problem[:MOST_CHARS]}", red=True)
         terminalreporter.write_line(str(verdict))
 
 

@@ -10,6 +10,9 @@ import stripe
 from payouts.wallets import Holdings
 from tests.payouts.shop import CONNECT_SECRET, NEXT_SECRET, PLATFORM_SECRET, Shop
 
+NOT_OURS = "radar.early_fraud_warning.created"
+"""Stripe knows it, and nothing of ours does."""
+
 BOUGHT = Holdings(stars=500)
 
 
@@ -101,7 +104,7 @@ async def test_fault_10_old_and_new_secret_are_both_taken(shop: Shop) -> None:
 
 
 async def test_fault_25_what_we_do_not_know_is_set_aside(shop: Shop) -> None:
-    unknown = await shop.control("events", type="radar.rule.made", object={"id": "rule_1"})
+    unknown = await shop.control("events", type=NOT_OURS, object={"id": "issfr_1"})
     old = await shop.control(
         "events", type="balance.available", object={"id": "b"}, api_version="2020-08-27"
     )
