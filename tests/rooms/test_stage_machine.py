@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.principal import Principal
 from core.db import Database
 from core.errors import Problem
-from rooms.lifecycle import RoomDraft, create_room, end_room, go_live
+from rooms.lifecycle import RoomDraft, create_room, end_room, go_live, update_room
 from rooms.models import Participant, RecordingState, Role, Room, RoomEvent, RoomState
 from rooms.moderation import (
     accept_invitation,
@@ -47,8 +47,8 @@ class Walk:
     house: House
     room_id: UUID
     people: list[Principal]
-    after_end: int | None = None
-    stage: set[str] = field(default_factory=set)
+    shares: dict[str, int] = field(default_factory=dict)
+    """Of the tips, of those who were on stage before the last step."""
 
     async def target(self, number: int) -> UUID:
         """The participant id of a person; of the host's for one who never came."""
@@ -124,6 +124,11 @@ async def _record(w: Walk, who: Principal, number: int, *_: object) -> None:
     await set_recording(w.session, principal=who, room_id=w.room_id, state=state)
 
 
+async def _offer(w: Walk, who: Principal, number: int, *_: object) -> None:
+    changes = {"speakers_share_bps": number * 1_000}
+    await update_room(w.session, principal=who, room_id=w.room_id, changes=changes)
+
+
 async def _live(w: Walk, who: Principal, *_: object) -> None:
     await go_live(w.session, principal=who, room_id=w.room_id)
 
@@ -134,7 +139,7 @@ async def _end(w: Walk, who: Principal, *_: object) -> None:
 
 ACTS: list[Act] = [
     _join, _leave, _hand, _consent, _role, _role, _mute, _lower, _remove, _invite, _accept,
-    _decline, _withdraw, _join, _join, _role, _record, _live, _end,
+    _decline, _withdraw, _join, _join, _role, _record, _offer, _live, _end,
 ]  # fmt: skip
 HOST_OFTEN = (0, 0, *range(PEOPLE))
 STEPS = st.lists(
@@ -249,9 +254,10 @@ async def _check(walk: Walk) -> None:
     _check_people(everybody)
     _check_events(room, events)
     _check_fold(everybody, events)
+    walk.shares = _check_shares(walk.shares, everybody, events)
     if room.state is RoomState.ENDED:
-        lasting = [e for e in events if not e.kind.startswith("consent.")]
-        assert lasting[-1].kind == "room.ended", "nothing but consent changes after the end"
+        lasting = [e for e in events if not e.kind.startswith(("consent.", "room.updated"))]
+        assert lasting[-1].kind == "room.ended", "nothing of the stage changes after the end"
         assert lasting[-1].room_ms == room.duration_ms
 
 
@@ -299,3 +305,17 @@ def _check_fold(everybody: list[Participant], events: list[RoomEvent]) -> None:
     assert consents == {str(p.id) for p in told if p.consented}
     assert {str(p.id) for p in told if p.invited_role} <= invited
     assert muted & stage == {str(p.id) for p in told if p.muted and p.on_stage}
+
+
+def _check_shares(
+    before: dict[str, int], everybody: list[Participant], events: list[RoomEvent]
+) -> dict[str, int]:
+    """What somebody agreed to is told as they come on stage, and stays as long as they do."""
+    told: dict[str, int] = {}
+    for event in events:
+        if event.kind == "stage.joined":
+            told[event.data["participant_id"]] = event.data["share_bps"]
+    there = {str(p.id): p.share_bps for p in everybody if p.on_stage and p.display_name != "extra"}
+    assert there == {who: told[who] for who in there}
+    assert all(there.get(who, share) == share for who, share in before.items())
+    return there
