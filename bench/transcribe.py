@@ -114,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help="whole tracks run once where more won't fit"
     )
-    parser.add_argument("--cases", nargs="+", default=["mix", "tracks"], help="beside our own")
+    parser.add_argument("--cases", nargs="*", default=["mix", "tracks"], help="beside our own")
     if parser.parse_args().webrtc is not None:
         parser.set_defaults(rounds=1, cases=[])
     return parser.parse_args()
