@@ -82,7 +82,8 @@ export class ReplayTips {
 
   /** The list follows, unless somebody reads in it. */
   #mark() {
-    const now = this.lines?.[this.tips.findLastIndex((tip) => tip.room_ms <= this.at)];
+    const at = Math.floor(this.at / 1000) * 1000 + 999; // the end of the second that the clock shows
+    const now = this.lines?.[this.tips.findLastIndex((tip) => tip.room_ms <= at)];
     if (now === this.marked) return;
     this.marked?.classList.remove("now");
     now?.classList.add("now");
