@@ -1,138 +1,129 @@
-"""Who tips in bench/tips.py: people with Stars, and processes in which they wait for answers."""
+"""Who tips in bench/tips.py: clients in two processes, each of which waits for every answer."""
 
 import asyncio
+import json
 import multiprocessing
+import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import count
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import uvloop
 
-from core.auth.models import Platform, User
-from core.batches import Batches
+from bench.tips_hall import TERMS, Hall, Payer
 from core.db import Database
-from payouts import purchases
-from payouts.ledger import Booked
-from payouts.postings import BalanceTransaction, Pin, Share, Terms
-from payouts.spending import Tip, book_tips
+from payouts.limits import Caps
+from payouts.tip_jar import TipJar
+from payouts.tips import Asked, TipWish
+from rooms.models import Room
 
-PAYERS: Final = 64
-PACKS: Final = 3
-STARS: Final = 200_000
 PROCESSES: Final = 2
 CLIENTS: Final = 8
-AT_ONCE: Final = 2
-TERMS: Final = Terms()
+"""In each process."""
+
+MESSAGE: Final = "That was worth coming for."
+STARS: Final = 25
+CAPS: Final = Caps(10**9, 10**9)
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
+
+Send = Callable[[Payer, UUID], Awaitable[None]]
+"""Tips a room, and returns once that is answered."""
 
 
 @dataclass(frozen=True)
-class Hall:
-    platform_id: UUID
-    people: Sequence[tuple[UUID, UUID, UUID]]
-    """A payer, a creator, and that one's room."""
+class Load:
+    """`web`: the base URL of the API, or None for the service itself, in the load's process.
+    `hot`: all to the first room."""
+
+    database_url: str
+    hall: Hall
+    seconds: float
+    web: str | None = None
+    hot: bool = False
 
 
-async def open_hall(url: str) -> Hall:
-    database = Database(url)
-    async with database.transaction() as session:
-        platform = Platform(slug=f"bench-{uuid4().hex}", name="Bench")
-        session.add(platform)
-        await session.flush()
-        people = []
-        for number in range(PAYERS):
-            two = [
-                User(platform_id=platform.id, display_name=f"P{number}", email=f"{uuid4()}@x.org")
-                for _ in range(2)
-            ]
-            session.add_all(two)
-            await session.flush()
-            people.append((two[0].id, two[1].id, uuid4()))
-            for _ in range(PACKS):
-                await purchases.book_purchase(
-                    session,
-                    platform_id=platform.id,
-                    user_id=two[0].id,
-                    key=f"purchase:{uuid4()}",
-                    stars=STARS,
-                    charge=charge(),
-                )
-    await database.close()
-    return Hall(platform.id, people)
+@dataclass(frozen=True)
+class Done:
+    tips: int
+    seconds: float
 
 
-def charge() -> BalanceTransaction:
-    return BalanceTransaction(
-        id=f"txn_{uuid4().hex}",
-        kind="charge",
-        amount_minor=STARS * 139 // 100,
-        fee_minor=50,
-        currency=TERMS.currency,
-        at=datetime.now(UTC),
-    )
-
-
-async def tips_per_second(url: str, hall: Hall, *, seconds: float, hot: bool = False) -> float:
+async def tip_all(load: Load) -> list[Done]:
+    """What each process did."""
     context = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[float] = context.Queue()
-    share = len(hall.people) // PROCESSES
+    told: multiprocessing.Queue[Done] = context.Queue()
     processes = [
-        context.Process(
-            target=_tip, args=(url, hall, n * share, (n + 1) * share, seconds, hot, told)
-        )
-        for n in range(PROCESSES)
+        context.Process(target=_process, args=(load, number, told)) for number in range(PROCESSES)
     ]
     for process in processes:
         process.start()
-    rates = [await asyncio.to_thread(told.get) for _ in processes]
+    done = [await asyncio.to_thread(told.get) for _ in processes]
     for process in processes:
         await asyncio.to_thread(process.join)
-    return sum(rates)
+    return done
 
 
-def _tip(
-    url: str,
-    hall: Hall,
-    first: int,
-    last: int,
-    seconds: float,
-    hot: bool,
-    told: "multiprocessing.Queue[float]",
-) -> None:
-    told.put(uvloop.run(_tips(url, hall, first, last, seconds, hot)))
+def _process(load: Load, number: int, told: "multiprocessing.Queue[Done]") -> None:
+    told.put(uvloop.run(_run(load, number)))
 
 
-async def _tips(url: str, hall: Hall, first: int, last: int, seconds: float, hot: bool) -> float:
-    database = Database(url)
-    batches = Batches(_work(database, hall.platform_id), at_once=AT_ONCE, most=64)
-    done = 0
-    began = time.monotonic()
-    people = hall.people[first:last]
+async def _run(load: Load, number: int) -> Done:
+    database = Database(load.database_url)
+    if load.web is None:
+        sends = [await _service(database, load.hall)] * CLIENTS
+    else:
+        sends = [await _http(load.web) for _ in range(CLIENTS)]
+    turns = count(number, PROCESSES)
+    tips, began = 0, time.monotonic()
 
-    async def client(number: int) -> None:
-        nonlocal done
-        while time.monotonic() - began < seconds:
-            payer, creator, room = people[number % len(people)]
-            number += CLIENTS
-            if hot:
-                _, creator, room = hall.people[0]
-            tip = Tip(payer, f"tip:{uuid4()}", 5, [Share(creator)], Pin(room, 5))
-            await batches.ask(tip)
-            done += 1
+    async def client(send: Send) -> None:
+        nonlocal tips
+        while time.monotonic() - began < load.seconds:
+            turn = next(turns)
+            room = load.hall.rooms[0 if load.hot else turn % len(load.hall.rooms)]
+            await send(load.hall.payers[turn % len(load.hall.payers)], room)
+            tips += 1
 
-    await asyncio.gather(*(client(n) for n in range(CLIENTS)))
-    rate = done / (time.monotonic() - began)
+    await asyncio.gather(*map(client, sends))
+    seconds = time.monotonic() - began
     await database.close()
-    return rate
+    return Done(tips, seconds)
 
 
-def _work(
-    database: Database, platform_id: UUID
-) -> Callable[[Sequence[Tip]], Awaitable[Sequence[Booked | Exception]]]:
-    async def work(tips: Sequence[Tip]) -> Sequence[Booked | Exception]:
-        async with database.raw_transaction() as raw:
-            return await book_tips(raw, platform_id=platform_id, tips=tips, terms=TERMS)
+async def _service(database: Database, hall: Hall) -> Send:
+    """The tip jar of a web process, behind the request's own look at who may tip the room."""
+    jar = TipJar(database, TERMS, CAPS)
+    async with database.transaction() as session:
+        rooms = {room_id: await session.get_one(Room, room_id) for room_id in hall.rooms}
 
-    return work
+    async def send(payer: Payer, room_id: UUID) -> None:
+        wish = TipWish(uuid4().hex, STARS, MESSAGE)
+        await jar.send(Asked(payer.id, payer.name, rooms[room_id], wish, MESSAGE, None))
+
+    return send
+
+
+async def _http(web: str) -> Send:
+    """One kept connection."""
+    url = urlsplit(web)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+
+    async def send(payer: Payer, room_id: UUID) -> None:
+        body = json.dumps({"client_key": uuid4().hex, "stars": STARS, "message": MESSAGE})
+        head = (
+            f"POST /v1/rooms/{room_id}/tips HTTP/1.1\r\nHost: {url.netloc}\r\n"
+            f"Authorization: Bearer {payer.token}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write((head + body).encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(answer)
+        said = await reader.readexactly(int(length[1]) if length else 0)
+        if not answer.startswith(b"HTTP/1.1 201"):
+            raise AssertionError(said.decode())
+
+    return send

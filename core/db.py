@@ -1,4 +1,4 @@
-"""PostgreSQL through SQLAlchemy. `Database.transaction` holds the only commit of the code base."""
+"""PostgreSQL through SQLAlchemy. Nothing outside of this module commits."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,6 +116,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def release(session: AsyncSession) -> None:
+    """Commits what was done so far and gives the connection back, for who then waits for another
+    transaction: all of the pool may be held by those who wait."""
+    await session.commit()
 
 
 async def raw_connection(session: AsyncSession) -> asyncpg.Connection:

@@ -1,14 +1,16 @@
 """What a room collects Stars for: set by its host, counted with every tip, live and replayed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
-from payouts.tip_models import RoomGoal
+from payouts.tip_models import RoomGoal, RoomTip
 from rooms.access import Action
 from rooms.events import record_event
 from rooms.models import Room
@@ -44,26 +46,24 @@ class Progress:
         }
 
 
-async def count(session: AsyncSession, room_id: UUID, stars: int) -> Progress | None:
-    """Towards the open goal of the room. Holds its row until the commit: nothing slow after it."""
-    raised = RoomGoal.raised_stars + stars
-    reached = (RoomGoal.reached_at.is_(None)) & (raised >= RoomGoal.target_stars)
-    row = (
-        await session.execute(
-            sa.update(RoomGoal)
-            .where(RoomGoal.room_id == room_id, RoomGoal.closed_at.is_(None))
-            .values(
-                raised_stars=raised,
-                reached_at=sa.case((reached, sa.func.now()), else_=RoomGoal.reached_at),
-            )
-            .returning(RoomGoal.id, RoomGoal.title, RoomGoal.target_stars, RoomGoal.raised_stars)
-            .execution_options(synchronize_session=False)
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    goal_id, title, target, now_raised = row
-    return Progress(goal_id, title, target, now_raised, now_raised - stars < target <= now_raised)
+class Counted:
+    """Goals that a batch of tips was counted towards: `rows` are those of `land_tips`."""
+
+    def __init__(self, rows: Iterable[asyncpg.Record], tips: Iterable[RoomTip]) -> None:
+        self._goals = {room_id: goal for room_id, *goal in rows}
+        self._raised = {room_id: goal[3] for room_id, goal in self._goals.items()}
+        for tip in tips:
+            if tip.room_id in self._raised:
+                self._raised[tip.room_id] -= tip.stars
+
+    def after(self, tip: RoomTip) -> Progress | None:
+        """With this tip, the next one of the batch."""
+        if tip.room_id not in self._goals:
+            return None
+        goal_id, title, target, _ = self._goals[tip.room_id]
+        before = self._raised[tip.room_id]
+        raised = self._raised[tip.room_id] = before + tip.stars
+        return Progress(goal_id, title, target, raised, before < target <= raised)
 
 
 async def goal_of(session: AsyncSession, room: Room) -> RoomGoal | None:

@@ -1,16 +1,18 @@
 """How many Stars somebody may spend in an hour and in a day: everybody's limits, and one's own."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import raw_connection
 from core.errors import Conflict
 from core.money_settings import MoneySettings
-from payouts.tip_models import RoomTip, SpendingLimit
+from payouts.tip_models import SpendingLimit
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -42,6 +44,9 @@ class Spending:
     own_hour_stars: int | None
     own_day_stars: int | None
 
+    def after(self, stars: int) -> "Spending":
+        return replace(self, hour_stars=self.hour_stars + stars, day_stars=self.day_stars + stars)
+
     def within(self, caps: Caps) -> Caps:
         """What holds for them."""
         own_hour, own_day = self.own_hour_stars, self.own_day_stars
@@ -51,19 +56,28 @@ class Spending:
         )
 
 
+_SPENT: Final = """
+select p.id, coalesce(t.hour, 0), coalesce(t.day, 0), l.hour_stars, l.day_stars
+from unnest($1::uuid[]) as p (id)
+left join spending_limit l on l.user_id = p.id
+cross join lateral (
+    select sum(t.stars) filter (where t.at > $2) as hour, sum(t.stars) as day
+    from room_tip t where t.payer_id = p.id and t.at > $3
+) t
+"""
+
+
+async def spendings_of(
+    raw: asyncpg.Connection, user_ids: Iterable[UUID], *, now: datetime
+) -> dict[UUID, Spending]:
+    """Under the locks of their wallets nothing can come in between."""
+    rows = await raw.fetch(_SPENT, list(user_ids), now - HOUR, now - DAY)
+    return {user_id: Spending(*spent) for user_id, *spent in rows}
+
+
 async def spending_of(session: AsyncSession, user_id: UUID, *, now: datetime) -> Spending:
-    """Under the lock of their wallet nothing can come in between."""
-    hour = sa.func.coalesce(sa.func.sum(RoomTip.stars).filter(RoomTip.at > now - HOUR), 0)
-    day = sa.func.coalesce(sa.func.sum(RoomTip.stars), 0)
-    own = sa.select(SpendingLimit).where(SpendingLimit.user_id == user_id).subquery()
-    query = sa.select(
-        hour,
-        day,
-        sa.select(own.c.hour_stars).scalar_subquery(),
-        sa.select(own.c.day_stars).scalar_subquery(),
-    ).where(RoomTip.payer_id == user_id, RoomTip.at > now - DAY)
-    spent_hour, spent_day, own_hour, own_day = (await session.execute(query)).one()
-    return Spending(int(spent_hour), int(spent_day), own_hour, own_day)
+    spent = await spendings_of(await raw_connection(session), [user_id], now=now)
+    return spent[user_id]
 
 
 def check(spending: Spending, stars: int, caps: Caps) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 import rooms.models  # noqa: F401 - tables that foreign keys of these refer to
 from core.db import Base
 from core.ids import uuid7
+from payouts import tip_sql
 
 
 class RoomTip(Base):
@@ -86,3 +87,6 @@ class SpendingLimit(Base):
     hour_stars: Mapped[int | None]
     day_stars: Mapped[int | None]
     set_at: Mapped[datetime] = mapped_column(server_default=sa.func.now(), onupdate=sa.func.now())
+
+
+tip_sql.install_with(Base.metadata)

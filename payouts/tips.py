@@ -1,34 +1,39 @@
 """A tip: Stars from a listener to those on stage, pinned to what was being heard.
 
-Ledger, tip, goal and event are one transaction. Locks are taken in one order: wallet, goal, room;
-the last two are shared by all tips of a room, so nothing slow comes after them.
+Ledger, tip, goal and event are one transaction, which many tips share. Locks are taken in one
+order: wallets, goals, rooms; the last two are shared by all tips of a room, so nothing slow comes
+after them.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.auth.rights import require_user
-from core.errors import Conflict, Forbidden
-from payouts import goals, ledger, limits
-from payouts.limits import Caps
+from core.db import raw_connection
+from core.errors import Conflict, Forbidden, Problem
+from payouts import goals, limits
+from payouts.goals import Counted
+from payouts.limits import Caps, SpendingLimitReached
 from payouts.postings import Pin, Terms
-from payouts.spending import Tip, book_tip
+from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
 from payouts.tiers import message_for, tier_of
 from payouts.tip_models import RoomTip
 from payouts.tip_place import landed, shares_of
 from replay.recordings import NotRecorded
 from replay.seconds import room_ms_at
 from rooms.access import Action
-from rooms.events import TIP_SENT, record_event
+from rooms.events import TIP_SENT, Happened, record_events
 from rooms.models import Room, RoomState
-from rooms.moments import Course, course_of
+from rooms.moments import Course, courses_of
 from rooms.queries import room_for
 
 
@@ -65,6 +70,49 @@ class TipWish:
         return hashlib.sha256(json.dumps(asked).encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A tip of somebody who may tip this room, before anything is locked for it."""
+
+    payer_id: UUID
+    name: str
+    room: Room
+    wish: TipWish
+    message: str | None
+    wanted_ms: float | None
+    """On the room's clock; None: now, or its end."""
+
+    @property
+    def key(self) -> str:
+        return f"tip:{self.payer_id}:{self.wish.client_key}"
+
+    @property
+    def digest(self) -> bytes:
+        return self.wish.digest(self.room.id)
+
+
+async def ask_tip(
+    session: AsyncSession, *, principal: Principal, room_id: UUID, wish: TipWish
+) -> Asked:
+    """Raises Unauthenticated, AccountNeeded, what access raises, MessageTooLong, NotRecorded."""
+    payer_id = require_user(principal)
+    room, _ = await room_for(session, principal, room_id, Action.TIP)
+    message = message_for(wish.stars, wish.message)
+    wanted_ms = await _wanted_ms(session, room, wish)
+    return Asked(payer_id, principal.display_name, room, wish, message, wanted_ms)
+
+
+async def _wanted_ms(session: AsyncSession, room: Room, wish: TipWish) -> float | None:
+    if wish.media_ms is not None:
+        heard = await room_ms_at(session, room.recording_id, media_ms=wish.media_ms)
+        if heard is None:
+            raise NotRecorded("There is nothing recorded to tip at: send `heard_at`, or neither.")
+        return heard
+    if wish.heard_at is not None and room.live_at is not None:
+        return (wish.heard_at - room.live_at) / timedelta(milliseconds=1)
+    return None
+
+
 async def send_tip(
     session: AsyncSession,
     *,
@@ -74,82 +122,118 @@ async def send_tip(
     terms: Terms,
     caps: Caps,
 ) -> RoomTip:
-    """Once for each client key; sent again it is the same tip, whatever has changed since.
+    """In a transaction of one's own: commit soon after it. Raises what `ask_tip` raises and what
+    `send_tips` answers."""
+    asked = await ask_tip(session, principal=principal, room_id=room_id, wish=wish)
+    [sent] = await send_tips(await raw_connection(session), [asked], terms=terms, caps=caps)
+    if isinstance(sent, Problem):
+        raise sent
+    await session.refresh(asked.room)
+    return await session.get_one(RoomTip, sent.id)
 
-    Commit soon after it. Raises Unauthenticated, AccountNeeded, what access raises, MessageTooLong,
-    NotRecorded, TipToOneself, TipDiffers, StarsMissing, WalletFrozen, SpendingLimitReached.
+
+async def send_tips(
+    raw: asyncpg.Connection, asked: Sequence[Asked], *, terms: Terms, caps: Caps
+) -> list[RoomTip | Problem]:
+    """Tips of one platform, each as if it were alone, in their order: one that is refused leaves
+    the others be. Once for each client key; sent again it is the same tip, whatever has changed
+    since.
+
+    Refusals: TipToOneself, TipDiffers, StarsMissing, WalletFrozen, SpendingLimitReached.
     """
-    payer_id = require_user(principal)
-    room, _ = await room_for(session, principal, room_id, Action.TIP)
-    message, key = message_for(wish.stars, wish.message), f"tip:{payer_id}:{wish.client_key}"
-    course = await course_of(session, room.id)
-    room_ms = await _place(session, room, course, wish)
-    shares = shares_of(course.on_stage(room_ms), host=room.host_id, payer=payer_id)
-    if not shares:
-        return await _sent_before(session, room, key, wish)
-    now = datetime.now(UTC)
-    booked = await book_tip(
-        session,
-        platform_id=room.platform_id,
-        tip=Tip(payer_id, key, wish.stars, shares, Pin(room.id, room_ms), now),
-        terms=terms,
-    )
-    if not booked.new:
-        return await _same(session, room, booked.transaction_id, wish)
-    limits.check(await limits.spending_of(session, payer_id, now=now), wish.stars, caps)
-    tip = RoomTip(
-        id=booked.transaction_id,
-        platform_id=room.platform_id,
-        room_id=room.id,
-        payer_id=payer_id,
-        stars=wish.stars,
-        message=message,
-        anonymous=wish.anonymous,
-        live=room.state is RoomState.LIVE,
-        room_ms=room_ms,
-        at=now,
-        wish_sha256=wish.digest(room.id),
-    )
-    await _land(session, room, tip, principal)
-    return tip
+    sending = _Sending(Spending(asked[0].room.platform_id, terms), caps, datetime.now(UTC))
+    await sending.read(raw, asked)
+    sent = [sending.decide(one) for one in asked]
+    await sending.write(raw)
+    return sent
 
 
-async def _place(session: AsyncSession, room: Room, course: Course, wish: TipWish) -> int:
-    if wish.media_ms is not None:
-        heard = await room_ms_at(session, room.recording_id, media_ms=wish.media_ms)
-        if heard is None:
-            raise NotRecorded("There is nothing recorded to tip at: send `heard_at`, or neither.")
-        return landed(course, heard)
-    if wish.heard_at is not None and room.live_at is not None:
-        return landed(course, (wish.heard_at - room.live_at) / timedelta(milliseconds=1))
-    return landed(course, course.now_ms)
+class _Sending:
+    """One batch: what is known behind its locks, and what was decided."""
+
+    def __init__(self, spending: Spending, caps: Caps, now: datetime) -> None:
+        self._spending, self._caps, self._now = spending, caps, now
+        self._courses: dict[UUID, Course] = {}
+        self._spent: dict[UUID, limits.Spending] = {}
+        self._tips: dict[UUID, RoomTip] = {}
+        self._new: list[tuple[Asked, RoomTip]] = []
+
+    async def read(self, raw: asyncpg.Connection, asked: Sequence[Asked]) -> None:
+        payers = {one.payer_id for one in asked}
+        await self._spending.open(raw, [(one.payer_id, one.key) for one in asked])
+        self._spent = await limits.spendings_of(raw, payers, now=self._now)
+        self._courses = await courses_of(raw, {one.room.id for one in asked})
+        if former := list(self._spending.booked.values()):
+            rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
+            self._tips = {row["id"]: RoomTip(**dict(row)) for row in rows}
+
+    def decide(self, one: Asked) -> RoomTip | Problem:
+        former = self._spending.booked.get(one.key)
+        if former is not None:
+            tip = self._tips[former]
+            return tip if tip.wish_sha256 == one.digest else TipDiffers()
+        try:
+            return self._new_tip(one)
+        except (TipToOneself, StarsMissing, WalletFrozen, SpendingLimitReached) as refused:
+            return refused
+
+    def _new_tip(self, one: Asked) -> RoomTip:
+        room, stars, course = one.room, one.wish.stars, self._courses[one.room.id]
+        room_ms = landed(course, course.now_ms if one.wanted_ms is None else one.wanted_ms)
+        shares = shares_of(course.on_stage(room_ms), host=room.host_id, payer=one.payer_id)
+        if not shares:
+            raise TipToOneself
+        limits.check(self._spent[one.payer_id], stars, self._caps)
+        pin = Pin(room.id, room_ms)
+        booked = self._spending.tip(Tip(one.payer_id, one.key, stars, shares, pin, self._now))
+        self._spent[one.payer_id] = self._spent[one.payer_id].after(stars)
+        tip = RoomTip(
+            id=booked.transaction_id,
+            platform_id=room.platform_id,
+            room_id=room.id,
+            payer_id=one.payer_id,
+            stars=stars,
+            message=one.message,
+            anonymous=one.wish.anonymous,
+            live=room.state is RoomState.LIVE,
+            room_ms=room_ms,
+            at=self._now,
+            wish_sha256=one.digest,
+        )
+        self._tips[tip.id] = tip
+        self._new.append((one, tip))
+        return tip
+
+    async def write(self, raw: asyncpg.Connection) -> None:
+        if not self._new:
+            return
+        await self._spending.write(raw)
+        tips = [tip for _, tip in self._new]
+        counted = Counted(await raw.fetch(_LAND, *_columns(tips)), tips)
+        happened: list[Happened] = []
+        for one, tip in self._new:
+            happened += _happened(tip, one.name, counted.after(tip))
+        await record_events(raw, happened)
 
 
-async def _sent_before(session: AsyncSession, room: Room, key: str, wish: TipWish) -> RoomTip:
-    """Who would tip themselves now may have tipped others when they sent it first."""
-    booked = await ledger.find(session, room.platform_id, key)
-    if booked is None:
-        raise TipToOneself
-    return await _same(session, room, booked.id, wish)
+_LAND = "select * from land_tips($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
-async def _same(session: AsyncSession, room: Room, tip_id: UUID, wish: TipWish) -> RoomTip:
-    tip = await session.get_one(RoomTip, tip_id)
-    if tip.wish_sha256 != wish.digest(room.id):
-        raise TipDiffers
-    return tip
+def _columns(tips: Sequence[RoomTip]) -> list[object]:
+    """Of `land_tips` (payouts/tip_sql.py)."""
+    names = ("id", "room_id", "payer_id", "stars", "message", "anonymous", "live", "room_ms")
+    columns = [[getattr(tip, name) for tip in tips] for name in (*names, "wish_sha256")]
+    return [tips[0].platform_id, tips[0].at, *columns]
 
 
-async def _land(session: AsyncSession, room: Room, tip: RoomTip, principal: Principal) -> None:
-    progress = await goals.count(session, room.id, tip.stars)
+def _happened(tip: RoomTip, name: str, progress: goals.Progress | None) -> list[Happened]:
     tip.goal_id = None if progress is None else progress.goal_id
-    session.add(tip)
-    await session.flush()
     actor_id = None if tip.anonymous else tip.payer_id
-    data = {**told(tip, principal.display_name), "goal": progress and progress.told()}
-    await record_event(session, room, TIP_SENT, actor_id=actor_id, room_ms=tip.room_ms, data=data)
+    data = {**told(tip, name), "goal": progress and progress.told()}
+    happened = [Happened(tip.room_id, TIP_SENT, actor_id, tip.room_ms, data)]
     if progress is not None and progress.just_reached:
-        await record_event(session, room, goals.GOAL_REACHED, data=progress.told())
+        happened.append(Happened(tip.room_id, goals.GOAL_REACHED, None, None, progress.told()))
+    return happened
 
 
 def told(tip: RoomTip, name: str) -> dict[str, Any]:

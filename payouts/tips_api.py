@@ -13,6 +13,7 @@ from core.auth.documented import problems
 from core.auth.principal import Principal, Scope
 from core.auth.rights import AccountNeeded, ScopeMissing, limit_to_scope
 from core.buckets import Limit
+from core.db import release
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
@@ -25,6 +26,7 @@ from payouts.spending import StarsMissing, WalletFrozen
 from payouts.statements import NoMonth, month_bounds
 from payouts.thanks import TipUnknown
 from payouts.tiers import TIERS, MessageTooLong
+from payouts.tip_jar import TipJarDep
 from payouts.tip_schemas import (
     GoalOut,
     LimitsOut,
@@ -93,7 +95,7 @@ async def tiers() -> TierList:
 async def send(
     room_id: UUID,
     wanted: NewTip,
-    services: ServicesDep,
+    jar: TipJarDep,
     session: SessionDep,
     principal: PersonDep,
 ) -> TipOut:
@@ -113,14 +115,9 @@ async def send(
     Sent again with the same `client_key` and body it is the same tip; with another body it is
     refused (`tip_differs`)."""
     wish = TipWish(**wanted.model_dump())
-    tip = await tips.send_tip(
-        session,
-        principal=principal,
-        room_id=room_id,
-        wish=wish,
-        terms=terms_of(services.settings),
-        caps=caps_of(services.settings),
-    )
+    asked = await tips.ask_tip(session, principal=principal, room_id=room_id, wish=wish)
+    await release(session)
+    tip = await jar.send(asked)
     return TipOut.of(tip_lists.ShownTip(tip, principal.display_name), principal.user_id)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 import core.auth.models  # noqa: F401 - tables that foreign keys of these refer to
 from core.db import Base, text_enum
 from core.ids import uuid7
+from rooms import event_sql
 
 WHOLE_BPS: Final = 10_000
 """All of a tip, in 1/100 of a percent."""
@@ -215,3 +216,6 @@ class RoomEvent(Base):
     actor_id: Mapped[UUID | None]
     data: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(server_default=sa.func.clock_timestamp())
+
+
+event_sql.install_with(Base.metadata)

@@ -3,13 +3,14 @@
 Read from the events, which never change: a tip that comes a year later finds the same stage.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
 from rooms.events import EventKind
 from rooms.models import COURSE
@@ -17,15 +18,15 @@ from rooms.models import COURSE
 _STARTS: Final = frozenset({EventKind.RECORDING_STARTED, EventKind.RECORDING_RESUMED})
 _STOPS: Final = frozenset({EventKind.RECORDING_PAUSED, EventKind.RECORDING_STOPPED})
 
-# One round trip. The kinds are written out: only so does the partial index serve it.
-_READ: Final = sa.text(f"""
-select coalesce(
+# The kinds are written out: only so does the partial index serve it.
+_READ: Final = f"""
+select r.id, coalesce(
         r.duration_ms, floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint
     ) as now_ms,
     e.kind, e.room_ms, e.data->>'user_id' as user_id, (e.data->>'share_bps')::int as share_bps
 from room r left join room_event e on e.room_id = r.id and e.kind in ({COURSE})
-where r.id = :room_id order by e.seq
-""").bindparams(sa.bindparam("room_id", type_=sa.Uuid()))  # fmt: skip  # noqa: S608 - constants
+where r.id = any($1::uuid[]) order by r.id, e.seq
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +63,24 @@ class Course:
         return there
 
 
-async def course_of(session: AsyncSession, room_id: UUID) -> Course:
-    """Of a room that is live or has ended."""
-    rows = (await session.execute(_READ, {"room_id": room_id})).all()
-    now_ms = max([rows[0].now_ms, *(row.room_ms or 0 for row in rows)])
-    moves = tuple(
-        Move(
-            row.room_ms or 0,
-            UUID(row.user_id),
-            row.kind == EventKind.STAGE_JOINED,
-            row.share_bps or 0,
-        )
-        for row in rows
-        if row.user_id is not None
-    )
-    marks = [(row.room_ms or 0, row.kind) for row in rows if row.user_id is None and row.kind]
-    return Course(now_ms, recorded(marks, now_ms), moves)
+async def courses_of(raw: asyncpg.Connection, room_ids: Iterable[UUID]) -> dict[UUID, Course]:
+    """Of rooms that are live or have ended, in one round trip."""
+    rows = await raw.fetch(_READ, list(room_ids))
+    by_room = groupby(rows, key=itemgetter("id"))
+    return {room_id: _course(list(its_rows)) for room_id, its_rows in by_room}
+
+
+def _course(rows: Sequence[asyncpg.Record]) -> Course:
+    now_ms, moves, marks = rows[0]["now_ms"], list[Move](), list[tuple[int, str]]()
+    for _, _, kind, at, user_id, share_bps in rows:
+        room_ms = at or 0
+        now_ms = max(now_ms, room_ms)
+        if user_id is not None:
+            joins = kind == EventKind.STAGE_JOINED
+            moves.append(Move(room_ms, UUID(user_id), joins, share_bps or 0))
+        elif kind:
+            marks.append((room_ms, kind))
+    return Course(now_ms, recorded(marks, now_ms), tuple(moves))
 
 
 def recorded(marks: Iterable[tuple[int, str]], now_ms: int) -> tuple[tuple[int, int], ...]:

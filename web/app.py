@@ -36,6 +36,7 @@ from core.storage import open_store
 from payouts.books import open_books
 from payouts.cashier import Cashier, open_cashier
 from payouts.packs import check_packs
+from payouts.tip_jar import open_tip_jar
 from web.headers import SafeHeaders
 from web.limits import BodyLimit
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     check_packs(settings)
     services = app.state.services = _services(settings)
     app.state.cashier = open_cashier(settings, services.database)
+    app.state.tip_jar = open_tip_jar(settings, services.database)
     install_problem_handlers(app)
     web.pages.install_error_pages(app)
     app.add_middleware(BodyLimit)

@@ -1,10 +1,15 @@
 """Tips of many people in one transaction: each is as if it were alone."""
 
 import asyncio
+import signal
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
 
 from core.batches import Batches
 from core.db import Database, raw_connection
@@ -14,7 +19,11 @@ from payouts.ledger import Booked
 from payouts.lot_disputes import open_dispute
 from payouts.postings import Share
 from payouts.spending import StarsMissing, Tip, WalletFrozen, book_tips
+from payouts.tip_jar import TipJar
+from payouts.tip_models import RoomTip
+from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS, Till, charge, committed_till
+from tests.payouts.tipping import CAPS, Hall, make_hall
 
 
 def tip_of(till: Till, stars: int, key: str = "", payer: UUID | None = None) -> Tip:
@@ -139,3 +148,34 @@ async def test_batches_of_several_processes_spend_each_star_once(database: Datab
             till.listener = payer
             assert await till.wallet() == 0
         await sound(till)
+
+
+@pytest.mark.slow
+async def test_a_batch_that_dies_before_its_commit_has_moved_nothing(database: Database) -> None:
+    """Nobody was answered, so everybody asks again: for what was committed and what was not."""
+    async with database.transaction() as session:
+        hall = await make_hall(session)
+        fans = [(await hall.fan(100)).user_id for _ in range(3)]
+    payers = [fan for fan in fans if fan is not None]
+    killed = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.payouts.killable_tips", database.url, str(hall.room.id)),
+        *map(str, payers),
+    )
+    assert await killed.wait() == -signal.SIGKILL
+    before = await tips_in(database, hall)
+    assert len(before) == 3
+    jar = TipJar(database, TERMS, CAPS)
+    asked = [one for batch in ("first", "second") for one in wishes(hall.room, payers, batch)]
+    tips = await asyncio.gather(*map(jar.send, asked))
+    assert {tip.id for tip in tips[:3]} == before
+    assert await tips_in(database, hall) == {tip.id for tip in tips}
+    async with database.transaction() as session:
+        assert await hall.on(session).earned(hall.host) == [60]
+        assert await hall.on(session).broken() == []
+
+
+async def tips_in(database: Database, hall: Hall) -> set[UUID]:
+    async with database.transaction() as session:
+        return set(
+            await session.scalars(sa.select(RoomTip.id).where(RoomTip.room_id == hall.room.id))
+        )

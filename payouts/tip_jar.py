@@ -1,0 +1,54 @@
+"""Where the tips of one process come together, so that those which wait share a transaction."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from core.batches import Batches
+from core.db import Database
+from core.errors import Problem
+from core.settings import Settings
+from payouts.books import terms_of
+from payouts.limits import Caps, caps_of
+from payouts.postings import Terms
+from payouts.tip_models import RoomTip
+from payouts.tips import Asked, send_tips
+
+AT_ONCE: Final = 2
+"""Of one platform: a batch that waits for a wallet does not hold up the next."""
+
+MOST: Final = 64
+"""In one transaction, whose locks on rooms they all hold to its end."""
+
+
+class TipJar:
+    def __init__(self, database: Database, terms: Terms, caps: Caps) -> None:
+        self._database, self._terms, self._caps = database, terms, caps
+        self._platforms: dict[UUID, Batches[Asked, RoomTip]] = {}
+
+    async def send(self, asked: Asked) -> RoomTip:
+        """Answers once it is committed. Whoever waits here must hold no connection.
+
+        Raises what `send_tips` answers.
+        """
+        platform_id = asked.room.platform_id
+        if platform_id not in self._platforms:
+            self._platforms[platform_id] = Batches(self._send_all, at_once=AT_ONCE, most=MOST)
+        return await self._platforms[platform_id].ask(asked)
+
+    async def _send_all(self, asked: Sequence[Asked]) -> Sequence[RoomTip | Problem]:
+        async with self._database.raw_transaction() as raw:
+            return await send_tips(raw, asked, terms=self._terms, caps=self._caps)
+
+
+def open_tip_jar(settings: Settings, database: Database) -> TipJar:
+    return TipJar(database, terms_of(settings), caps_of(settings))
+
+
+async def tip_jar(request: Request) -> TipJar:
+    return cast("TipJar", request.app.state.tip_jar)
+
+
+TipJarDep = Annotated[TipJar, Depends(tip_jar)]

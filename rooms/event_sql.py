@@ -1,0 +1,48 @@
+"""What PostgreSQL itself does to record events of many rooms in one round trip."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+# Readers read all that came since they last did: one notification for each room is enough.
+RECORD: Final = """
+create or replace function record_room_events(
+    p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
+) returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
+begin
+    perform from room r where r.id = any(p_rooms) order by r.id for no key update;
+    with told as (
+        select t.*, row_number() over (partition by t.room order by t.number) as nth
+        from unnest(p_rooms, p_kinds, p_actors, p_room_ms, p_data) with ordinality
+            as t (room, kind, actor, room_ms, data, number)
+    ), counted as (
+        select t.room, count(*) as events, max(t.room_ms) as latest,
+            bool_or(t.room_ms is null) as now
+        from told t group by t.room
+    ), moved as (
+        update room r set event_seq = r.event_seq + c.events,
+            event_ms = case when r.state <> 'live' then r.event_ms else greatest(
+                r.event_ms, c.latest, case when c.now then
+                    floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
+            ) end
+        from counted c where r.id = c.room
+        returning r.id, r.event_seq - c.events as before,
+            case when r.state = 'live' then r.event_ms end as now_ms
+    )
+    insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
+    select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
+    from told t join moved m on m.id = t.room;
+    perform pg_notify('encore_room', json_build_object('room_id', r.id, 'seq', r.event_seq)::text)
+    from room r where r.id = any(p_rooms);
+end $$
+"""
+
+
+def install_with(metadata: sa.MetaData) -> None:
+    """`metadata.create_all` makes the function too, as the migrations do."""
+    sa.event.listen(metadata, "after_create", _install)
+
+
+def _install(_target: sa.MetaData, connection: sa.Connection, **kw: Any) -> None:
+    if any(table.name == "room_event" for table in kw.get("tables") or ()):
+        connection.exec_driver_sql(RECORD)

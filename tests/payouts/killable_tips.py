@@ -1,0 +1,52 @@
+"""`python -m tests.payouts.killable_tips DATABASE ROOM PAYER...`: everybody tips the room at once,
+twice, and the process is killed when the second batch is written but not committed.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from core.db import Database
+from payouts.tip_jar import TipJar
+from payouts.tips import Asked, TipWish
+from rooms.models import Room
+from tests.payouts.tills import TERMS
+from tests.payouts.tipping import CAPS
+
+
+class Deadly(Database):
+    batches = 0
+
+    @asynccontextmanager
+    async def raw_transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        async with super().raw_transaction() as raw:
+            yield raw
+            self.batches += 1
+            if self.batches == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wishes(room: Room, payers: list[UUID], batch: str) -> list[Asked]:
+    return [
+        Asked(payer, "Fan", room, TipWish(f"{batch}-{payer}", 10), None, 0.0) for payer in payers
+    ]
+
+
+async def run(database_url: str, room_id: str, *payers: str) -> None:
+    database = Deadly(database_url)
+    async with database.transaction() as session:
+        room = await session.get_one(Room, UUID(room_id))
+    jar = TipJar(database, TERMS, CAPS)
+    for batch in ("first", "second"):
+        asked = wishes(room, [UUID(payer) for payer in payers], batch)
+        await asyncio.gather(*map(jar.send, asked))
+
+
+if __name__ == "__main__":
+    asyncio.run(run(*sys.argv[1:]))
