@@ -51,7 +51,7 @@ async def open_hall(database: Database) -> Hall:
 async def _room(session: AsyncSession, platform_id: UUID) -> Room:
     """Live, its host and two speakers on stage, with an open goal."""
     host = _principal(await _user(session, platform_id, "Host"))
-    draft = RoomDraft("Bench", speakers_share_bps=6_000)
+    draft = RoomDraft(title="Bench", speakers_share_bps=6_000)
     room = await create_room(session, principal=host, draft=draft)
     room = await go_live(session, principal=host, room_id=room.id)
     for number in range(SPEAKERS):
