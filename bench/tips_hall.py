@@ -28,8 +28,7 @@ TERMS: Final = Terms()
 
 @dataclass(frozen=True)
 class Payer:
-    id: UUID
-    name: str
+    principal: Principal
     token: str
 
 
@@ -55,10 +54,9 @@ async def _room(session: AsyncSession, platform_id: UUID) -> Room:
     room = await create_room(session, principal=host, draft=draft)
     room = await go_live(session, principal=host, room_id=room.id)
     for number in range(SPEAKERS):
-        guest = _principal(await _user(session, platform_id, f"Speaker {number}"))
-        asked = {"principal": host, "room_id": room.id, "user_id": guest.user_id}
-        await invite(session, **asked, role=Role.SPEAKER)
-        await accept_invitation(session, principal=guest, room_id=room.id)
+        guest = await _user(session, platform_id, f"Speaker {number}")
+        await invite(session, principal=host, room_id=room.id, user_id=guest.id, role=Role.SPEAKER)
+        await accept_invitation(session, principal=_principal(guest), room_id=room.id)
     await goals.set_goal(
         session, principal=host, room_id=room.id, title="A new microphone", stars=50_000
     )
@@ -78,7 +76,7 @@ async def _payer(session: AsyncSession, platform_id: UUID, number: int) -> Payer
             stars=stars,
             charge=_charge(stars * 139 // 100),
         )
-    return Payer(user.id, user.display_name, token)
+    return Payer(_principal(user), token)
 
 
 async def _user(session: AsyncSession, platform_id: UUID, name: str) -> User:

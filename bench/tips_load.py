@@ -102,7 +102,7 @@ async def _service(database: Database, hall: Hall) -> Send:
 
     async def send(payer: Payer, room_id: UUID) -> None:
         wish = TipWish(uuid4().hex, STARS, MESSAGE)
-        await jar.send(Asked(payer.id, payer.name, rooms[room_id], wish, MESSAGE, None))
+        await jar.send(Asked.of(payer.principal, rooms[room_id], wish, message=MESSAGE))
 
     return send
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
-from payouts.tip_models import RoomGoal, RoomTip
+from payouts.tip_models import RoomGoal
 from rooms.access import Action
 from rooms.events import record_event
 from rooms.models import Room
@@ -49,20 +49,20 @@ class Progress:
 class Counted:
     """Goals that a batch of tips was counted towards: `rows` are those of `land_tips`."""
 
-    def __init__(self, rows: Iterable[asyncpg.Record], tips: Iterable[RoomTip]) -> None:
+    def __init__(self, rows: Iterable[asyncpg.Record], tips: Iterable[tuple[UUID, int]]) -> None:
         self._goals = {room_id: goal for room_id, *goal in rows}
         self._raised = {room_id: goal[3] for room_id, goal in self._goals.items()}
-        for tip in tips:
-            if tip.room_id in self._raised:
-                self._raised[tip.room_id] -= tip.stars
+        for room_id, stars in tips:
+            if room_id in self._raised:
+                self._raised[room_id] -= stars
 
-    def after(self, tip: RoomTip) -> Progress | None:
-        """With this tip, the next one of the batch."""
-        if tip.room_id not in self._goals:
+    def after(self, room_id: UUID, stars: int) -> Progress | None:
+        """With the next tip of the batch."""
+        if room_id not in self._goals:
             return None
-        goal_id, title, target, _ = self._goals[tip.room_id]
-        before = self._raised[tip.room_id]
-        raised = self._raised[tip.room_id] = before + tip.stars
+        goal_id, title, target, _ = self._goals[room_id]
+        before = self._raised[room_id]
+        raised = self._raised[room_id] = before + stars
         return Progress(goal_id, title, target, raised, before < target <= raised)
 
 

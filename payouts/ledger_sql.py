@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from core.db import PLANS
+
 REFUSE_CHANGE: Final = """
 create or replace function ledger_refuse_change() returns trigger language plpgsql as $$
 begin
@@ -16,8 +18,8 @@ begin
 end $$
 """
 
-CHECK_ENTRIES: Final = """
-create or replace function ledger_check_entries() returns trigger language plpgsql as $$
+CHECK_ENTRIES: Final = f"""
+create or replace function ledger_check_entries() returns trigger language plpgsql {PLANS} as $$
 begin
     if exists (
         select from added e
@@ -38,9 +40,9 @@ begin
     end if;
     return null;
 end $$
-"""
+"""  # noqa: S608 - constants
 
-BOOK: Final = """
+BOOK: Final = f"""
 create or replace function ledger_book(
     p_platform uuid,
     p_ids uuid[], p_kinds text[], p_keys text[], p_ats timestamptz[], p_txns text[],
@@ -48,7 +50,7 @@ create or replace function ledger_book(
     p_account_kinds text[], p_owners text[], p_currencies text[],
     p_entry_of int[], p_entry_on int[], p_amounts bigint[],
     p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
-) returns boolean language plpgsql set plan_cache_mode = force_generic_plan as $$
+) returns boolean language plpgsql {PLANS} as $$
 declare
     accounts bigint[];
     added int;
@@ -90,7 +92,7 @@ begin
     end if;
     return true;
 end $$
-"""
+"""  # noqa: S608 - constants
 
 ACCOUNTS: Final = """
 create or replace function ledger_accounts(
@@ -100,11 +102,13 @@ declare
     found_ids bigint[];
 begin
     for attempt in 1..2 loop
-        select array_agg(a.id order by n.number) into found_ids
+        select array_agg((
+            select a.id from ledger_account a
+            where a.platform_id = p_platform and a.kind = n.kind
+                and a.owner = n.owner and a.currency = n.currency
+        ) order by n.number) into found_ids
         from unnest(p_kinds, p_owners, p_currencies) with ordinality
-            as n (kind, owner, currency, number)
-        left join ledger_account a on a.platform_id = p_platform and a.kind = n.kind
-            and a.owner = n.owner and a.currency = n.currency;
+            as n (kind, owner, currency, number);
         if array_position(found_ids, null) is null then
             return found_ids;
         end if;
@@ -124,13 +128,13 @@ begin
 end $$
 """
 
-WALLETS: Final = """
+WALLETS: Final = f"""
 create or replace function star_wallets(p_platform uuid, p_users text[], p_keys text[])
 returns table (
     payer text, wallet_id bigint, open_disputes int,
     lot_id uuid, stars int, gone int, cash_minor bigint, promotional boolean,
     key text, booked uuid
-) language plpgsql set plan_cache_mode = force_generic_plan as $$
+) language plpgsql {PLANS} as $$
 begin
     perform from ledger_account a
     where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
@@ -148,7 +152,7 @@ begin
         null::boolean, t.external_key, t.id
     from ledger_transaction t where t.platform_id = p_platform and t.external_key = any(p_keys);
 end $$
-"""
+"""  # noqa: S608 - constants
 
 APPEND_ONLY: Final = ("ledger_transaction", "ledger_entry", "star_allocation")
 

@@ -16,6 +16,7 @@ from payouts.tip_models import SpendingLimit
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+_SPENT: Final = "select * from tip_spending($1, $2, $3)"
 
 
 class SpendingLimitReached(Conflict):
@@ -54,17 +55,6 @@ class Spending:
             caps.hour_stars if own_hour is None else min(own_hour, caps.hour_stars),
             caps.day_stars if own_day is None else min(own_day, caps.day_stars),
         )
-
-
-_SPENT: Final = """
-select p.id, coalesce(t.hour, 0), coalesce(t.day, 0), l.hour_stars, l.day_stars
-from unnest($1::uuid[]) as p (id)
-left join spending_limit l on l.user_id = p.id
-cross join lateral (
-    select sum(t.stars) filter (where t.at > $2) as hour, sum(t.stars) as day
-    from room_tip t where t.payer_id = p.id and t.at > $3
-) t
-"""
 
 
 async def spendings_of(

@@ -23,6 +23,10 @@ class Lot:
     def left(self) -> int:
         return self.stars - self.gone
 
+    def without(self, stars: int) -> "Lot":
+        """Once so many more are gone."""
+        return Lot(self.id, self.stars, self.gone + stars, self.cash_minor, self.promotional)
+
     @property
     def cash_left_minor(self) -> int:
         return self.cash_minor - released(self, 0)

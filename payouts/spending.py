@@ -4,7 +4,7 @@ No row is touched that tips of several wallets share.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -51,9 +51,9 @@ class Wallet:
         there = sum(t.stars for t in taken)
         if there < stars:
             raise StarsMissing(f"{there} Stars are there, {stars} are needed.", available=there)
-        gone = {t.lot_id: t.stars for t in taken}
-        left = [replace(lot, gone=lot.gone + gone.get(lot.id, 0)) for lot in self.lots]
-        self.lots = [lot for lot in left if lot.left]
+        for number, one in enumerate(taken):  # from the first lot on
+            self.lots[number] = self.lots[number].without(one.stars)
+        self.lots = [lot for lot in self.lots if lot.left]
         return taken
 
 

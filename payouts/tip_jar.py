@@ -13,8 +13,7 @@ from core.settings import Settings
 from payouts.books import terms_of
 from payouts.limits import Caps, caps_of
 from payouts.postings import Terms
-from payouts.tip_models import RoomTip
-from payouts.tips import Asked, send_tips
+from payouts.tips import Asked, Sent, send_tips
 
 AT_ONCE: Final = 2
 """Of one platform: a batch that waits for a wallet does not hold up the next."""
@@ -26,19 +25,19 @@ MOST: Final = 64
 class TipJar:
     def __init__(self, database: Database, terms: Terms, caps: Caps) -> None:
         self._database, self._terms, self._caps = database, terms, caps
-        self._platforms: dict[UUID, Batches[Asked, RoomTip]] = {}
+        self._platforms: dict[UUID, Batches[Asked, Sent]] = {}
 
-    async def send(self, asked: Asked) -> RoomTip:
+    async def send(self, asked: Asked) -> Sent:
         """Answers once it is committed. Whoever waits here must hold no connection.
 
         Raises what `send_tips` answers.
         """
-        platform_id = asked.room.platform_id
+        platform_id = asked.platform_id
         if platform_id not in self._platforms:
             self._platforms[platform_id] = Batches(self._send_all, at_once=AT_ONCE, most=MOST)
         return await self._platforms[platform_id].ask(asked)
 
-    async def _send_all(self, asked: Sequence[Asked]) -> Sequence[RoomTip | Problem]:
+    async def _send_all(self, asked: Sequence[Asked]) -> Sequence[Sent | Problem]:
         async with self._database.raw_transaction() as raw:
             return await send_tips(raw, asked, terms=self._terms, caps=self._caps)
 

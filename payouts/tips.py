@@ -8,9 +8,9 @@ after them.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
@@ -76,11 +76,37 @@ class Asked:
 
     payer_id: UUID
     name: str
-    room: Room
+    platform_id: UUID
+    room_id: UUID
+    host_id: UUID
+    live: bool
     wish: TipWish
     message: str | None
     wanted_ms: float | None
     """On the room's clock; None: now, or its end."""
+
+    @classmethod
+    def of(
+        cls,
+        principal: Principal,
+        room: Room,
+        wish: TipWish,
+        *,
+        message: str | None = None,
+        wanted_ms: float | None = None,
+    ) -> Self:
+        """Raises Unauthenticated, AccountNeeded."""
+        return cls(
+            payer_id=require_user(principal),
+            name=principal.display_name,
+            platform_id=room.platform_id,
+            room_id=room.id,
+            host_id=room.host_id,
+            live=room.state is RoomState.LIVE,
+            wish=wish,
+            message=message,
+            wanted_ms=wanted_ms,
+        )
 
     @property
     def key(self) -> str:
@@ -88,18 +114,42 @@ class Asked:
 
     @property
     def digest(self) -> bytes:
-        return self.wish.digest(self.room.id)
+        return self.wish.digest(self.room_id)
+
+
+@dataclass(slots=True)
+class Sent:
+    """A tip as it was written: a `RoomTip` that no session knows."""
+
+    id: UUID
+    platform_id: UUID
+    room_id: UUID
+    payer_id: UUID
+    goal_id: UUID | None
+    stars: int
+    message: str | None
+    anonymous: bool
+    live: bool
+    room_ms: int
+    at: datetime
+    wish_sha256: bytes
+    thanked_at: datetime | None = None
+    hidden_at: datetime | None = None
+
+    @property
+    def row(self) -> RoomTip:
+        return RoomTip(**asdict(self))
 
 
 async def ask_tip(
     session: AsyncSession, *, principal: Principal, room_id: UUID, wish: TipWish
 ) -> Asked:
     """Raises Unauthenticated, AccountNeeded, what access raises, MessageTooLong, NotRecorded."""
-    payer_id = require_user(principal)
+    require_user(principal)
     room, _ = await room_for(session, principal, room_id, Action.TIP)
     message = message_for(wish.stars, wish.message)
     wanted_ms = await _wanted_ms(session, room, wish)
-    return Asked(payer_id, principal.display_name, room, wish, message, wanted_ms)
+    return Asked.of(principal, room, wish, message=message, wanted_ms=wanted_ms)
 
 
 async def _wanted_ms(session: AsyncSession, room: Room, wish: TipWish) -> float | None:
@@ -128,20 +178,20 @@ async def send_tip(
     [sent] = await send_tips(await raw_connection(session), [asked], terms=terms, caps=caps)
     if isinstance(sent, Problem):
         raise sent
-    await session.refresh(asked.room)
+    await session.refresh(await session.get_one(Room, room_id))
     return await session.get_one(RoomTip, sent.id)
 
 
 async def send_tips(
     raw: asyncpg.Connection, asked: Sequence[Asked], *, terms: Terms, caps: Caps
-) -> list[RoomTip | Problem]:
+) -> list[Sent | Problem]:
     """Tips of one platform, each as if it were alone, in their order: one that is refused leaves
     the others be. Once for each client key; sent again it is the same tip, whatever has changed
     since.
 
     Refusals: TipToOneself, TipDiffers, StarsMissing, WalletFrozen, SpendingLimitReached.
     """
-    sending = _Sending(Spending(asked[0].room.platform_id, terms), caps, datetime.now(UTC))
+    sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
     await sending.read(raw, asked)
     sent = [sending.decide(one) for one in asked]
     await sending.write(raw)
@@ -155,19 +205,19 @@ class _Sending:
         self._spending, self._caps, self._now = spending, caps, now
         self._courses: dict[UUID, Course] = {}
         self._spent: dict[UUID, limits.Spending] = {}
-        self._tips: dict[UUID, RoomTip] = {}
-        self._new: list[tuple[Asked, RoomTip]] = []
+        self._tips: dict[UUID, Sent] = {}
+        self._new: list[tuple[Asked, Sent]] = []
 
     async def read(self, raw: asyncpg.Connection, asked: Sequence[Asked]) -> None:
         payers = {one.payer_id for one in asked}
         await self._spending.open(raw, [(one.payer_id, one.key) for one in asked])
         self._spent = await limits.spendings_of(raw, payers, now=self._now)
-        self._courses = await courses_of(raw, {one.room.id for one in asked})
+        self._courses = await courses_of(raw, {one.room_id for one in asked})
         if former := list(self._spending.booked.values()):
             rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
-            self._tips = {row["id"]: RoomTip(**dict(row)) for row in rows}
+            self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
 
-    def decide(self, one: Asked) -> RoomTip | Problem:
+    def decide(self, one: Asked) -> Sent | Problem:
         former = self._spending.booked.get(one.key)
         if former is not None:
             tip = self._tips[former]
@@ -177,25 +227,26 @@ class _Sending:
         except (TipToOneself, StarsMissing, WalletFrozen, SpendingLimitReached) as refused:
             return refused
 
-    def _new_tip(self, one: Asked) -> RoomTip:
-        room, stars, course = one.room, one.wish.stars, self._courses[one.room.id]
+    def _new_tip(self, one: Asked) -> Sent:
+        payer_id, stars, course = one.payer_id, one.wish.stars, self._courses[one.room_id]
         room_ms = landed(course, course.now_ms if one.wanted_ms is None else one.wanted_ms)
-        shares = shares_of(course.on_stage(room_ms), host=room.host_id, payer=one.payer_id)
+        shares = shares_of(course.on_stage(room_ms), host=one.host_id, payer=payer_id)
         if not shares:
             raise TipToOneself
-        limits.check(self._spent[one.payer_id], stars, self._caps)
-        pin = Pin(room.id, room_ms)
-        booked = self._spending.tip(Tip(one.payer_id, one.key, stars, shares, pin, self._now))
-        self._spent[one.payer_id] = self._spent[one.payer_id].after(stars)
-        tip = RoomTip(
+        limits.check(self._spent[payer_id], stars, self._caps)
+        pin = Pin(one.room_id, room_ms)
+        booked = self._spending.tip(Tip(payer_id, one.key, stars, shares, pin, self._now))
+        self._spent[payer_id] = self._spent[payer_id].after(stars)
+        tip = Sent(
             id=booked.transaction_id,
-            platform_id=room.platform_id,
-            room_id=room.id,
-            payer_id=one.payer_id,
+            platform_id=one.platform_id,
+            room_id=one.room_id,
+            payer_id=payer_id,
+            goal_id=None,
             stars=stars,
             message=one.message,
             anonymous=one.wish.anonymous,
-            live=room.state is RoomState.LIVE,
+            live=one.live,
             room_ms=room_ms,
             at=self._now,
             wish_sha256=one.digest,
@@ -209,24 +260,25 @@ class _Sending:
             return
         await self._spending.write(raw)
         tips = [tip for _, tip in self._new]
-        counted = Counted(await raw.fetch(_LAND, *_columns(tips)), tips)
+        rows = await raw.fetch(_LAND, *_columns(tips))
+        counted = Counted(rows, [(tip.room_id, tip.stars) for tip in tips])
         happened: list[Happened] = []
         for one, tip in self._new:
-            happened += _happened(tip, one.name, counted.after(tip))
+            happened += _happened(tip, one.name, counted.after(tip.room_id, tip.stars))
         await record_events(raw, happened)
 
 
 _LAND = "select * from land_tips($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
-def _columns(tips: Sequence[RoomTip]) -> list[object]:
+def _columns(tips: Sequence[Sent]) -> list[object]:
     """Of `land_tips` (payouts/tip_sql.py)."""
     names = ("id", "room_id", "payer_id", "stars", "message", "anonymous", "live", "room_ms")
     columns = [[getattr(tip, name) for tip in tips] for name in (*names, "wish_sha256")]
     return [tips[0].platform_id, tips[0].at, *columns]
 
 
-def _happened(tip: RoomTip, name: str, progress: goals.Progress | None) -> list[Happened]:
+def _happened(tip: Sent, name: str, progress: goals.Progress | None) -> list[Happened]:
     tip.goal_id = None if progress is None else progress.goal_id
     actor_id = None if tip.anonymous else tip.payer_id
     data = {**told(tip, name), "goal": progress and progress.told()}
@@ -236,7 +288,7 @@ def _happened(tip: RoomTip, name: str, progress: goals.Progress | None) -> list[
     return happened
 
 
-def told(tip: RoomTip, name: str) -> dict[str, Any]:
+def told(tip: Sent, name: str) -> dict[str, Any]:
     """As the room's events say it: of who is anonymous nothing."""
     tier = tier_of(tip.stars)
     return {

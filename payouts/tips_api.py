@@ -117,7 +117,7 @@ async def send(
     wish = TipWish(**wanted.model_dump())
     asked = await tips.ask_tip(session, principal=principal, room_id=room_id, wish=wish)
     await release(session)
-    tip = await jar.send(asked)
+    tip = (await jar.send(asked)).row
     return TipOut.of(tip_lists.ShownTip(tip, principal.display_name), principal.user_id)
 
 

@@ -15,6 +15,7 @@ import core.auth.models  # noqa: F401 - tables that foreign keys of these refer 
 from core.db import Base, text_enum
 from core.ids import uuid7
 from rooms import event_sql
+from rooms.event_sql import COURSE
 
 WHOLE_BPS: Final = 10_000
 """All of a tip, in 1/100 of a percent."""
@@ -178,16 +179,6 @@ class Participant(Base):
     @property
     def removed(self) -> bool:
         return self.removed_at is not None
-
-
-COURSE: Final = ", ".join(
-    f"'{kind}'"
-    for kind in (
-        *("stage.joined", "stage.left"),
-        *("recording.started", "recording.paused", "recording.resumed", "recording.stopped"),
-    )
-)
-"""Kinds of events, as SQL: who was on stage and what was recorded, at any second of the room."""
 
 
 class RoomEvent(Base):

@@ -13,20 +13,9 @@ from uuid import UUID
 import asyncpg
 
 from rooms.events import EventKind
-from rooms.models import COURSE
 
 _STARTS: Final = frozenset({EventKind.RECORDING_STARTED, EventKind.RECORDING_RESUMED})
 _STOPS: Final = frozenset({EventKind.RECORDING_PAUSED, EventKind.RECORDING_STOPPED})
-
-# The kinds are written out: only so does the partial index serve it.
-_READ: Final = f"""
-select r.id, coalesce(
-        r.duration_ms, floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint
-    ) as now_ms,
-    e.kind, e.room_ms, e.data->>'user_id' as user_id, (e.data->>'share_bps')::int as share_bps
-from room r left join room_event e on e.room_id = r.id and e.kind in ({COURSE})
-where r.id = any($1::uuid[]) order by r.id, e.seq
-"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +54,8 @@ class Course:
 
 async def courses_of(raw: asyncpg.Connection, room_ids: Iterable[UUID]) -> dict[UUID, Course]:
     """Of rooms that are live or have ended, in one round trip."""
-    rows = await raw.fetch(_READ, list(room_ids))
-    by_room = groupby(rows, key=itemgetter("id"))
+    rows = await raw.fetch("select * from room_courses($1)", list(room_ids))
+    by_room = groupby(rows, key=itemgetter("room_id"))
     return {room_id: _course(list(its_rows)) for room_id, its_rows in by_room}
 
 

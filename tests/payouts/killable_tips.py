@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from core.auth.principal import Kind, Principal
 from core.db import Database
 from payouts.tip_jar import TipJar
 from payouts.tips import Asked, TipWish
@@ -33,8 +34,9 @@ class Deadly(Database):
 
 
 def wishes(room: Room, payers: list[UUID], batch: str) -> list[Asked]:
+    people = [Principal(Kind.USER, room.platform_id, payer) for payer in payers]
     return [
-        Asked(payer, "Fan", room, TipWish(f"{batch}-{payer}", 10), None, 0.0) for payer in payers
+        Asked.of(one, room, TipWish(f"{batch}-{one.user_id}", 10), wanted_ms=0) for one in people
     ]
 
 
