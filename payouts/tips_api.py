@@ -20,7 +20,6 @@ from core.ratelimit import rate_limit
 from payouts import goals, limits, supporters, thanks, tip_lists, tips
 from payouts.api import PersonDep
 from payouts.boards import Boards
-from payouts.books import terms_of
 from payouts.limits import SpendingLimitReached, caps_of
 from payouts.spending import StarsMissing, WalletFrozen
 from payouts.statements import NoMonth, month_bounds
