@@ -11,7 +11,9 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.db import raw_connection
 from rooms.events import EventKind
 
 _STARTS: Final = frozenset({EventKind.RECORDING_STARTED, EventKind.RECORDING_RESUMED})
@@ -57,6 +59,11 @@ async def courses_of(raw: asyncpg.Connection, room_ids: Iterable[UUID]) -> dict[
     rows = await raw.fetch("select * from room_courses($1)", list(room_ids))
     by_room = groupby(rows, key=itemgetter("room_id"))
     return {room_id: _course(list(its_rows)) for room_id, its_rows in by_room}
+
+
+async def course_of(session: AsyncSession, room_id: UUID) -> Course:
+    courses = await courses_of(await raw_connection(session), [room_id])
+    return courses[room_id]
 
 
 def _course(rows: Sequence[asyncpg.Record]) -> Course:
