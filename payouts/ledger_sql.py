@@ -1,7 +1,7 @@
 """What PostgreSQL itself holds of the books: functions and triggers, whoever writes.
 
-`ledger_book` is the one way in; it is a function so that a tip takes two round trips, and so that
-locks are taken in one order. The triggers do not trust it.
+`ledger_book` is the one way in; it is a function so that postings take one round trip, however many
+they are, and so that locks are taken in one order. The triggers do not trust it.
 """
 
 from typing import Any, Final

@@ -1,8 +1,8 @@
 """Tips land in batches
 
 Revision ID: c2e95b70d416
-Revises: 8c41d0a7be52
-Created: 2026-11-22 11:00:00.000000+00:00
+Revises: 2f9c71d08be6
+Created: 2026-11-22 11:20:00.000000+00:00
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = 'c2e95b70d416'
-down_revision: str | Sequence[str] | None = '8c41d0a7be52'
+down_revision: str | Sequence[str] | None = '2f9c71d08be6'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
