@@ -246,12 +246,16 @@ begin
     select t.id, p_platform, t.kind, t.key, t.at, t.txn, t.matures_at, t.room, t.room_ms, t.facts
     from unnest(p_ids, p_kinds, p_keys, p_ats, p_txns, p_matures, p_rooms, p_room_ms, p_facts)
         as t (id, kind, key, at, txn, matures_at, room, room_ms, facts)
-    on conflict (platform_id, external_key) do nothing;
+    on conflict do nothing;
     get diagnostics added = row_count;
-    if added = 0 then
+    if added = 0 and exists (
+        select from ledger_transaction t
+        where t.platform_id = p_platform and t.external_key = p_keys[1]
+    ) then
         return false;
     elsif added < cardinality(p_ids) then
-        raise exception 'some of these keys have been booked' using errcode = 'unique_violation';
+        raise exception 'a key or a balance transaction has been booked'
+            using errcode = 'unique_violation';
     end if;
     accounts := ledger_accounts(p_platform, p_account_kinds, p_owners, p_currencies);
     perform from ledger_account a where a.id = any(accounts) and a.balance is not null
