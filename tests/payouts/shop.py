@@ -36,6 +36,7 @@ from payouts.postings import Share
 from payouts.purchases import grant
 from payouts.reconcile import reconcile
 from payouts.sandbox.process import Options, serving
+from payouts.sandbox.resources.balance import available
 from payouts.sandbox.world import World
 from payouts.spending import Tip, book_tip
 from payouts.stripe_facts import MoneyException, TransferIntent
@@ -85,9 +86,11 @@ class Shop:
     def database(self) -> Database:
         return self.cashier.database
 
-    async def person(self) -> Person:
+    async def person(self, platform: Platform | None = None) -> Person:
+        """Of the site's own platform unless of another."""
         async with self.database.transaction() as session:
-            platform = await session.get_one(Platform, await ensure_default_platform(session))
+            site = await session.get_one(Platform, await ensure_default_platform(session))
+            platform = platform or site
             user = await make_user(session, platform)
             token = await sign_in(session, user)
         return Person(user, {"Authorization": f"Bearer {token}"})
@@ -148,6 +151,9 @@ class Shop:
         """Every webhook that was sent has come, and every job that is owed is done, `but` one kind
         of them."""
         await eventually(self._delivered, every_s=0.004)
+        await self.work(but=but)
+
+    async def work(self, *, but: str = "") -> None:
         while jobs := await self._take_jobs(but):
             bodies = (BODIES[name](self.tools, payload) for name, payload in jobs)
             await asyncio.gather(*bodies)
@@ -213,6 +219,10 @@ class Shop:
             amount_minor=refund["amount_minor"],
             metadata={"refund": refund["id"], "order": order["id"]},
         )
+
+    async def lies_at(self, account: str) -> int:
+        """What of a connected account's money is at Stripe and can be moved."""
+        return available(self.world.call(account), self.world.currency)
 
     async def make_old(self, order: dict[str, Any]) -> None:
         """Its day has passed."""

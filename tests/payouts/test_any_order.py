@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -320,6 +321,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.run(self.till.wallet()) == self.stars
 
 
+@pytest.mark.slow
 async def test_in_any_order(database: Database) -> None:
     AnyOrder.steps = 0
     while AnyOrder.steps < STEPS:

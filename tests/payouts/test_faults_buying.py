@@ -4,6 +4,8 @@ import asyncio
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
+
 from payouts.reconcile import reconcile
 from payouts.wallets import Holdings
 from tests.payouts.shop import Shop
@@ -39,6 +41,7 @@ async def test_fault_02_the_way_back_credits_nothing(shop: Shop) -> None:
     await shop.agree()
 
 
+@pytest.mark.slow
 async def test_fault_03_the_webhook_comes_before_the_answer(shop: Shop) -> None:
     """Stripe has made the page, its answer is lost, the buyer pays: the event finds the order."""
     buyer = await shop.person()
@@ -155,6 +158,7 @@ async def test_fault_15_3ds_abandoned_failed_and_late(shop: Shop) -> None:
     await shop.agree()
 
 
+@pytest.mark.slow
 async def test_fault_19_a_key_that_was_used_for_another_page(shop: Shop) -> None:
     """The order of that key is closed, another one can be paid; what the first call made stands."""
     buyer = await shop.person()
@@ -183,6 +187,7 @@ async def test_fault_19_a_key_that_was_used_for_another_page(shop: Shop) -> None
     await shop.agree()
 
 
+@pytest.mark.slow
 async def test_an_order_without_a_page_ends_with_its_day(shop: Shop) -> None:
     buyer = await shop.person()
     rule = {"method": "POST", "path": "/v1/checkout/sessions", "when": "before", "count": 3}

@@ -215,6 +215,7 @@ async def test_fault_22_stripe_says_500(shop: Shop, when: str, made: int) -> Non
     await shop.agree()
 
 
+@pytest.mark.slow
 async def test_fault_24_a_payout_is_paid_then_fails(shop: Shop) -> None:
     creator = await shop.earner()
     intent = await intended(shop, creator)
@@ -246,6 +247,7 @@ async def test_fault_24_a_transfer_is_reversed(shop: Shop) -> None:
     await shop.agree()
 
 
+@pytest.mark.slow
 async def test_fault_25_an_account_is_restricted_mid_sweep(shop: Shop) -> None:
     creator = await shop.earner()
     intent = await intended(shop, creator)

@@ -56,6 +56,7 @@ async def bought_while(shop: Shop, tampering: str) -> None:
     assert await shop.wallet(buyer) == BOUGHT
 
 
+@pytest.mark.slow
 async def test_fault_08_what_is_not_signed_is_not_believed(shop: Shop) -> None:
     body = an_event()
     header = signed(body, PLATFORM_SECRET)
