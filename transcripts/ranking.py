@@ -79,19 +79,21 @@ async def look_up(
     times: Sequence[str] = (),
     most: int | None = None,
 ) -> Ranked:
-    """What matches among the cues with one of the tags `times`; among all without.
+    """What matches among the cues with one of the tags `times`; among all, where that is little
+    or there are no tags.
 
     Where as many as `most` have its words, whoever may hear them, nothing is told.
     """
-    values: dict[str, object]
-    within = _within(reach, times)
-    statement = _LOOKED_UP[page.sort, bool(within)]
-    values = {"matches": asked.matches, "words": asked.words, "most": most}
-    values |= {"within": within} if within else {}
+    values: dict[str, object] = {"matches": asked.matches, "words": asked.words, "most": most}
+    if times:
+        values["times"] = " | ".join(f"'{tag}'" for tag in times)
+    if reach.tag is not None:
+        values["tag"] = f"'{reach.tag}'"
+    statement = _LOOKED_UP[page.sort, bool(times), reach.tag is not None]
     rows = await _ranked(session, asked, reach, page, statement, values)
     return Ranked(
         [] if rows[0].cut else _told_of(rows),
-        cut=rows[0].cut or bool(times),
+        cut=rows[0].cut or not rows[0].whole,
         seen=rows[0].seen,
         heard=float(rows[0].heard),
     )
@@ -99,12 +101,6 @@ async def look_up(
 
 def _told_of(rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
     return [row for row in rows if row.recording_id is not None]
-
-
-def _within(reach: Reach, times: Sequence[str]) -> str:
-    either = " | ".join(f"'{tag}'" for tag in times)
-    said_by = "" if reach.tag is None else f"'{reach.tag}'"
-    return f"({either}) & {said_by}" if either and said_by else either or said_by
 
 
 async def _ranked(
@@ -144,7 +140,7 @@ _NEWEST: Final = """
         ) as listed
     ), bound as (
         select count(*) >= cast(:recordings as bigint) or max(newer) >= :cues as cut, 0 as seen,
-            1.0 as heard
+            1.0 as heard, true as whole
         from newest
     )
 """
@@ -158,24 +154,44 @@ _IN_WHAT_IS_READ: Final = f"""
 """
 """`is true` hides it from the index."""
 
+_OF_ALL: Final = f"""
+    select ctid as place, recording_id from transcript_searched_cue
+    where vector @@ cast(:words as tsquery) and {_OF_LANGUAGE}
+"""  # noqa: S608 - of constants
+_TAGGED: Final = "and vector @@ cast(:tag as tsquery)"
+"""A condition of its own, as for `times`: only between these does the index leap."""
+
 _MATCHES: Final = """
-    with matches as materialized (
-        select ctid as place, recording_id from transcript_searched_cue
-        where vector @@ cast(:words as tsquery) {and_within} and {of_language}
-        limit cast(:most as bigint)
-    ), heard as materialized (
+    with whole as (select true as whole), matches as materialized (
+        {of_all} limit cast(:most as bigint)
+    ), {held}
+"""
+_LATELY: Final = """
+    with lately as materialized (
+        {of_all} and vector @@ cast(:times as tsquery) limit cast(:most as bigint)
+    ), whole as materialized (
+        select count(*) < cast(:enough as bigint) as whole from lately
+    ), matches as materialized (
+        select * from lately where not (select whole from whole)
+        union all
+        (select * from ({of_all}) as every where (select whole from whole)
+        limit cast(:most as bigint))
+    ), {held}
+"""
+"""`every` is not looked for unless `whole`."""
+
+_HELD: Final = """
+    heard as materialized (
         select recording_id, live_at
         from (select distinct recording_id from matches) as found join audible using (recording_id)
     ), bound as (
         select
             count(*) >= cast(:most as bigint) as cut, count(*) as seen,
-            (select count(*) from heard) / greatest(count(distinct recording_id), 1.0) as heard
+            (select count(*) from heard) / greatest(count(distinct recording_id), 1.0) as heard,
+            (select whole from whole) as whole
         from matches
     )
 """
-_AND_WITHIN: Final = "and vector @@ cast(:within as tsquery)"
-"""A condition of its own: only between these does the index leap."""
-
 _TO_LOOK_AT: Final = """
     select place as at, live_at from matches join heard using (recording_id) order by live_at desc
 """
@@ -198,13 +214,13 @@ def _hits(among: str, where: str) -> str:
 
 
 def _told(sort: Sort, ways: str, hits: str) -> sa.TextClause:
-    """One row at least, with `cut`, `seen` and `heard`."""
+    """One row at least, with `cut`, `seen`, `heard` and `whole`."""
     key, later = ("score", _LATER) if sort is Sort.RELEVANCE else ("live_at", "true")
     return sa.text(
         f"""
         (
             {ways}, told as (
-                select gathered.*, coalesce(cut, false) as cut, seen, heard
+                select gathered.*, coalesce(cut, false) as cut, seen, heard, whole
                 from bound left join (
                     select
                         recording_id, matches, best, {key} as sort_key,
@@ -241,11 +257,13 @@ def _told(sort: Sort, ways: str, hits: str) -> sa.TextClause:
 
 _READ: Final = {sort: _told(sort, _NEWEST, _hits(_TO_READ, _IN_WHAT_IS_READ)) for sort in Sort}
 _LOOKED_UP: Final = {
-    (sort, bool(and_within)): _told(
+    (sort, lately, bool(tagged)): _told(
         sort,
-        _MATCHES.format(and_within=and_within, of_language=_OF_LANGUAGE),
+        (_LATELY if lately else _MATCHES).format(of_all=_OF_ALL + tagged, held=_HELD),
         _hits(_TO_LOOK_AT, "ctid = at and vector @@ cast(:matches as tsquery)"),
     )
     for sort in Sort
-    for and_within in ("", _AND_WITHIN)
+    for lately in (False, True)
+    for tagged in ("", _TAGGED)
 }
+"""Whether there are `times`, and a tag."""

@@ -18,18 +18,11 @@ from transcripts.ranking import Page, Ranked, look_up, read
 from transcripts.reach import Reach
 from transcripts.tags import tags_between
 
-SIDE_BY_SIDE: Final = 1 / 3
-"""As often as all of a phrase's words stand in one cue they stand side by side: a guess."""
-
 BEGUN: Final = 2
 """So many times more begins with a few letters than the statistics have of it: a guess."""
 
 MOST_OF_IT: Final = 1 / 3
 """Of all cues: a time in which more than that was said is not worth telling from all times."""
-
-MOST_OF_PHRASES: Final = 2 / 3
-"""Each cue with the words has to be looked at."""
-
 
 LITTLE: Final = 0.1
 """Share of recordings of which it is quicker to read what the caller may hear."""
@@ -38,8 +31,7 @@ LITTLE: Final = 0.1
 @dataclass(frozen=True, slots=True)
 class Expected:
     matches: float
-    looked_at: float
-    """What the index finds for them: of phrases, all cues with their words."""
+    """What the index finds: of phrases, all cues with their words."""
 
     cues: float
     """That there are at all."""
@@ -48,19 +40,25 @@ class Expected:
     def share(self) -> float:
         return self.matches / self.cues
 
-    def at_least(self, looked_at: int) -> "Expected":
-        times = max(looked_at / max(self.looked_at, 1), 1)
-        return Expected(self.matches * times, self.looked_at * times, self.cues)
+    def at_least(self, seen: int) -> "Expected":
+        return Expected(max(seen, self.matches), self.cues)
 
 
 async def best_recordings(
     session: AsyncSession, asked: TsQuery, reach: Reach, page: Page
 ) -> Sequence[sa.Row[Any]]:
-    """All there are, or the best of those with the newest matches, of which there are enough."""
+    """All there are, or the best of those with the newest matches, of which there are enough.
+
+    How many cues with its words have a phrase is not known, so all of these are looked up.
+    """
     effort, expected = reach.effort, await _expected(session, asked, reach)
-    if reach.is_one_room or expected.share >= effort.common:
+    if reach.is_one_room:
         ranked = await read(session, asked, reach, page)
-    elif expected.looked_at <= effort.few:
+    elif asked.side_by_side:
+        ranked = await look_up(session, asked, reach, page)
+    elif expected.share >= effort.common:
+        ranked = await read(session, asked, reach, page)
+    elif expected.matches <= effort.few:
         ranked = await look_up(session, asked, reach, page, most=effort.most_looked_up)
         if ranked.cut:
             ranked = await _lately(session, asked, reach, page, expected.at_least(ranked.seen))
@@ -100,11 +98,9 @@ async def _within(
     expected: Expected,
 ) -> Ranked:
     """What was said while about the newest `cues` were."""
-    most_of_it = MOST_OF_PHRASES if asked.side_by_side else MOST_OF_IT
-    worth = cues < most_of_it * expected.cues
+    worth = cues < MOST_OF_IT * expected.cues
     times = await _newest(session, reach, page, cues) if worth else []
-    most = reach.effort.most_looked_up
-    return await look_up(session, asked, reach, page, times=times, most=most)
+    return await look_up(session, asked, reach, page, times=times, most=reach.effort.most_looked_up)
 
 
 async def _expected(session: AsyncSession, asked: TsQuery, reach: Reach) -> Expected:
@@ -113,8 +109,8 @@ async def _expected(session: AsyncSession, asked: TsQuery, reach: Reach) -> Expe
     plan = await session.scalar(_MATCHING, {"words": words})
     plan = json.loads(plan) if isinstance(plan, str) else plan
     found, all_ = (float(one["Plan Rows"]) for one in plan[0]["Plan"]["Plans"])
-    times = (SIDE_BY_SIDE if asked.side_by_side else 1) * (BEGUN if asked.begun else 1)
-    return Expected(found * times, found * (BEGUN if asked.begun else 1), max(all_, found))
+    found *= BEGUN if asked.begun else 1
+    return Expected(found, max(all_, found))
 
 
 _MATCHING: Final = sa.text(
