@@ -20,7 +20,7 @@ from rooms.models import Role, Room
 from rooms.moderation import accept_invitation, invite
 
 ROOMS: Final = 64
-SPEAKERS: Final = 1
+SPEAKERS: Final = 2
 PAYERS: Final = 512
 LOTS: Final = (1_500, 1_000_000)
 TERMS: Final = Terms()
@@ -48,7 +48,7 @@ async def open_hall(database: Database) -> Hall:
 
 
 async def _room(session: AsyncSession, platform_id: UUID) -> Room:
-    """Live, its host and a speaker on stage, with an open goal."""
+    """Live, its host and two speakers on stage, with an open goal."""
     host = _principal(await _user(session, platform_id, "Host"))
     draft = RoomDraft(title="Bench", speakers_share_bps=6_000)
     room = await create_room(session, principal=host, draft=draft)
