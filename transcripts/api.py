@@ -19,6 +19,7 @@ from core.ratelimit import rate_limit
 from rooms.access import Action, RoomNotLive
 from transcripts import reading, runs
 from transcripts.formats import KINDS, Format, NotAcceptable, wanted
+from transcripts.hub import ModelUnknown
 from transcripts.reading import TranscriptNotReady, listened_room
 from transcripts.runs import RecordingUnfinished, RunUnderWay, RunUnfinished
 from transcripts.schemas import (
@@ -280,7 +281,9 @@ async def list_runs(recording_id: UUID, session: SessionDep, principal: CallerDe
     status_code=202,
     summary="Have another model listen",
     dependencies=[Depends(rate_limit(RUN, per_credential=True))],
-    responses=problems(*REFUSED, RecordingUnfinished, RunUnderWay, ModelNotOffered, CrossSite),
+    responses=problems(
+        *REFUSED, RecordingUnfinished, RunUnderWay, ModelNotOffered, ModelUnknown, CrossSite
+    ),
 )
 async def add_run(
     recording_id: UUID,

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, Self
 from core.errors import Problem
 from core.settings import Settings
 from transcripts.frames import HEAD, MAX_SOUND, FrameError, Message, lengths, pack, parse
-from transcripts.hub import ModelNotFetched
+from transcripts.hub import ModelNotFetched, ModelUnknown
 from transcripts.installed_models import ModelDamaged, ModelMissing
 from transcripts.transcriber import (
     RATE,
@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 
 REFUSALS: Final[dict[str, type[Problem]]] = {
     problem.code: problem
-    for problem in (ModelMissing, ModelDamaged, ModelNotFetched, ModelUnfit, LanguageUnknown)
+    for problem in (
+        *(ModelMissing, ModelDamaged, ModelNotFetched, ModelUnknown, ModelUnfit),
+        LanguageUnknown,
+    )
 }
 
 

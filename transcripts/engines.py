@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
+from transcripts.hub import ModelNotFetched, ModelUnknown
 
 if TYPE_CHECKING:
     from transcripts.transcriber import Transcriber
@@ -34,6 +35,11 @@ class Engines:
             async with EngineProcess(settings, model=model) as engine:
                 await engine.ready()
                 yield engine
+        except ModelUnknown as unknown:
+            if model is not None:
+                raise
+            # Its settings can be put right, and what waits for them goes on.
+            raise ModelNotFetched(unknown.detail) from unknown
         finally:
             self._free.put_nowait(device)
 

@@ -4,6 +4,7 @@ Nothing else asks the hub for anything.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ REPOSITORIES: Final = {
 }
 """The names that people know models by; any other is written owner/name."""
 
+_OWNED: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+
 WANTED: Final = (*REQUIRED, *VOCABULARIES, "preprocessor_config.json")
 
 Progress = Callable[[int, int], None]
@@ -54,6 +57,14 @@ class ModelNotFetched(Problem):
     title = "The model could not be downloaded"
 
 
+class ModelUnknown(ModelNotFetched):
+    """Asked again, it will be no other: nothing was out of reach."""
+
+    status = 422
+    code = "model_unknown"
+    title = "There is no such model"
+
+
 @dataclass(frozen=True, slots=True)
 class _Published:
     """What the hub has of a model, at one commit."""
@@ -62,6 +73,24 @@ class _Published:
     commit: str
     sizes: dict[str, int]
     digest: str | None
+
+
+def check_name(name: str) -> None:
+    """Whether a model may be called so, for all that is known without the hub or its folder.
+
+    Raises ModelUnknown.
+    """
+    if name != BUNDLED and not is_folder(name):
+        _repository(name)
+
+
+def _repository(name: str) -> str:
+    if name in REPOSITORIES or _OWNED.fullmatch(name):
+        return REPOSITORIES.get(name, name)
+    raise ModelUnknown(
+        f"No model is called {name or repr(name)}; one of {', '.join(REPOSITORIES)}, owner/name on "
+        "the hub, or a folder that begins with / or ."
+    )
 
 
 def obtain(name: str, models_dir: Path, progress: Progress) -> InstalledModel:
@@ -92,21 +121,16 @@ def fetch(name: str, models_dir: Path, progress: Progress) -> InstalledModel:
 
 
 def _published(name: str) -> _Published:
+    repository = _repository(name)
     from huggingface_hub import HfApi  # half a second that only this needs
 
-    repository = name if "/" in name else REPOSITORIES.get(name)
-    if repository is None:
-        raise ModelNotFetched(
-            f"No model is called {name}; one of {', '.join(REPOSITORIES)}, owner/name on the hub, "
-            "or a folder that begins with / or ."
-        )
     try:
         info = HfApi(_endpoint()).model_info(repository, files_metadata=True, timeout=20)
     except Exception as error:  # noqa: BLE001 - the library and its transport raise many
         _refuse(name, error)
     files = {file.rfilename: file for file in info.siblings or () if file.rfilename in WANTED}
     if WEIGHTS not in files:
-        raise ModelNotFetched(f"{repository} is no model for faster-whisper: no {WEIGHTS} in it.")
+        raise ModelUnknown(f"{repository} is no model for faster-whisper: no {WEIGHTS} in it.")
     lfs = files[WEIGHTS].lfs
     sizes = {file: about.size or 0 for file, about in files.items()}
     return _Published(repository, info.sha or "main", sizes, lfs.sha256 if lfs else None)
@@ -134,7 +158,7 @@ def _prove(name: str, published: _Published, draft: Path) -> None:
     for path in draft.iterdir():
         sync(path)
     if missing := missing_files(draft):
-        raise ModelNotFetched(
+        raise ModelUnknown(
             f"{published.repository} is no model for faster-whisper: it lacks {', '.join(missing)}."
         )
     if published.digest not in (None, record(name, draft).digest):
@@ -166,8 +190,11 @@ def _endpoint() -> str | None:
 
 
 def _refuse(name: str, error: Exception) -> NoReturn:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    raise ModelNotFetched(
+    kind = ModelUnknown if isinstance(error, RepositoryNotFoundError) else ModelNotFetched
+    raise kind(
         f"The model {name} could not be downloaded ({reason[:200]}). Where the hub is out of "
         "reach, name a folder with the model's files instead."
     ) from error

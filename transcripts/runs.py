@@ -15,6 +15,7 @@ from core.errors import Conflict, NotFound, Problem
 from core.queue import enqueue, is_under_way
 from ingest.models import Recording, RecordingStatus
 from replay.holdings import UnknownRecording
+from transcripts.hub import check_name
 from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
 from transcripts.publication import publish
 from transcripts.words import Word
@@ -82,8 +83,10 @@ async def request_run(
     """Another run over a recording that is stored; it is published when it is done.
 
     `own_model` is what DEFAULT_MODEL stands for here: a run has its name once it is planned.
-    Raises UnknownRecording, RecordingUnfinished, RunUnderWay.
+    Raises ModelUnknown, UnknownRecording, RecordingUnfinished, RunUnderWay.
     """
+    if model != DEFAULT_MODEL:
+        check_name(model)
     recording = await session.get(Recording, recording_id, with_for_update={"key_share": True})
     if recording is None:
         raise UnknownRecording(f"There is no recording {recording_id}.")

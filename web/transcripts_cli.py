@@ -82,7 +82,7 @@ def rerun(
             run = await runs.request_run(
                 session,
                 wanted,
-                model=model or runs.DEFAULT_MODEL,
+                model=runs.DEFAULT_MODEL if model is None else model,
                 own_model=Settings().transcribe_model,
                 requested_by=None,
             )

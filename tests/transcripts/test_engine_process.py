@@ -14,7 +14,7 @@ from tests.polling import until
 from tests.transcripts.fake_hub import serving
 from tests.transcripts.sounds import SPEECH, noise, silence, spoken
 from transcripts.engine_process import EngineProcess, Patience
-from transcripts.hub import ModelNotFetched
+from transcripts.hub import ModelUnknown
 from transcripts.installed_models import BUNDLED, ModelMissing, locate
 from transcripts.transcriber import RATE, Decoding, ModelUnfit, TranscriberUnavailable
 
@@ -165,5 +165,5 @@ async def test_a_model_that_cannot_be_fetched_says_so(
     with serving({}) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         async with EngineProcess(settings, model="someone/base") as engine:
-            with pytest.raises(ModelNotFetched, match="someone/base could not be downloaded"):
+            with pytest.raises(ModelUnknown, match="someone/base could not be downloaded"):
                 await engine.ready()

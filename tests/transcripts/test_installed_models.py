@@ -10,7 +10,7 @@ import pytest
 
 from core.settings import Settings
 from tests.transcripts.fake_hub import serving
-from transcripts.hub import ModelNotFetched, fetch, obtain
+from transcripts.hub import ModelNotFetched, ModelUnknown, fetch, obtain
 from transcripts.installed_models import (
     BUNDLED,
     BUNDLED_BYTES,
@@ -130,11 +130,12 @@ def test_weights_that_are_not_the_hubs_are_not_taken(
         ("someone/words", "no model for faster-whisper"),
         ("someone/nothing", "could not be downloaded"),
         ("huge", "No model is called huge; one of tiny, "),
-        ("a/b/c", "could not be downloaded"),
+        ("", "No model is called ''; one of tiny, "),
+        ("a/b/c", "No model is called a/b/c"),
     ],
 )
 def test_what_the_hub_does_not_have_is_one_line(name: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFetched, match=reason) as refused:
+    with pytest.raises(ModelUnknown, match=reason) as refused:
         fetch(name, tmp_path, lambda *_: None)
     assert "\n" not in refused.value.detail
     assert installed(tmp_path) == []

@@ -19,7 +19,8 @@ from tests.transcripts.fakes import ScriptedTranscriber
 from tests.transcripts.recordings import record_script
 from tests.workers.test_run import QUICK, Steps, add, statuses
 from transcripts import runs
-from transcripts.engines import Engine, places
+from transcripts.engines import Engine, Engines, places
+from transcripts.hub import ModelNotFetched, ModelUnknown
 from transcripts.installed_models import ModelMissing
 from transcripts.models import Run, RunStatus
 from transcripts.transcriber import Decoding, Heard, Pcm
@@ -126,6 +127,33 @@ async def test_what_will_not_pass_fails_the_run(tools: Tools) -> None:
     await make_transcript(tools, {"run_id": str(run.id)})
     done = await found(tools, run)
     assert (done.status, done.error_code) == (RunStatus.DONE, None)
+
+
+async def test_a_model_that_cannot_be_had_is_refused_or_ends_the_run(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    run = await requested(tools)
+    for name in ("nosuchmodel", "", "a b", "someone/"):
+        async with tools.database.transaction() as session:
+            with pytest.raises(ModelUnknown, match="No model is called"):
+                await runs.request_run(
+                    session, run.recording_id, model=name, own_model="bundled", requested_by=None
+                )
+    away = replace(tools, engine=refusing(ModelUnknown()))
+    await drain(away, kinds=kinds_of(Queue.TRANSCRIBE))
+    assert await statuses(queue) == ["failed"]
+    failed = await found(tools, run)
+    assert (failed.status, failed.error_code) == (RunStatus.FAILED, "model_unknown")
+
+
+async def test_a_machine_that_names_no_model_may_be_told_another(tmp_path: Path) -> None:
+    """All that it took meanwhile would fail at once; who asks for one by name should know."""
+    engines = Engines(Settings(_env_file=None, models_dir=tmp_path, transcribe_model="nope"))
+    for asked, code in ((None, "model_not_fetched"), ("nope", "model_unknown")):
+        with pytest.raises(ModelNotFetched, match="No model is called nope") as refused:
+            async with engines(asked):
+                pass
+        assert refused.value.code == code
 
 
 async def test_what_does_not_pass_in_a_day_fails_the_run(
