@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from core.db import Database
 from core.migrate import upgrade
 from core.settings import Settings
+from payouts import alerts
 from payouts.books import open_books
 from payouts.cashier import Cashier, open_cashier
 from payouts.gateway_models import ConnectedAccount
@@ -21,6 +22,7 @@ from payouts.onboarding import refresh_account
 from payouts.sandbox.process import Options, serving
 from tests.payouts.tills import Till, make_till
 from web.cli import app
+from web.doctor import CHECKS
 
 KEY = "sk_test_" + "k" * 32
 pytestmark = pytest.mark.slow
@@ -128,3 +130,31 @@ async def test_no_other_mode_gets_into_the_books(books: Books, key: str) -> None
     refused = await books.encore("sweep", key=key)
     assert isinstance(refused.exception, WrongMode)
     assert "\n" not in refused.exception.detail
+
+
+async def test_what_is_set_aside_waits_for_somebody(books: Books) -> None:
+    async with books.cashier.database.transaction() as session:
+        await alerts.set_aside(session, "foreign_charge", "ch_1")
+    secrets = {"stripe_webhook_secrets": SecretStr("whsec_1")}
+    settings = books.cashier.settings.model_copy(update=secrets)
+    assert "ch_1  foreign_charge" in (await books.encore("check")).stdout
+    fit, said = await asyncio.to_thread(CHECKS["money"], settings)
+    assert (fit, "1 things of Stripe's wait" in said) == (False, True)
+    ended = await books.encore("resolve", "ch_1", "--because", "a test of the dashboard")
+    assert ended.stdout == "1 resolved\n"
+    assert "LOOK" not in (await books.encore("check")).stdout
+    assert await asyncio.to_thread(CHECKS["money"], settings) == (True, "test money")
+    again = await books.encore("resolve", "ch_1", "--because", "again")
+    assert isinstance(again.exception, alerts.NothingSetAside)
+
+
+async def test_a_creator_who_leaves_unpaid_is_not_income(books: Books) -> None:
+    async with books.cashier.database.transaction() as session:
+        till = await make_till(session)
+        await till.buy()
+        await till.tip(50)
+    assert (await books.encore("leave", str(till.creators[0]))).exit_code == 0
+    await books.control("clock", advance_seconds=15 * 86_400)
+    assert (await books.encore("sweep")).exit_code == 0
+    balance = (await books.encore("trial-balance")).stdout.splitlines()
+    assert ["unclaimed", "USD", "0.00", "0.50", "-0.50"] in [line.split() for line in balance]
