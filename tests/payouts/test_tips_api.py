@@ -16,6 +16,7 @@ from core.auth.models import User
 from core.auth.principal import Principal
 from core.db import Database
 from core.listen import Listener
+from payouts.tip_jar import open_tip_jar
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL
 from rooms.feed import FeedHub
 from rooms.participation import join_room
@@ -64,6 +65,7 @@ async def counter(database: Database, tmp_path: Path) -> AsyncIterator[Counter]:
         people["viewer"] = await make_user(session, hall.house.platform)
         bearers = {name: await sign_in(session, user) for name, user in people.items()}
     app = make_app(database, tmp_path)
+    app.state.tip_jar = open_tip_jar(app.state.services.settings, database)
     app.include_router(payouts.tips_api.router)
     async with in_process(app) as http:
         yield Counter(database, http, hall, fan, bearers)
