@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+from core.errors import Invalid
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -60,11 +62,23 @@ def text_enum(enum: type[StrEnum], name: str) -> sa.Enum:
     )
 
 
+class DatabaseUrlInvalid(Invalid):
+    code = "database_url_invalid"
+    title = "The database URL is none: write postgresql://user:password@host:port/name"
+
+
 def asyncpg_url(url: str) -> str:
-    """`postgresql://` as people write it, spelled for SQLAlchemy's asyncpg dialect."""
+    """`postgresql://` as people write it, spelled for SQLAlchemy's asyncpg dialect.
+
+    Raises DatabaseUrlInvalid.
+    """
     for prefix in ("postgresql://", "postgres://"):
         if url.startswith(prefix):
-            return "postgresql+asyncpg://" + url.removeprefix(prefix)
+            url = "postgresql+asyncpg://" + url.removeprefix(prefix)
+    try:
+        sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):
+        raise DatabaseUrlInvalid from None  # its text would show the password
     return url
 
 

@@ -127,6 +127,7 @@ class ManyAtOnce:
         self._control_lengths = words[_CONTROL_LENGTH_AT :: MESSAGE.size // 8]
         self._whole = memoryview(array("Q", [CONTROL_BYTES] * SLOTS))
         moments = memoryview(self._controls).cast("q")
+        self._seconds = moments[_NANOSECONDS_AT - 1 :: CONTROL_BYTES // 8]
         self._moments = moments[_NANOSECONDS_AT :: CONTROL_BYTES // 8]
         _, self._wall_ahead = _wall_clock()
         self.tells_ages = _asks_for_moments(sock)
@@ -158,13 +159,17 @@ class ManyAtOnce:
         raise OSError(reason, os.strerror(reason))
 
     def _ages(self, count: int) -> Sequence[int]:
-        """By the nanoseconds of the second alone: beyond one, all are of LONGEST_AGE anyway."""
+        """By the nanoseconds of the second alone, unless the first, the oldest, waited longer."""
         ahead = self._wall_ahead
         now, self._wall_ahead = _wall_clock()
         known = self.tells_ages and abs(ahead - self._wall_ahead) < _STEP_NS
         if not known or min(self._control_lengths[:count], default=0) < CONTROL_BYTES:
             self._control_lengths[:] = self._whole
             return _NO_AGES
+        moments = zip(self._seconds[:count], self._moments[:count], strict=True)
+        if now - self._seconds[0] * _SECOND - self._moments[0] >= _SECOND:
+            waited = ((now - s * _SECOND - ns) // _AGE_NS for s, ns in moments)
+            return [min(max(age, 0), LONGEST_AGE) for age in waited]
         return [_AGES[(now - at) % _SECOND // _AGE_NS] for at in self._moments[:count]]
 
     def arrived(self, count: int) -> Iterator[tuple[Hashable, int, int, int]]:

@@ -125,6 +125,9 @@ class Endpoint:
         self._by_origin: dict[Hashable, Peer] = {}
         """The same, as the batch names addresses, where something came from them since."""
 
+        self._waiting: defaultdict[Peer, list[int]] = defaultdict(list)
+        """Slots of the drain that is read, with RTP that its peer takes in one go."""
+
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pace = SHORT_DRAIN_SECONDS
         roomy = _granted(sock) >= RECEIVE_BUFFER_BYTES
@@ -213,8 +216,12 @@ class Endpoint:
         if self._loop is None:
             return
         self._loop.remove_reader(self._socket.fileno())
-        self._drain()
-        self._again(self._pace, self._listen_again)
+        pace = self._pace
+        try:
+            if self._drain():
+                pace = 0.0  # others get their turn, then it goes on
+        finally:
+            self._again(pace, self._listen_again)
 
     def _listen_again(self) -> None:
         if self._loop is not None:
@@ -225,7 +232,8 @@ class Endpoint:
         if self._loop is not None:
             self._drain()
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Whether more may be waiting."""
         for _ in range(MAX_PER_DRAIN // SLOTS):
             try:
                 count = self._batch.receive()
@@ -236,12 +244,13 @@ class Endpoint:
             self._take(count, now_us / 1_000_000)
             self._on_drained(now_us)
             if count < SLOTS:
-                break
+                return False
+        return True
 
     def _take(self, count: int, now: float) -> None:
         """All RTP of a peer goes to it at once; what else it sends comes in its place."""
         self.datagrams += count
-        peers, rtp = self._by_origin, defaultdict[Peer, list[int]](list)
+        peers, rtp = self._by_origin, self._waiting
         for slot, (origin, size, first, second) in enumerate(self._batch.arrived(count)):
             peer = peers.get(origin) or self._peer_at(origin)
             if peer and size >= MIN_HEADER_BYTES and first >> 6 == 2 and second not in RTCP:
@@ -254,8 +263,12 @@ class Endpoint:
             except Exception:
                 # One datagram's fault must not silence the others.
                 log.exception("a datagram could not be handled")
-        for peer, slots in rtp.items():
+        self._take_waiting(now)
+
+    def _take_waiting(self, now: float) -> None:
+        for peer, slots in self._waiting.items():
             self._take_rtp(peer, slots, now)
+        self._waiting.clear()
 
     def _take_rtp(self, peer: Peer, slots: Sequence[int], now: float) -> None:
         try:
@@ -281,7 +294,7 @@ class Endpoint:
         elif first <= 3:
             self._on_stun(datagram, address, now)
         elif 20 <= first <= 63:
-            self._on_dtls(datagram, address)
+            self._on_dtls(datagram, address, now)
         else:
             self.dropped[Dropped.UNREADABLE] += 1
 
@@ -310,7 +323,7 @@ class Endpoint:
         self._send_to(address, response)
         self._send(peer, peer.begin_dtls(self._dtls.connect))
         if peer.established and (peer.address, peer.credentials) != before:
-            self._on_established(peer)
+            self._announce(peer, now)
 
     def _learn(self, peer: Peer, address: Address, known: list[Address]) -> None:
         """The peer is at `address`, and no more at those of `known` that it has given up."""
@@ -330,7 +343,12 @@ class Endpoint:
             and holder.holds(address, now)
         )
 
-    def _on_dtls(self, datagram: bytes, address: Address) -> None:
+    def _announce(self, peer: Peer, now: float) -> None:
+        """It may take another's place, whose packets of this drain came before."""
+        self._take_waiting(now)
+        self._on_established(peer)
+
+    def _on_dtls(self, datagram: bytes, address: Address, now: float) -> None:
         peer = self._by_address.get(address)
         if peer is None:
             self.dropped[Dropped.STRANGE_DTLS] += 1
@@ -345,7 +363,7 @@ class Endpoint:
             return
         self._send(peer, answers)
         if peer.established and not established:
-            self._on_established(peer)
+            self._announce(peer, now)
         if peer.closed:
             self.drop(peer)
 
@@ -366,26 +384,34 @@ class Endpoint:
         waits = not all(peer.established for peer in self._peers.values())
         short = waits or not self._batch.tells_ages
         self._pace = SHORT_DRAIN_SECONDS if short else self._calm_pace
+        self._again(HANDSHAKE_TICK_SECONDS, self._handshake_tick)
         for peer in [p for p in self._peers.values() if p.handshaking]:
             try:
                 self._send(peer, peer.handshake_timeout())
             except DtlsError:
                 self.drop(peer)
-        self._again(HANDSHAKE_TICK_SECONDS, self._handshake_tick)
 
     def _sweep(self) -> None:
+        self._again(SWEEP_SECONDS, self._sweep)
         now = monotonic_us() / 1_000_000
         self._sweeps += 1
         for number, peer in enumerate(self.peers):
-            why = peer.expired(now)
-            if why is not None:
-                log.info("session of participant %s ends: %s", peer.participant_id, why)
-                peer.lost = not peer.closed
-                self.drop(peer)
-            elif (number + self._sweeps) % REPORT_SWEEPS == 0:
-                report = peer.report(self._ssrc, self._cname, now)
-                self._send(peer, [] if report is None else [report])
-        self._again(SWEEP_SECONDS, self._sweep)
+            reports = (number + self._sweeps) % REPORT_SWEEPS == 0
+            try:
+                self._look_after(peer, now, reports=reports)
+            except Exception:
+                # One peer's fault must not keep the others' sessions.
+                log.exception("session of participant %s", peer.participant_id)
+
+    def _look_after(self, peer: Peer, now: float, *, reports: bool) -> None:
+        why = peer.expired(now)
+        if why is not None:
+            log.info("session of participant %s ends: %s", peer.participant_id, why)
+            peer.lost = not peer.closed
+            self.drop(peer)
+        elif reports:
+            report = peer.report(self._ssrc, self._cname, now)
+            self._send(peer, [] if report is None else [report])
 
     def _again(self, delay: float, callback: Callable[[], None]) -> None:
         if self._loop is not None:

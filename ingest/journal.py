@@ -198,8 +198,8 @@ class JournalReader:
 
 
 def journal_files(folder: Path) -> list[Path]:
-    """The files of one recording, oldest first."""
-    return sorted(folder.glob("*.journal"))
+    """The files of one recording, oldest first; what somebody else put there is none."""
+    return sorted(folder.glob(f"{'[0-9]' * 8}.journal"))
 
 
 def next_journal_file(folder: Path) -> Path:

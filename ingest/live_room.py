@@ -167,6 +167,8 @@ class LiveRoom:
         *,
         until_ms: int | None = None,
     ) -> None:
+        if peer.numbers:
+            self.recorder.flush()  # what was said before lies before it in the journal, too
         for ssrc, number in peer.numbers.items():
             stream = peer.streams[ssrc]
             received, lost = self._counts_at.pop(number)

@@ -127,6 +127,8 @@ class Receiver:
         return Local(ufrag, password, self.endpoint.fingerprint, self.candidates)
 
     def end_session(self, peer: Peer) -> None:
+        """After what had arrived of it."""
+        self.endpoint.drain()
         self.endpoint.drop(peer)
 
     def _resume(self) -> None:

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 RETRY_US: Final = 250_000
 """Between attempts while the disk refuses."""
 
+EVENTS_AT_ONCE: Final = 10_000
+"""In one batch: far more than wait unless a disk refuses for long, far less than MAX_BATCH."""
+
 
 class Recorder:
     """One journal file. `opened` becomes its first event; `clock` turns arrivals into room time."""
@@ -29,6 +32,7 @@ class Recorder:
         self.clock = clock
         self._file: int | None = None
         self._size = 0
+        self._torn = False
         self._events: list[bytes] = [pack_event(to_event(opened))]
         self._packets: list[Record] = []
         self.keep: Callable[[Record], None] = self._packets.append
@@ -61,7 +65,7 @@ class Recorder:
         room_us = self.clock.at(now_us)
         try:
             self._append(room_us)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, other rooms go on
             self._fail(error, now_us, room_us)
             return
         self.packets_written += len(self._packets)
@@ -71,6 +75,9 @@ class Recorder:
     def _append(self, room_us: int) -> None:
         if self._file is None:
             self._file = self._create()
+        while len(self._events) > EVENTS_AT_ONCE:
+            self._write_all(self._file, pack_batch(room_us, self._events[:EVENTS_AT_ONCE]))
+            del self._events[:EVENTS_AT_ONCE]
         events: list[Record] = list(self._events)
         if self._failed_since is not None:
             # Behind the opening event when the file itself could not be made before.
@@ -89,7 +96,7 @@ class Recorder:
         path = next_journal_file(self._folder)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
-            self._size = 0
+            self._size, self._torn = 0, False
             self._write_all(file, MAGIC)
         except OSError:
             os.close(file)
@@ -99,21 +106,33 @@ class Recorder:
 
     def _write_all(self, file: int, data: bytes) -> None:
         """All or nothing: a part that fitted is cut off again, so the file stays readable."""
+        self._mend(file)
         written = 0
         try:
             while written < len(data):
                 written += os.write(file, data[written:])
         except OSError:
-            if written:
-                os.ftruncate(file, self._size)
+            self._torn = written > 0
+            with contextlib.suppress(OSError):  # then before the next write
+                self._mend(file)
             raise
         self._size += len(data)
 
-    def _fail(self, error: OSError, now_us: int, room_us: int) -> None:
+    def _mend(self, file: int) -> None:
+        if self._torn:
+            os.ftruncate(file, self._size)
+            self._torn = False
+
+    def _fail(self, error: Exception, now_us: int, room_us: int) -> None:
+        """Nothing of the failed drain stays: its packets lie in a buffer that is read into next."""
         if self._failed_since is None:
             self._failed_since = room_us
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            known = isinstance(error, OSError)
             log.error(
-                "journal cannot be written (%s); packets are lost until it can", error.strerror
+                "journal cannot be written (%s); packets are lost until it can",
+                reason,
+                exc_info=None if known else error,
             )
         self._retry_at = now_us + RETRY_US
         self._drop_packets()

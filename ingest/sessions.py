@@ -64,7 +64,10 @@ class Sessions:
     def forget(self, peer: Peer) -> None:
         self._saved.pop(peer.session_id, None)
         self._found_at.pop(peer.session_id, None)
-        self._path(peer.session_id).unlink(missing_ok=True)
+        try:
+            self._path(peer.session_id).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a session file stays: %s", error.strerror)
 
     def load(self) -> list[Peer]:
         """The sessions of the process before, ready to go on; unreadable files are removed."""

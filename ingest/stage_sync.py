@@ -115,6 +115,7 @@ class StageSync:
 
     def _leave_all(self) -> None:
         """Every journal gets its end here; the packager brings it away and lets go of the room."""
+        self._receiver.endpoint.drain()
         for room_id, room in list(self._receiver.rooms.items()):
             if not room.ended:
                 room.leave(monotonic_us())

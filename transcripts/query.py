@@ -18,6 +18,8 @@ from transcripts.stemming import Vocabulary, next_cues
 
 MOST_CHARS: Final = 300
 MOST_WORDS: Final = 16
+MOST_LETTERS: Final = 32
+"""Of scripts without spaces, in which every letter is looked for."""
 
 _CHUNK: Final = re.compile(r'(-?)"([^"]*)(?:"|$)|(\S+)')
 _LEXEME: Final = re.compile("'([^']+)'")
@@ -41,6 +43,10 @@ class Unit:
     negated: bool = False
     open: bool = False
     """The last word may go on: it is still being typed."""
+
+    @property
+    def letters(self) -> int:
+        return sum(map(is_spaceless, self.words))
 
     @property
     def counted(self) -> int:
@@ -110,12 +116,16 @@ def parse(text: str, *, prefix: bool = False) -> Query:
             alternatives.append([])
         else:
             alternatives[-1].append(unit)
-    wanted = tuple(tuple(units) for units in alternatives if any(not u.negated for u in units))
+    wanted = tuple(
+        tuple(dict.fromkeys(units)) for units in alternatives if any(not u.negated for u in units)
+    )
     query = Query(_with_open_end(wanted) if prefix and not text[-1:].isspace() else wanted)
     if not wanted:
         raise QueryInvalid("Name at least one word to find.")
     if sum(unit.counted for unit in query.units) > MOST_WORDS:
         raise QueryInvalid(f"Search for at most {MOST_WORDS} words.")
+    if sum(unit.letters for unit in query.units) > MOST_LETTERS:
+        raise QueryInvalid(f"Search for at most {MOST_LETTERS} letters of such a script.")
     return query
 
 

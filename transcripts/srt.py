@@ -10,6 +10,9 @@ from transcripts.merge import SpokenCue, turns
 _OVERRIDE: Final = re.compile(r"\{+\\(?:[^}\n]*\})?")
 """What players of SubStation Alpha read as a command: position, size, whatever."""
 
+_TAG: Final = re.compile(r"</?\s*(?:b|i|u|s|font)\b[^<>]*>", re.IGNORECASE)
+"""What players of SubRip read as bold, a color, a size."""
+
 
 def render(cues: Iterable[SpokenCue]) -> str:
     blocks = [_block(cue, named=at == 0) for turn in turns(cues) for at, cue in enumerate(turn)]
@@ -26,4 +29,11 @@ def _block(cue: SpokenCue, *, named: bool) -> str:
 
 def _plain(text: str) -> str:
     """Nothing that begins another cue, or tells a player how to show this one."""
-    return _OVERRIDE.sub("", text).replace("-->", "→")
+    return _without_tags(_OVERRIDE.sub("", text)).replace("-->", "→")
+
+
+def _without_tags(text: str) -> str:
+    """Again until there are none: what is taken out may have parted another one."""
+    while (plain := _TAG.sub("", text)) != text:
+        text = plain
+    return text

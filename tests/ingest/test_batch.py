@@ -159,3 +159,16 @@ def test_a_socket_that_is_gone_is_an_error(way: type[ManyAtOnce] | type[OneByOne
 
 def test_the_way_of_this_system_is_chosen(here: socket.socket) -> None:
     assert type(batch_of(here)) is WAYS[-1]
+
+
+@pytest.mark.skipif(not ManyAtOnce.works(), reason="of recvmmsg")
+def test_whoever_waited_for_seconds_is_of_the_longest_age(here: socket.socket) -> None:
+    batch = ManyAtOnce(here)
+    with open_udp(here.family) as sock:
+        sock.sendto(b"older", here.getsockname())
+        sock.sendto(b"newer", here.getsockname())
+        count = batch.receive()
+    batch._seconds[0] -= 3
+    older, newer = batch._ages(count)
+    assert older == LONGEST_AGE
+    assert 0 <= newer < LONGEST_AGE

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ingest.endpoint import Endpoint, open_socket
+from ingest.endpoint import MAX_PER_DRAIN, Endpoint, open_socket
 from ingest.journal import Record
 from ingest.peer import Peer
 from tests.ingest.client import Client, check
 from tests.ingest.receiving import eventually
 from tests.ingest.test_peer import Kept, make_peer
+
+NEVER_S = 3600.0
 
 
 @dataclass
@@ -155,6 +157,72 @@ async def test_a_flood_of_strangers_does_not_lose_a_speakers_packet(
     await eventually(lambda: len(kept.packets) == 100)
     await eventually(lambda: served.endpoint.unknown == 2000)
     stranger.socket.close()
+
+
+async def test_after_a_full_drain_it_reads_on_at_once(served: Served, caller: Caller) -> None:
+    served.endpoint._pace = served.endpoint._calm_pace = NEVER_S
+    for _ in range(MAX_PER_DRAIN + 1):
+        caller.send(b"\xff")
+    await eventually(lambda: served.endpoint.datagrams > MAX_PER_DRAIN)
+
+
+async def test_a_drain_that_fails_is_not_the_last(
+    served: Served, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: int) -> None:
+        served.endpoint._on_drained = served.drains.append
+        raise RuntimeError("broken")
+
+    served.endpoint._on_drained = broken
+    caller.send(b"\xff")
+    await eventually(lambda: "broken" in caplog.text)
+    caller.send(b"\xff")
+    await eventually(lambda: served.endpoint.datagrams == 2)
+
+
+async def test_what_was_said_before_somebody_took_the_place_counts(
+    served: Served, caller: Caller
+) -> None:
+    """One drain brings the last packets of a session and the handshake of the next."""
+    before = make_peer(caller.client)
+    served.endpoint.add(before)
+    await caller.connect(before)
+    kept = Kept()
+    before.sink, before.kept = kept, True
+    next_one = Caller(served.endpoint.port)
+    after = make_peer(next_one.client)
+    served.endpoint.add(after)
+    served.endpoint._on_established = lambda _: setattr(before, "kept", False)
+    next_one.knock(after)
+    await eventually(next_one.received)
+    next_one.send(*next_one.client.step([]))
+    last_flight = await eventually(
+        lambda: next_one.client.step([d for d in next_one.received() if d[0] >= 20])
+    )
+    served.endpoint.drain()
+    caller.send(caller.client.rtp(1), caller.client.rtp(2))
+    next_one.send(*last_flight)
+    served.endpoint.drain()
+    assert after.established
+    assert len(kept.packets) == 2
+    next_one.socket.close()
+
+
+async def test_one_sessions_fault_does_not_end_the_sweep(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Peer) -> None:
+        raise RuntimeError("broken")
+
+    peers = [make_peer() for _ in range(2)]
+    for number, peer in enumerate(peers):
+        peer.session_id, peer.created_at = f"session-{number}", -NEVER_S
+        served.endpoint.add(peer)
+    served.endpoint._on_gone = broken
+    await eventually(lambda: not served.endpoint.peers)
+    assert caplog.text.count("RuntimeError: broken") == 2
+    sweeps = served.endpoint._sweeps
+    await eventually(lambda: served.endpoint._sweeps > sweeps)
 
 
 async def test_media_follows_the_client_to_another_address(served: Served, caller: Caller) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.journal import LAST_STREAM, NO_LEVEL, Packet
+from ingest.journal import LAST_STREAM, NO_LEVEL, Event, Packet
 from ingest.journal_end import JournalEnd, read_end
 from ingest.live_room import LiveRoom
 from ingest.marks import (
@@ -318,3 +318,17 @@ def test_who_spoke_when_the_receiver_died_is_waited_for(tmp_path: Path, still: b
     assert (SpeakerReleased(str(ADA)) in marks_of(tmp_path)) == (not still)
     after.recorder.close()
     assert read_end(tmp_path).awaited == ({str(ADA)} if still else set())
+
+
+def test_what_was_said_before_a_goodbye_lies_before_it(tmp_path: Path) -> None:
+    room = open_room(tmp_path, stage(speaker(ADA)))
+    peer = peer_of(ADA)
+    room.connected(peer)
+    say(room, peer, 1)
+    assert peer.sink is not None
+    peer.sink.keep(pack_packet(Packet(1, 2, 1920, 20, b"last")))
+    room.gone(peer)
+    room.recorder.close()
+    records = [r for batch in Journal(tmp_path).batches() for r in batch.records]
+    kinds = [r.kind if isinstance(r, Event) else r.payload for r in records]
+    assert kinds[-2:] == [b"last", "stream.closed"]

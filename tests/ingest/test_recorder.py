@@ -1,7 +1,9 @@
 """The journal's writer on a good disk, on a full one, and after its predecessor's death."""
 
 import contextlib
+import errno
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from ingest.marks import (
     StreamOpened,
     from_event,
 )
-from ingest.recorder import RETRY_US, Recorder
+from ingest.recorder import EVENTS_AT_ONCE, RETRY_US, Recorder
 from ingest.room_clock import RoomClock
 from tests.ingest.packing import pack_packet
 
@@ -199,3 +201,65 @@ def test_a_damaged_batch_ends_it_too(tmp_path: Path) -> None:
     assert read_end(tmp_path).last_room_us == 0
     path.write_bytes(b"")
     assert read_end(tmp_path) == JournalEnd(files=1)
+
+
+def test_whatever_goes_wrong_costs_this_room_its_drain_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise ValueError("not a matter of the disk")
+
+    writer = recorder(tmp_path)
+    writer.flush(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.recorder.pack_batch", broken)
+        writer.keep(memoryview(pack_packet(PACKET)))
+        writer.flush(1_000_000)
+    assert "ValueError" in caplog.text
+    writer.keep(pack_packet(PACKET))
+    writer.flush(1_000_000 + RETRY_US)
+    writer.close()
+    last = read(tmp_path)[-1]
+    assert last.records[1:] == [PACKET], "nothing of the drain that failed"
+    assert writer.packets_lost == 1
+
+
+def test_more_events_than_a_batch_may_hold_are_several(tmp_path: Path) -> None:
+    writer = recorder(tmp_path)
+    for number in range(2 * EVENTS_AT_ONCE + 1):
+        writer.write(RecordMark(number, on=False))
+    writer.keep(pack_packet(PACKET))
+    writer.flush(1_000)
+    writer.close()
+    found = [r for batch in read(tmp_path) for r in batch.records]
+    marks = [from_event(r) for r in found if isinstance(r, Event)][1:]
+    assert marks == [RecordMark(n, on=False) for n in range(2 * EVENTS_AT_ONCE + 1)]
+    assert found[-1] == PACKET
+
+
+def test_a_torn_batch_that_cannot_be_cut_off_now_is_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: int) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    writer = recorder(tmp_path)
+    writer.flush(0)
+    size = journal_files(tmp_path)[0].stat().st_size
+    with disk_of(size + 20), monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", read_only)
+        writer.keep(pack_packet(PACKET))
+        writer.flush(1_000_000)
+    assert journal_files(tmp_path)[0].stat().st_size > size, "a part of it stands"
+    writer.keep(pack_packet(PACKET))
+    writer.flush(2_000_000)
+    writer.close()
+    assert read(tmp_path)[-1].records[-1] == PACKET
+
+
+def test_what_somebody_else_put_there_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "before-upgrade.journal").write_bytes(b"")
+    writer = recorder(tmp_path)
+    writer.flush(1)
+    writer.close()
+    assert [p.name for p in journal_files(tmp_path)] == ["00000001.journal"]

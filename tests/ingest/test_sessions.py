@@ -1,5 +1,6 @@
 """Session files: what a killed process's successor finds."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,14 @@ def test_a_full_disk_costs_only_the_resume(tmp_path: Path) -> None:
 
 def test_no_folder_is_no_session(tmp_path: Path) -> None:
     assert Sessions(tmp_path / "nothing").load() == []
+
+
+def test_a_file_that_cannot_be_removed_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    Sessions(tmp_path).forget(make_peer())
+    assert "a session file stays: Read-only file system" in caplog.text

@@ -56,6 +56,13 @@ def test_srt_holds_no_times_and_no_commands_of_speakers() -> None:
     )
 
 
+def test_srt_has_no_styles_of_speakers() -> None:
+    text = '<font size="1">so</font> <<b>i>a < b</i> <soon>'
+    assert srt.render([SpokenCue("1", 1000, 2000, "<U>Ada</U>", text)]) == (
+        "1\n00:00:01,000 --> 00:00:02,000\nAda: so a < b <soon>\n"
+    )
+
+
 def test_webvtt() -> None:
     text = webvtt.render(ROOM, [GAP])
     assert text.startswith(

@@ -120,3 +120,10 @@ def test_marks_a_phrase_only_where_it_stands() -> None:
     assert found == {2, 3}
     assert found_positions(parse("sea"), "en", known, places, own=8) == {2}
     assert found_positions(parse("sea"), "en", known, places, own=1) == {2, 9}
+
+
+def test_letters_without_spaces_are_bounded_and_said_twice_they_are_one() -> None:
+    assert parse("東" * 32).units[0].letters == 32
+    with pytest.raises(QueryInvalid, match="32 letters"):
+        parse(" ".join(["東" * 11] * 2 + ["京" * 22]))
+    assert parse("東京 東京 or 東京") == parse("東京 or 東京")
