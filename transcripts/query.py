@@ -116,9 +116,7 @@ def parse(text: str, *, prefix: bool = False) -> Query:
             alternatives.append([])
         else:
             alternatives[-1].append(unit)
-    wanted = tuple(
-        tuple(dict.fromkeys(units)) for units in alternatives if any(not u.negated for u in units)
-    )
+    wanted = tuple(tuple(units) for units in alternatives if any(not u.negated for u in units))
     query = Query(_with_open_end(wanted) if prefix and not text[-1:].isspace() else wanted)
     if not wanted:
         raise QueryInvalid("Name at least one word to find.")
@@ -126,7 +124,7 @@ def parse(text: str, *, prefix: bool = False) -> Query:
         raise QueryInvalid(f"Search for at most {MOST_WORDS} words.")
     if sum(unit.letters for unit in query.units) > MOST_LETTERS:
         raise QueryInvalid(f"Search for at most {MOST_LETTERS} letters of such a script.")
-    return query
+    return Query(tuple(tuple(dict.fromkeys(units)) for units in query.alternatives))
 
 
 def _units(text: str) -> Iterator[Unit | None]:
