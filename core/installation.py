@@ -78,6 +78,14 @@ async def check_installation(settings: Settings, database: Database) -> None:
         _compare(settings, known, known.store_id if store_id is None else store_id)
 
 
+async def check_store(settings: Settings, database: Database) -> None:
+    """Raises OtherStore; StoreUnavailable when that cannot be known. Registers nothing."""
+    async with database.transaction() as session:
+        known = await session.get(Installation, THE_ONE)
+    if known is not None:
+        _compare_store(settings, known, await _store_id(open_store(settings), make=False))
+
+
 async def adopt(settings: Settings, database: Database) -> None:
     """Registers this machine's secret and store in place of what was. Raises StoreUnavailable."""
     store_id = await _store_id(open_store(settings), make=True)
@@ -90,6 +98,10 @@ def _compare(settings: Settings, known: Installation, store_id: UUID) -> None:
         raise OtherSecret(
             f"this machine's ENCORE_SECRET_KEY is not the one of the others. {ON_PURPOSE}"
         )
+    _compare_store(settings, known, store_id)
+
+
+def _compare_store(settings: Settings, known: Installation, store_id: UUID) -> None:
     if known.store_id != store_id:
         raise OtherStore(
             f"ENCORE_STORAGE_URL ({settings.object_store_url}) names another store than that of "

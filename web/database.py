@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.errors import Problem
-from core.installation import check_installation
+from core.installation import check_installation, check_store
 from core.migrate import upgrade
 from core.postgres import EmbeddedPostgres
 from core.settings import Settings
@@ -105,7 +105,10 @@ async def _keep_database(server: EmbeddedPostgres) -> None:
 
 
 def over_the_database(work: Work[Result]) -> Result:
-    """For commands: over DATABASE_URL, or over the embedded database, running or not."""
+    """For commands: over DATABASE_URL, or over the embedded database, running or not.
+
+    Raises OtherStore: what lies elsewhere must not be called missing.
+    """
 
     async def run() -> Result:
         async with (
@@ -113,6 +116,7 @@ def over_the_database(work: Work[Result]) -> Result:
             connected(settings) as database,
         ):
             try:
+                await check_store(settings, database)
                 return await work(database, open_store(settings))
             except StoreUnavailable as away:
                 raise StoreUnavailable(f"{settings.object_store_url}: {away.detail}") from away

@@ -1,6 +1,7 @@
 """`encore doctor`: is this machine fit to run Encore, and if not, what to do."""
 
 import asyncio
+import contextlib
 import resource
 import secrets
 import shutil
@@ -17,9 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.db import Database, dsn
 from core.errors import Problem
+from core.installation import check_store
 from core.keys import MIN_SECRET_BYTES
 from core.migrate import is_current
-from core.postgres import EmbeddedPostgres
+from core.postgres import EmbeddedPostgres, PostgresFailed
 from core.settings import Environment, Settings
 from core.storage import open_store
 from ingest.fleet import Member, members
@@ -86,7 +88,8 @@ def _disk(settings: Settings) -> tuple[bool, str]:
 
 def _database(settings: Settings) -> tuple[bool, str]:
     if settings.database_url is None:
-        return _embedded_database(settings)
+        with _database_url(settings) as url:
+            return asyncio.run(_server_version(url, "embedded"))
     url = settings.database_url.get_secret_value()
     ok, text = asyncio.run(_server_version(url, "DATABASE_URL"))
     if ok and not asyncio.run(is_current(url)):
@@ -94,12 +97,16 @@ def _database(settings: Settings) -> tuple[bool, str]:
     return ok, text
 
 
-def _embedded_database(settings: Settings) -> tuple[bool, str]:
+@contextlib.contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    """An embedded server that did not run ends again."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
     server = EmbeddedPostgres(settings.data_dir / "postgres")
     runs_already = server.running_port() is not None
-    url = server.start()
     try:
-        return asyncio.run(_server_version(url, "embedded"))
+        yield server.start()
     finally:
         if not runs_already:
             server.stop()
@@ -149,7 +156,24 @@ def _storage(settings: Settings) -> tuple[bool, str]:
         await store.delete(key)
 
     asyncio.run(probe())
+    _is_the_installations(settings)
     return True, f"{settings.object_store_url} keeps, reads ranges and deletes"
+
+
+def _is_the_installations(settings: Settings) -> None:
+    """Raises OtherStore. What ails the database is said beside its own name."""
+    ails = (PostgresFailed, OSError, asyncpg.PostgresError, SQLAlchemyError)
+    with contextlib.suppress(*ails), _database_url(settings) as url:
+        if asyncio.run(is_current(url)):
+            asyncio.run(_check_store(settings, url))
+
+
+async def _check_store(settings: Settings, url: str) -> None:
+    database = Database(url)
+    try:
+        await check_store(settings, database)
+    finally:
+        await database.close()
 
 
 def _codecs(_: Settings) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
 from core.storage import ObjectStore
@@ -16,7 +17,7 @@ from replay.formats import Format
 from replay.holdings import Holding, UnknownRecording, load_holding
 from replay.listing import Listed, list_recordings
 from replay.verification import Verification, verify
-from web.database import over_the_database
+from web.database import in_transaction, over_the_database
 from web.recording_timeline import draw, duration
 
 recording = typer.Typer(no_args_is_help=True, help="What was recorded.")
@@ -34,15 +35,14 @@ def list_(
 ) -> None:
     """Print the recordings, the newest first: length, size, state, gaps."""
 
-    async def work(database: Database, _store: ObjectStore) -> list[Listed]:
-        async with database.transaction() as session:
-            return await list_recordings(session, limit=limit)
+    async def work(session: AsyncSession) -> list[Listed]:
+        return await list_recordings(session, limit=limit)
 
     table = Table(box=None, pad_edge=False)
     for title in ("ID", "Live at (UTC)", "Length", "Tracks", "MB", "Gaps", "State", "Room"):
         right = title in ("Length", "Tracks", "MB", "Gaps")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for one in over_the_database(work):
+    for one in in_transaction(work):
         table.add_row(
             str(one.recording_id),
             f"{one.live_at:%Y-%m-%d %H:%M}",

@@ -6,15 +6,14 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.db import Database
 from core.settings import Settings
-from core.storage import ObjectStore
 from ingest.models import Recording
 from replay.holdings import UnknownRecording
 from transcripts import reading, runs
 from transcripts.reading import Progress
-from web.database import over_the_database
+from web.database import in_transaction
 from web.recordings_cli import Id
 
 transcript = typer.Typer(no_args_is_help=True, help="What was said in recordings.")
@@ -26,13 +25,12 @@ def status(recording_id: Id) -> None:
     """Print the newest run, and how many windows of each speaker are done."""
     wanted = _parsed(recording_id)
 
-    async def work(database: Database, _store: ObjectStore) -> Progress:
-        async with database.transaction() as session:
-            if await session.get(Recording, wanted) is None:
-                raise UnknownRecording(f"There is no recording {wanted}.")
-            return await reading.progress(session, wanted)
+    async def work(session: AsyncSession) -> Progress:
+        if await session.get(Recording, wanted) is None:
+            raise UnknownRecording(f"There is no recording {wanted}.")
+        return await reading.progress(session, wanted)
 
-    found = over_the_database(work)
+    found = in_transaction(work)
     console.print(_summary(found))
     if found.tracks:
         console.print(_table(found))
@@ -77,18 +75,17 @@ def rerun(
     """Have another model listen. Its transcript is published when it is done; edits are kept."""
     wanted = _parsed(recording_id)
 
-    async def work(database: Database, _store: ObjectStore) -> UUID:
-        async with database.transaction() as session:
-            run = await runs.request_run(
-                session,
-                wanted,
-                model=runs.DEFAULT_MODEL if model is None else model,
-                own_model=Settings().transcribe_model,
-                requested_by=None,
-            )
+    async def work(session: AsyncSession) -> UUID:
+        run = await runs.request_run(
+            session,
+            wanted,
+            model=runs.DEFAULT_MODEL if model is None else model,
+            own_model=Settings().transcribe_model,
+            requested_by=None,
+        )
         return run.id
 
-    console.print(f"Run {over_the_database(work)} waits for `encore work --queues transcribe`.")
+    console.print(f"Run {in_transaction(work)} waits for `encore work --queues transcribe`.")
 
 
 def _parsed(recording_id: str) -> UUID:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.db import Database
+from core.ids import uuid7
 from core.installation import check_installation
 from core.migrate import upgrade
 from core.settings import Settings
@@ -38,6 +39,17 @@ async def test_a_machine_with_another_secret_or_store_is_refused(
         done = encore(tmp_path, *command, **{**shared, **change})
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert says in done.stderr
+    recording = str(uuid7())
+    for asked in ("verify", "export"):
+        lies_elsewhere = encore(
+            tmp_path, "recording", asked, recording, **{**shared, **other_store}
+        )
+        assert (lies_elsewhere.returncode, lies_elsewhere.stderr.count("\n")) == (2, 1)
+        assert "names another store than that of the others" in lies_elsewhere.stderr
+    doctor = encore(tmp_path, "doctor", **{**shared, **other_store}).stdout
+    storage = next(line for line in doctor.splitlines() if " storage " in line)
+    assert storage.startswith("FIX")
+    assert "names another store" in storage
     adopted = encore(tmp_path, "db", "adopt", **{**shared, **other_store})
     assert adopted.returncode == 0, adopted.stderr
     refused = encore(tmp_path, "work", **shared)
