@@ -54,7 +54,7 @@ Authenticate with `Authorization: Bearer ...`: a session token (`es_`), a platfo
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its services live from start-up to shutdown of the process."""
-    app = FastAPI(
+    app = web.api_docs.Api(
         title="Encore",
         version=core.VERSION,
         description=DESCRIPTION,

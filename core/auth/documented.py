@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from core.errors import Problem
+from core.errors import Invalid, Problem
 
-_SCHEMA = {
+_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
@@ -16,12 +16,29 @@ _SCHEMA = {
     },
 }
 
+_FIELD = {
+    "type": "object",
+    "required": ["field", "message"],
+    "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+}
+_INVALID_SCHEMA = {
+    **_SCHEMA,
+    "properties": {
+        **_SCHEMA["properties"],
+        "fields": {
+            "type": "array",
+            "items": _FIELD,
+            "description": "with the code `invalid`: the first wrong fields of the request",
+        },
+    },
+}
+
 
 def problems(*raised: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`; one example per class."""
     responses: dict[int | str, dict[str, Any]] = {}
     for problem in raised:
-        response = responses.setdefault(problem.status, _response())
+        response = responses.setdefault(problem.status, _response(problem.status))
         response["description"] = " or ".join(
             filter(None, [response["description"], f"`{problem.code}`"])
         )
@@ -30,8 +47,18 @@ def problems(*raised: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def _response() -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": _SCHEMA, "examples": {}}}
+def invalid_request() -> dict[str, Any]:
+    """The response of any route to a request that is not valid."""
+    response = problems(Invalid)[Invalid.status]
+    field = {"field": "title", "message": "Field required"}
+    shown = Invalid("title: Field required", fields=[field]).body()
+    response["content"]["application/problem+json"]["examples"][Invalid.code]["value"] = shown
+    return response
+
+
+def _response(status: int) -> dict[str, Any]:
+    schema = _INVALID_SCHEMA if status == Invalid.status else _SCHEMA
+    content = {"application/problem+json": {"schema": schema, "examples": {}}}
     return {"description": "", "content": content}
 
 

@@ -1,5 +1,6 @@
 """The API documents itself: every endpoint has a summary, its refusals, and an example to copy."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,21 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(app: FastAPI) -> N
         assert operation.get("tags"), name
         if name.startswith(("POST", "PUT", "PATCH", "DELETE")):
             assert any(int(code) >= 400 for code in operation["responses"]), name
+
+
+def test_a_request_that_is_not_valid_is_answered_with_a_problem(app: FastAPI) -> None:
+    assert "ValidationError" not in json.dumps(app.openapi())
+    told = [
+        (name, one["responses"]["422"])
+        for name, one in operations(app)
+        if "422" in one["responses"]
+    ]
+    assert told
+    for name, response in told:
+        assert list(response["content"]) == ["application/problem+json"], name
+        schema = response["content"]["application/problem+json"]["schema"]
+        assert schema["properties"]["detail"] == {"type": "string"}, name
+        assert schema["properties"]["fields"]["items"]["required"] == ["field", "message"], name
 
 
 def test_no_summary_is_made_of_the_code(app: FastAPI) -> None:
