@@ -6,7 +6,7 @@ run. All times are milliseconds on the room's clock.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,6 +23,9 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+UNDER_WAY: Final = (RunStatus.WAITING, RunStatus.RUNNING)
 
 
 class Run(Base):

@@ -4,7 +4,7 @@ Words of who withdrew their consent are left out whenever something is read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVarTuple
 from uuid import UUID
 
@@ -21,9 +21,11 @@ from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
 from transcripts.merge import MissingSpeech, SpokenCue
 from transcripts.models import (
+    UNDER_WAY,
     Cue,
     Missing,
     Run,
+    RunStatus,
     RunTrack,
     SpeakerName,
     TrackLanguage,
@@ -130,6 +132,24 @@ async def progress(session: AsyncSession, recording_id: UUID) -> Progress:
     source = await session.get(Run, published.run_id) if published else None
     tracks = [] if run is None else await _tracks(session, run.id)
     return Progress(run, published, source, tracks)
+
+
+async def open_runs(session: AsyncSession, recording_id: UUID) -> list[Progress]:
+    """The newest run, whatever came of it, and before it all that are not finished, or that
+    failed after what is published was asked for. The newest first."""
+    newest = await progress(session, recording_id)
+    if newest.run is None:
+        return []
+    left = Run.status.in_(UNDER_WAY)
+    failed = Run.status == RunStatus.FAILED
+    if newest.source is not None:
+        failed &= Run.id > newest.source.id
+    query = sa.select(Run).where(Run.recording_id == recording_id, Run.id != newest.run.id)
+    others = await session.scalars(query.where(left | failed).order_by(Run.id.desc()))
+    return [
+        newest,
+        *[replace(newest, run=run, tracks=await _tracks(session, run.id)) for run in others.all()],
+    ]
 
 
 async def _tracks(session: AsyncSession, run_id: UUID) -> list[TrackProgress]:

@@ -16,7 +16,7 @@ from core.queue import enqueue, is_under_way
 from ingest.models import Recording, RecordingStatus
 from replay.holdings import UnknownRecording
 from transcripts.hub import check_name
-from transcripts.models import Run, RunStatus, RunTrack, TrackLanguage, Window
+from transcripts.models import UNDER_WAY, Run, RunStatus, RunTrack, TrackLanguage, Window
 from transcripts.publication import publish
 from transcripts.words import Word
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # numpy, which neither pages nor other workers need
 MAKE_JOB: Final = "transcript.make"
 DEFAULT_MODEL: Final = "default"
 """The one in the settings of the machine that takes the run; its name replaces this then."""
-
-UNDER_WAY: Final = (RunStatus.WAITING, RunStatus.RUNNING)
 
 
 class RunSuperseded(Problem):

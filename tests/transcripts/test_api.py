@@ -1,7 +1,7 @@
 """Transcripts over HTTP: formats, pages, progress, languages and runs."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from tests.rooms.serving import in_process, make_app
 from tests.transcripts.heard import Heard, make_heard, spoken
 from transcripts.api import router
 from transcripts.models import Cue, Run, RunStatus, TrackLanguage, Transcript
+from transcripts.reading import open_runs
+from web.transcripts_cli import summary
 
 PAUSE = (60_000, 70_000)
 
@@ -241,6 +243,39 @@ async def test_the_status_tells_of_the_newest_run(site: Site) -> None:
     status = (await site.http.get(f"{site.path}/status")).json()
     assert (status["run"]["model"], status["run"]["status"]) == ("default", "waiting")
     assert (status["version"], status["windows_total"]) == (1, None)
+
+
+async def test_the_command_tells_of_every_run_that_is_not_finished(site: Site) -> None:
+    recording_id = site.heard.recording.id
+    async with site.database.transaction() as session:
+        for model, status, code in (
+            ("gone", RunStatus.FAILED, "model_unknown"),
+            ("default", RunStatus.RUNNING, "model_missing"),
+            ("large-v3", RunStatus.WAITING, None),
+        ):
+            session.add(
+                Run(
+                    recording_id=recording_id,
+                    revision=1,
+                    model=model,
+                    status=status,
+                    error_code=code,
+                )
+            )
+            await session.flush()
+        told = [summary(one) for one in await open_runs(session, recording_id)]
+        heard = replace(site.heard, house=site.heard.house.on(session))
+        await heard.publish(await heard.run({}))
+        later = await open_runs(session, recording_id)
+    assert [line.partition(", 0 of ? windows")[0] for line in told] == [
+        "large-v3: waiting",
+        "the worker's model: running (model_missing)",
+        "gone: failed (model_unknown)",
+    ]
+    assert "it waits for" in told[0]
+    assert "tried again for a day: put the model on" in told[1]
+    assert told[2].endswith(f"name another model, then: encore transcript rerun {recording_id}")
+    assert [one.run.status.value for one in later if one.run] == ["done", "waiting", "running"]
 
 
 async def test_another_run_is_asked_for_once(site: Site) -> None:
