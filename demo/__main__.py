@@ -228,6 +228,12 @@ def _say_links(settings: Settings, room: ScriptedRoom) -> None:
 Open a room of your own with a microphone. Ctrl-C ends it all.""")
 
 
+def end_once(task: asyncio.Task[None]) -> None:
+    """`make` and `timeout` signal the group and the process: what ends in order is let to."""
+    if not task.cancelling():
+        task.cancel()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="leave after the scripted room")
@@ -237,7 +243,7 @@ def main() -> None:
             loop = runner.get_loop()
             task = loop.create_task(run(once=once))
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, task.cancel)
+                loop.add_signal_handler(number, end_once, task)
             loop.run_until_complete(task)
     except asyncio.CancelledError:
         console.print("\nEnded; the rooms are kept.")
