@@ -25,6 +25,7 @@ class Moment:
     start_ms: int
     end_ms: int
     participant_id: UUID
+    user_id: UUID
     speaker: str
     language: str
     pieces: list[Piece]
@@ -87,7 +88,7 @@ _LOADED: Final = sa.text(
     select
         cue.id, cue.participant_id, cue.start_ms, cue.end_ms, cue.language, cue.text,
         cast(cue.words as text) as words, cast(searched.vector as text) as vector,
-        coalesce(called.name, participant.display_name) as speaker,
+        participant.user_id, coalesce(called.name, participant.display_name) as speaker,
         case when :seams then (
             select following.text from transcript_cue as following
             where following.recording_id = cue.recording_id
@@ -123,6 +124,7 @@ def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
         start_ms=_time_at(row, own[0].start) if own else row.start_ms,
         end_ms=row.end_ms,
         participant_id=row.participant_id,
+        user_id=row.user_id,
         speaker=row.speaker,
         language=row.language,
         pieces=pieces,

@@ -47,8 +47,10 @@ class SearchRequest(RequestBody):
         examples=['"open sea" -storm'],
     )
     prefix: bool = Field(False, description="the last word may be only begun: search as you type")
-    speaker: UUID | None = Field(None, description="a user, in whatever room")
-    host: UUID | None = None
+    speaker: UUID | None = Field(
+        None, description="a user's ID, in whatever room: `user_id` of a moment or a participant"
+    )
+    host: UUID | None = Field(None, description="a user's ID: `host_id` of a room")
     room: UUID | None = None
     recording: UUID | None = Field(None, description="inside one recording")
     topic: TopicFilter | None = None
@@ -96,6 +98,7 @@ class MomentOut(BaseModel):
     start_ms: int = Field(description="of the first word that matched, on the room's clock")
     end_ms: int
     participant_id: UUID
+    user_id: UUID = Field(description="the speaker's; what the filter `speaker` takes")
     speaker: str
     language: str
     text: list[PieceOut]
@@ -107,6 +110,7 @@ class MomentOut(BaseModel):
             start_ms=moment.start_ms,
             end_ms=moment.end_ms,
             participant_id=moment.participant_id,
+            user_id=moment.user_id,
             speaker=moment.speaker,
             language=moment.language,
             text=[PieceOut.model_validate(piece) for piece in moment.pieces],
@@ -171,6 +175,7 @@ _EXAMPLE: dict[str, JsonValue] = {
                     "start_ms": 754_320,
                     "end_ms": 757_900,
                     "participant_id": "0199f0a2-6b77-7a10-8c3f-2d9e5b1a4c68",
+                    "user_id": "0199f0a0-11aa-7e15-b0c1-5d2f7a9e4c31",
                     "speaker": "Ada Lovelace",
                     "language": "en",
                     "text": [

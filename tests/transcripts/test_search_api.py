@@ -70,6 +70,9 @@ async def test_answers_with_moments(archive: Archive, ask: Ask) -> None:
         "matches": 1,
     }
     assert moment.pop("participant_id")
+    speaker = moment.pop("user_id")
+    theirs = (await ask(q="sea", speaker=speaker)).json()
+    assert [one["room_id"] for one in theirs["recordings"]] == [str(room.id)]
     assert moment == {
         "start_ms": 1_200,
         "end_ms": 2_000,
