@@ -1,11 +1,22 @@
 """HTTP: search over everything that was said."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
@@ -27,14 +38,20 @@ SEARCH: Final = Limit("search", 600, timedelta(minutes=1), local=True)
 """A person who types makes several a second."""
 
 
-def _in_utc(at: datetime) -> datetime:
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _in_utc(given: object, parse: ValidatorFunctionWrapHandler) -> datetime:
+    """A day is its first moment in UTC."""
+    day = isinstance(given, str) and _DAY.fullmatch(given)
     try:
+        at: datetime = parse(f"{given}T00:00:00Z" if day else given)
         return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("no such time in UTC") from error
+    except (ValidationError, OverflowError):
+        raise PydanticCustomError("time", "write 2026-11-22 or 2026-11-22T00:00:00Z") from None
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, WrapValidator(_in_utc)]
 
 router = APIRouter(prefix="/v1", tags=["transcripts"])
 
@@ -57,7 +74,9 @@ class SearchRequest(RequestBody):
     language: Language | None = Field(
         None, description="only what was said in it; otherwise each word is taken in every language"
     )
-    since: Time | None = Field(None, description="of rooms that went live then or later")
+    since: Time | None = Field(
+        None, description="of rooms that went live then or later: a time, or a day in UTC"
+    )
     until: Time | None = Field(None, description="and before this")
     sort: Sort = Sort.RELEVANCE
     after: str | None = Field(None, max_length=400, description="`next` of the page before")

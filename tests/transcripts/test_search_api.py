@@ -108,6 +108,8 @@ async def test_pages_by_next(archive: Archive, ask: Ask) -> None:
         ({"q": "boat", "since": "0001-01-01T00:00:00+14:00"}, "invalid"),
         ({"q": "boat", "until": "9999-12-31T23:59:59-14:00"}, "invalid"),
         ({"q": "boat", "since": "0001-01-01T00:00:00Z"}, None),
+        ({"q": "boat", "since": "2026-01-01", "until": "2026-02-28"}, None),
+        ({"q": "boat", "until": "2026-02-30"}, "invalid"),
         ({"q": "boat", "topic": "a\0b"}, "invalid"),
         ({"q": "boat", "limit": 51}, "invalid"),
         ({"q": ""}, "query_invalid"),
@@ -124,6 +126,14 @@ async def test_says_what_is_wrong(ask: Ask, query: dict[str, Any], code: str | N
     answer = await ask(**query)
     assert answer.status_code == (422 if code else 200)
     assert answer.json().get("code") == code
+    if code and ("since" in query or "until" in query):
+        assert answer.json()["fields"][0]["message"] == "write 2026-11-22 or 2026-11-22T00:00:00Z"
+
+
+async def test_a_day_begins_at_midnight_in_utc(archive: Archive, ask: Ask) -> None:
+    await archive.recording("a boat")  # live at 2026-01-01T00:00:00Z
+    for query, found in (({"since": "2026-01-01"}, 1), ({"until": "2026-01-01"}, 0)):
+        assert len((await ask(q="boat", **query)).json()["recordings"]) == found
 
 
 async def test_a_key_needs_its_scope(house: House, ask: Ask) -> None:
