@@ -1,5 +1,6 @@
 """What the API of rooms takes and gives."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from pydantic import (
     JsonValue,
     StringConstraints,
 )
+from pydantic_core import PydanticCustomError
 
 from core.auth.room_tokens import IssuedToken
 from core.http import RequestBody
@@ -63,10 +65,23 @@ Topics = Annotated[list[Topic], Field(max_length=8), AfterValidator(_distinct)]
 TopicFilter = Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
 """To search for: any text that a topic might be. PostgreSQL has no word for NUL."""
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+
+
+def _code(tag: str) -> str:
+    if not _LANGUAGE.fullmatch(tag):
+        raise PydanticCustomError("language", "name a code such as en or pt-BR")
+    return tag
+
+
 Language = Annotated[
     str,
-    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),
-    Field(description="BCP 47", examples=["en", "it", "pt-BR"]),
+    AfterValidator(_code),
+    Field(
+        description="BCP 47",
+        examples=["en", "it", "pt-BR"],
+        json_schema_extra={"maxLength": 35, "pattern": f"^{_LANGUAGE.pattern}$"},
+    ),
 ]
 Key = Annotated[str, _line(100), AfterValidator(_plain)]
 ROOM_EXAMPLE: dict[str, JsonValue] = {

@@ -352,6 +352,8 @@ async def test_languages_are_set_by_the_speaker_the_host_and_the_platform(site: 
         async with site.database.transaction() as session:
             found = await session.get_one(TrackLanguage, ada.id)
             assert (found.language, found.set_by) == ("fr", None)
+        named = await site.http.put(path, json={"language": "english"}, headers=caller)
+        assert named.json()["detail"] == "language: name a code such as en or pt-BR"
         cleared = await site.http.put(
             path, json={"language": None}, headers=await site.sign_in("Ada")
         )
