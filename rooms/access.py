@@ -192,6 +192,8 @@ def decide(
     if not who or (action is Action.FIND and not _findable(who, room)):
         raise NotFound("There is no such room.")
     allowed, states = RULES[action]
+    if action is Action.SPEAK and room.state is _SCHEDULED and _S.HOST in who:
+        raise RoomNotLive  # its host is on the stage from then on
     if not allowed & who or _shut_out(action, room, who):
         raise _refusal(principal, action, who)
     if room.state not in states:

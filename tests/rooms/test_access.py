@@ -181,6 +181,9 @@ def expected(
     hidden = letter == "f" and visibility is Visibility.UNLISTED and not caller.unlisted
     if not known or hidden:
         return NotFound
+    hosts = seen_from(caller.principal, ROOM).user_id == HOST
+    if hosts and letter == "p" and state is RoomState.SCHEDULED:
+        return RoomNotLive
     removed = caller.participant is not None and caller.participant.removed_at is not None
     banned = removed and letter == "l" and visibility is Visibility.GROUP
     if letter not in caller.may or banned:
