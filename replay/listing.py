@@ -15,12 +15,15 @@ from rooms.models import Room
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`gaps`: without the pauses that somebody wished. `bytes`: of all segments."""
+    """`gaps`: without the pauses that somebody wished. `bytes`: of all segments.
+
+    `media_ms`: None while it is live.
+    """
 
     recording_id: UUID
     title: str
     live_at: datetime
-    media_ms: float
+    media_ms: float | None
     tracks: int
     bytes: int
     gaps: int
@@ -61,7 +64,7 @@ async def list_recordings(session: AsyncSession, *, limit: int) -> list[Listed]:
             recording.id,
             title,
             recording.live_at,
-            (recording.media_samples or 0) / 48,
+            None if recording.media_samples is None else recording.media_samples / 48,
             tracks or 0,
             int(size or 0),
             missing,

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -32,21 +33,26 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="Of the recording, see `re
 @recording.command("list")
 def list_(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Print the recordings, the newest first: length, size, state, gaps."""
 
     async def work(session: AsyncSession) -> list[Listed]:
         return await list_recordings(session, limit=limit)
 
+    found = in_transaction(work)
+    if as_json:
+        console.print_json(data=to_jsonable_python(found), ensure_ascii=False)
+        return
     table = Table(box=None, pad_edge=False)
     for title in ("ID", "Live at (UTC)", "Length", "Tracks", "MB", "Gaps", "State", "Room"):
         right = title in ("Length", "Tracks", "MB", "Gaps")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for one in in_transaction(work):
+    for one in found:
         table.add_row(
             str(one.recording_id),
             f"{one.live_at:%Y-%m-%d %H:%M}",
-            duration(one.media_ms),
+            "" if one.media_ms is None else duration(one.media_ms),
             str(one.tracks),
             f"{one.bytes / 1e6:.1f}",
             str(one.gaps),

@@ -101,7 +101,9 @@ def drain(
     `encore workers undrain`, or a new start of the worker, takes it back.
     """
     own, others = _told(worker, lambda session: fleet.drain(session, worker, move=move))
-    console.print(f"Worker {worker} takes no more rooms; it has {_rooms(own.rooms)}.")
+    rooms = _rooms(own.rooms)
+    what = f"hands over {rooms} now" if move else f"has {rooms}"
+    console.print(f"Worker {worker} takes no more rooms; it {what}.")
     if others:
         return
     console.print(

@@ -199,9 +199,12 @@ async def test_a_worker_is_listed_whole_drained_and_taken_back(
     assert str(worker) in listed
     assert address in listed
     drained = encore(tmp_path, "workers", "drain", str(worker), **narrow)
+    assert "takes no more rooms; it has 0 rooms" in drained.stdout
     assert "No other worker takes rooms" in drained.stdout
+    moved = encore(tmp_path, "workers", "drain", str(worker), "--move", **narrow)
+    assert "takes no more rooms; it hands over 0 rooms now" in moved.stdout
     (shown,) = json.loads(encore(tmp_path, "workers", "list", "--json", **narrow).stdout)
-    assert (shown["id"], shown["state"]) == (str(worker), "draining")
+    assert (shown["id"], shown["state"]) == (str(worker), "moving")
     taken_back = encore(tmp_path, "workers", "undrain", str(worker), **narrow)
     assert "takes rooms again; it has 0 rooms" in taken_back.stdout
 

@@ -168,6 +168,10 @@ async def test_a_live_recording_is_not_called_damaged(operated: Operated) -> Non
         row = sa.update(Recording).where(Recording.id == operated.over.recording_id)
         await session.execute(row.values(status=RecordingStatus.LIVE, media_samples=None))
     found = await operated.encore("recording", "verify", str(operated.over.recording_id))
+    listed = await operated.encore("recording", "list", "--json")
+    row = next(x for x in json.loads(listed.stdout) if x["state"] == "live")
+    assert (row["recording_id"], row["media_ms"]) == (str(operated.over.recording_id), None)
+    assert "0:00:00" not in (await operated.encore("recording", "list")).stdout
     assert found.exit_code == 2
     assert "LIVE: not finished. So far 3 renditions" in found.stdout
     assert "DAMAGED" not in found.stdout
