@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from core.auth.browser import CrossSite
 from core.auth.dependencies import CallerDep
-from core.auth.display import NameInvalid
+from core.auth.display import NameInvalid, is_visible
 from core.auth.documented import problems
 from core.auth.rights import AccountNeeded, ScopeMissing
 from core.buckets import Limit
@@ -120,6 +120,8 @@ class NewEdit(RequestBody):
             raise ValueError(f"end_ms must be 1 to {LONGEST_MS} ms after start_ms")
         if self.text is None and not self.breaks:
             raise ValueError("send text, breaks or both")
+        if self.text and self.text.strip() and not is_visible(self.text):
+            raise ValueError("nothing of this text can be seen; send an empty one for no words")
         return self
 
     def correction(self) -> Correction:

@@ -9,7 +9,10 @@ _JOINERS = {"\u200c", "\u200d"}
 """Zero-width (non-)joiner: invisible, but Persian, Indic scripts and emoji need them."""
 
 _REFUSED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-_INVISIBLE = {"Zs", "Mn", "Me", "Cf"}
+_INVISIBLE = {"Zs", "Zl", "Zp", "Mn", "Me", "Cc", "Cf"}
+
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and a symbol that are drawn as nothing."""
 
 
 class NameInvalid(Invalid):
@@ -28,6 +31,13 @@ def clean_name(text: str) -> str:
     categories = [(char, unicodedata.category(char)) for char in name]
     if any(kind in _REFUSED and char not in _JOINERS for char, kind in categories):
         raise NameInvalid("a name has no control characters")
-    if all(kind in _INVISIBLE for _, kind in categories):
+    if not is_visible(name):
         raise NameInvalid
     return name
+
+
+def is_visible(text: str) -> bool:
+    """Whether something of it is seen: not only spaces, controls, fillers and marks on nothing."""
+    return any(
+        char not in _FILLERS and unicodedata.category(char) not in _INVISIBLE for char in text
+    )

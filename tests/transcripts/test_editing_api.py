@@ -81,6 +81,7 @@ async def test_an_edit_its_conflict_its_history_and_undo(
         {"text": "x" * 2001},
         {"text": "a\u202eb"},
         {"text": "a\0b"},
+        {"text": "\u200b \u3164\u0301"},
         {"text": None},
         {"end_ms": 0},
         {"end_ms": 130_000},

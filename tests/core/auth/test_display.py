@@ -36,6 +36,7 @@ def test_names(text: str, name: str) -> None:
         "a\x7fb",
         "abc\u202edcba",
         "a\u2066b",
+        "\u3164\u2800",
         "\ufeffAda",
         "a\u2028b",
         "\ue000",
