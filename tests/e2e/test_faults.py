@@ -16,7 +16,7 @@ from tests.e2e.gate import Gate, gate_to
 from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
 from tests.e2e.sound import hear
 from tests.e2e.stack import Stack
-from tests.e2e.test_crash import accepted, assert_heard_but_for, ended_playlist
+from tests.e2e.test_crash import LATE_S, accepted, assert_heard_but_for, ended_playlist
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(300)]
 
@@ -149,6 +149,7 @@ async def test_the_database_is_restarted_in_the_middle_of_a_room(base: Base) -> 
         recording = await room.stored_recording()
     (pause,) = recording["gaps"]
     assert pause["cause"] == "off_the_record"
+    assert recording["packets_lost"] == 0
     off_ms = pause["room_end_ms"] - pause["room_start_ms"]
     assert replay.seconds == pytest.approx((ended["duration_ms"] - off_ms) / 1000, abs=0.1)
-    assert_heard_but_for(replay, ADA_HZ, [])
+    assert_heard_but_for(replay, ADA_HZ, [], late_s=LATE_S)

@@ -122,7 +122,7 @@ async def drain_and_move(fleet: Fleet, leaving: Machine) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "takes no more rooms; it has 1" in done.stdout
+    assert "takes no more rooms; it hands over 1" in done.stdout
 
 
 async def test_both_workers_are_deployed_while_a_room_is_live(fleet: Fleet) -> None:

@@ -1,12 +1,14 @@
 """What creators see of their money, and nobody else."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from core.auth.principal import Principal
 from payouts.earned import Minute
-from payouts.gateway_models import ConnectedAccount
+from payouts.gateway_models import ConnectedAccount, StripeBooks
 from payouts.postings import Pin
 from rooms.models import Room
 from tests.payouts.tills import Till
@@ -20,6 +22,8 @@ async def tipped(house: House) -> tuple[Room, Principal]:
     """A room in which the host earned 3.00 by three tips; who gave them."""
     giver = await house.user()
     assert giver.user_id is not None
+    # Tests of the sandbox move the clock of test money.
+    await house.session.execute(sa.update(StripeBooks).values(clock_ahead=timedelta()))
     room = await ended(house, "Night <b>radio</b>")
     till = Till(house.session, house.platform.id, giver.user_id, [house.host.id])
     await till.buy()
