@@ -1,7 +1,5 @@
-"""What is said on other platforms changes nothing: not what is found, nor what it takes."""
+"""What is said on other platforms changes nothing that is found, or suggested."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,27 +25,12 @@ ASKED: list[dict[str, Any]] = [
 ]
 
 
-@contextmanager
-def statements(session: AsyncSession) -> Iterator[list[str]]:
-    """What PostgreSQL is asked meanwhile."""
-    asked: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        asked.append(statement)
-
-    engine = session.get_bind().engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield asked
-    sa.event.remove(engine, "before_cursor_execute", note)
-
-
-async def all_found(archive: Archive) -> tuple[list[Found], list[str]]:
-    with statements(archive.session) as asked:
-        found = [await archive.find(**wanted) for wanted in ASKED]
-    return found, asked
+async def all_found(archive: Archive) -> list[Found]:
+    return [await archive.find(**wanted) for wanted in ASKED]
 
 
 async def test_what_others_say_changes_nothing(session: AsyncSession, archive: Archive) -> None:
+    """Of the answers. How they are looked up follows PostgreSQL's statistics (ADR 0026)."""
     for line in ("a boat left", "the sea", "a lighthouse by the sea"):
         await archive.recording(line)
     await archive.analyze()
@@ -58,8 +41,8 @@ async def test_what_others_say_changes_nothing(session: AsyncSession, archive: A
     await other.recording("le the, la boat", language="fr")
     await archive.analyze()
     assert await all_found(archive) == before
-    assert [one.did_you_mean for one in before[0]][5:7] == ["lighthouse", None]
-    assert before[0][-1].ignored == ["the"]
+    assert [one.did_you_mean for one in before][5:7] == ["lighthouse", None]
+    assert before[-1].ignored == ["the"]
     assert (await archive.find("boat", STRANGER)).recordings == []
 
 
