@@ -10,23 +10,18 @@ import enum
 import logging
 import secrets
 import socket
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
-from core.addresses import bound_socket
 from ingest.batch import SLOTS, batch_of
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.rtp import MIN_HEADER_BYTES, RTCP
+from ingest.udp import RECEIVE_BUFFER_BYTES, granted_bytes
 from ingest.webrtc import Address, BindingRequest, Dtls, DtlsError
 
 log = logging.getLogger(__name__)
-
-RECEIVE_BUFFER_BYTES: Final = 4 << 20
-_SO_RCVBUFFORCE: Final = 33
-"""Beyond net.core.rmem_max (socket(7)); Python does not name it."""
 
 DRAIN_SECONDS: Final = 0.1
 """A packet's cost falls with the number that is read at once, above all of one peer."""
@@ -73,30 +68,6 @@ _STRANGE: Final = (
 )
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket; warns when the kernel gives less buffer than asked."""
-    sock = bound_socket(host, port, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    if _granted(sock) < RECEIVE_BUFFER_BYTES and sys.platform == "linux":
-        with contextlib.suppress(OSError):  # allowed with CAP_NET_ADMIN alone
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-    granted = _granted(sock)
-    if granted < RECEIVE_BUFFER_BYTES:
-        log.warning(
-            "UDP receive buffer is %d bytes, %d were asked: raise net.core.rmem_max",
-            granted,
-            RECEIVE_BUFFER_BYTES,
-        )
-    sock.setblocking(False)
-    return sock
-
-
-def _granted(sock: socket.socket) -> int:
-    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    # Linux tells twice what it gives (socket(7)).
-    return granted // 2 if sys.platform == "linux" else granted
-
-
 class Endpoint:
     """Brings datagrams to peers.
 
@@ -130,7 +101,7 @@ class Endpoint:
 
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pace = SHORT_DRAIN_SECONDS
-        roomy = _granted(sock) >= RECEIVE_BUFFER_BYTES
+        roomy = granted_bytes(sock) >= RECEIVE_BUFFER_BYTES
         self._calm_pace = DRAIN_SECONDS if roomy else NARROW_DRAIN_SECONDS
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         # New in every run: SRTCP may not use an index twice under one key and SSRC, and a

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from core.errors import Forbidden, NotFound, Unavailable
 from ingest.checks import new_credentials
-from ingest.endpoint import Endpoint, open_socket
+from ingest.endpoint import Endpoint
 from ingest.live_room import LiveRoom
 from ingest.peer import Peer
 from ingest.room_clock import monotonic_us
 from ingest.sdp import Offer
 from ingest.sdp_answer import Candidate, Local
 from ingest.sessions import Sessions
+from ingest.udp import open_socket
 
 log = logging.getLogger(__name__)
 

@@ -65,8 +65,12 @@ class Recorder:
         room_us = self.clock.at(now_us)
         try:
             self._append(room_us)
-        except Exception as error:  # noqa: BLE001 - whatever it is, other rooms go on
-            self._fail(error, now_us, room_us)
+        except OSError as error:
+            self._fail(error.strerror or "", now_us, room_us)
+            return
+        except Exception as error:
+            log.exception("journal")  # whatever it is, other rooms go on
+            self._fail(type(error).__name__, now_us, room_us)
             return
         self.packets_written += len(self._packets)
         self._events.clear()
@@ -123,17 +127,11 @@ class Recorder:
             os.ftruncate(file, self._size)
             self._torn = False
 
-    def _fail(self, error: Exception, now_us: int, room_us: int) -> None:
+    def _fail(self, reason: str, now_us: int, room_us: int) -> None:
         """Nothing of the failed drain stays: its packets lie in a buffer that is read into next."""
         if self._failed_since is None:
             self._failed_since = room_us
-            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-            known = isinstance(error, OSError)
-            log.error(
-                "journal cannot be written (%s); packets are lost until it can",
-                reason,
-                exc_info=None if known else error,
-            )
+            log.error("journal cannot be written (%s); packets are lost until it can", reason)
         self._retry_at = now_us + RETRY_US
         self._drop_packets()
 

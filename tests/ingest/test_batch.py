@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from ingest.batch import MESSAGE, NAME_BYTES, SLOTS, VECTOR, Batch, ManyAtOnce, OneByOne, batch_of
-from ingest.endpoint import RECEIVE_BUFFER_BYTES, open_socket
 from ingest.journal import AGE_US, LONGEST_AGE
+from ingest.udp import RECEIVE_BUFFER_BYTES, open_socket
 from ingest.webrtc import MAX_DATAGRAM, Address
 from tests.ingest.receiving import DEADLINE_SECONDS
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ingest.endpoint import MAX_PER_DRAIN, Endpoint, open_socket
+from ingest.endpoint import MAX_PER_DRAIN, Endpoint
 from ingest.journal import Record
 from ingest.peer import Peer
+from ingest.udp import open_socket
 from tests.ingest.client import Client, check
 from tests.ingest.receiving import eventually
 from tests.ingest.test_peer import Kept, make_peer

@@ -13,7 +13,7 @@ from core.addresses import bound_socket
 from core.db import Database
 from core.settings import Settings
 from demo.speaker import Speaker
-from ingest.endpoint import open_socket
+from ingest.udp import open_socket
 from tests.ingest.receiving import SECRET, Hall, eventually, receiving
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,6 @@ from core.db import Database
 from core.listen import Listener
 from demo.opus_files import SILENCE, encode, tone
 from demo.speaker import PublishFailed, Speaker
-from ingest.endpoint import open_socket
 from ingest.journal import Packet
 from ingest.marks import (
     RecordingOpened,
@@ -23,6 +22,7 @@ from ingest.marks import (
     StreamOpened,
 )
 from ingest.models import Recording
+from ingest.udp import open_socket
 from rooms.events import LIVE_CHANNEL
 from rooms.models import RecordingState, Role, Room, RoomEvent
 from rooms.stage import live_rooms
