@@ -89,23 +89,26 @@ async def run(*, once: bool) -> None:
         people = accounts(settings, script)
         say = _progress(script)
         room = ScriptedRoom(script, settings.public_web_url, people, say)
-        fan = Fan(Person(room.web_url, NAME), say)
-        room.guests = [(LIVE_TIP_AT_S, lambda: fan.tip_live(room.room_id))]
         console.print(
             f"A room of {script.end_s:.0f} s with three speakers. Listen: {room.web_url}/\n"
         )
-        await fan.person.sign_in(*people[NAME])
-        await fan.buy()
-        await room.hold()
-        result = await prove(room) | await read(room)
-        result["stars"] = await pay(room, fan, Command(settings))
-        await fan.person.close()
+        async with Person(room.web_url, NAME) as listener:
+            result = await hold(room, Fan(listener, say), Command(settings))
         if once:
             console.print(f"Data lies in {settings.data_dir}; `make demo` serves it again.")
             sys.stdout.write(json.dumps(result) + "\n")
         else:
             _say_links(settings, room)
             await asyncio.Event().wait()
+
+
+async def hold(room: ScriptedRoom, fan: Fan, encore: Command) -> dict[str, object]:
+    """The room from sign-in to the payout, with the numbers of each part."""
+    room.guests = [(LIVE_TIP_AT_S, lambda: fan.tip_live(room.room_id))]
+    await fan.person.sign_in(*room.accounts[NAME])
+    await fan.buy()
+    await room.hold()
+    return await prove(room) | await read(room) | {"stars": await pay(room, fan, encore)}
 
 
 def _progress(script: Script) -> Callable[[float | None, str], None]:
@@ -124,13 +127,10 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
     endlist_after_s = await until_ended(url)
     console.print(f"\nThe replay was complete {endlist_after_s:.2f} s after the end.")
     replay = await decode(url)
-    listener = Person(room.web_url, "listener")
-    try:
+    async with Person(room.web_url, "listener") as listener:
         recording = await stored_recording(listener, room.recording_id, seconds=STORED_SECONDS)
-        tracks = {t["display_name"]: await decode(t["url"]) for t in recording["tracks"]}
-        gaps = _named(recording)
-    finally:
-        await listener.close()
+    tracks = {t["display_name"]: await decode(t["url"]) for t in recording["tracks"]}
+    gaps = _named(recording)
     return {
         "room_id": room.room_id,
         "recording_id": room.recording_id,
@@ -146,8 +146,7 @@ async def prove(room: ScriptedRoom) -> dict[str, object]:
 
 async def read(room: ScriptedRoom) -> dict[str, object]:
     """The transcript, compared with the script, and found by search."""
-    listener = Person(room.web_url, "listener")
-    try:
+    async with Person(room.web_url, "listener") as listener:
         console.print()
         found = await published(listener, room.recording_id, _dimmed)
         _print_transcript(found)
@@ -156,8 +155,6 @@ async def read(room: ScriptedRoom) -> dict[str, object]:
             raise NoTranscript(f"said off the record, and in the transcript: {', '.join(words)}")
         word = telling_word(room.script, found)
         took_ms, where = await search(listener, room.recording_id, word)
-    finally:
-        await listener.close()
     console.print(
         f"\nAgainst the script: {result.errors} of {result.words} words wrong, "
         f"{result.wer:.1%}. Nothing said off the record is in it."
@@ -174,12 +171,9 @@ async def pay(room: ScriptedRoom, fan: Fan, encore: Command) -> dict[str, object
         f"\n{NAME} tipped {tip['stars']} Stars on the replay, at what {heard['speaker']} says: "
         f"{escape(' '.join(heard['text'].split()))}"
     )
-    host = Person(room.web_url, room.script.speakers[0].name)
-    try:
+    async with Person(room.web_url, room.script.speakers[0].name) as host:
         await host.sign_in(*room.accounts[host.name])
         result = await pay_out(host, fan, encore, room_id=room.room_id)
-    finally:
-        await host.close()
     earned, transferred = (result[key] for key in ("earned_minor", "transferred_minor"))
     console.print(
         f"{host.name} earned {earned} cents of {fan.tipped_stars} Stars and onboarded; two weeks "

@@ -1,6 +1,6 @@
 """A person who uses Encore's API, as any client of it would."""
 
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -10,7 +10,7 @@ class ApiError(Exception):
 
 
 class Person:
-    """One signed-in account. Paths are below `/v1`; `headers` go with every request."""
+    """One account, as a context. Paths are below `/v1`; `headers` go with every request."""
 
     def __init__(self, web_url: str, name: str, *, headers: dict[str, str] | None = None) -> None:
         self.name = name
@@ -32,7 +32,10 @@ class Person:
         """The answer's JSON (None when it has no body). Raises ApiError."""
         return _checked(await self._http.request(method, path, json=body))
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
 

@@ -2,6 +2,7 @@
 the public API and WebRTC alone, as anybody's client would."""
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,23 +49,19 @@ class ScriptedRoom:
 
     async def hold(self) -> None:
         """From sign-in to the end of the room."""
-        try:
-            await self._sign_in()
+        async with contextlib.AsyncExitStack() as opened:
+            await self._sign_in(opened)
             await self._create()
-            await self._go_live()
+            await self._go_live(opened)
             await asyncio.gather(*(self._act(at, act) for at, act in self._plan()))
             await self._at(self.script.end_s)
             await self.host.call("POST", f"/rooms/{self.room_id}/end")
             self._tell("Ada ended the room.")
-        finally:
-            for speaker in self.speakers.values():
-                await speaker.close()
-            for person in self.people.values():
-                await person.close()
 
-    async def _sign_in(self) -> None:
+    async def _sign_in(self, opened: contextlib.AsyncExitStack) -> None:
         for one in self.script.speakers:
-            person = self.people[one.name] = Person(self.web_url, one.name)
+            person = await opened.enter_async_context(Person(self.web_url, one.name))
+            self.people[one.name] = person
             await person.sign_in(*self.accounts[one.name])
 
     async def _create(self) -> None:
@@ -82,7 +79,7 @@ class ScriptedRoom:
         )
         self.room_id = room["id"]
 
-    async def _go_live(self) -> None:
+    async def _go_live(self, opened: contextlib.AsyncExitStack) -> None:
         """The guests are invited and have agreed to be recorded before the first word."""
         for name, person in self.people.items():
             if person is not self.host:
@@ -98,15 +95,14 @@ class ScriptedRoom:
         self._tell("The room is live.")
         for person in self.people.values():
             await person.call("POST", f"/rooms/{self.room_id}/join")
+        for seed, name in enumerate(self.people):
+            speaker = await opened.enter_async_context(Speaker(loss=LOSS, seed=seed))
+            self.speakers[name] = speaker
         await asyncio.gather(*(self._connect(name) for name in self.people))
 
     async def _connect(self, name: str) -> None:
         ticket = await self.people[name].call("POST", f"/rooms/{self.room_id}/publish")
-        seed = list(self.people).index(name)
-        speaker = self.speakers.get(name)
-        if speaker is None:
-            speaker = self.speakers[name] = Speaker(loss=LOSS, seed=seed)
-        await speaker.connect(ticket["whip_url"], ticket["token"])
+        await self.speakers[name].connect(ticket["whip_url"], ticket["token"])
 
     def _plan(self) -> list[tuple[float, Act]]:
         script = self.script

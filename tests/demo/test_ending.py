@@ -1,10 +1,11 @@
-"""The demo is told to end more than once, by a terminal, `make` or `timeout`."""
+"""The demo ends in order: told to twice, by a terminal, `make` or `timeout`; failing midway."""
 
 import asyncio
 
 import pytest
 
 from demo.__main__ import end_once
+from demo.client import ApiError, Person
 
 
 async def test_a_second_signal_does_not_break_off_the_orderly_end() -> None:
@@ -28,3 +29,11 @@ async def test_a_second_signal_does_not_break_off_the_orderly_end() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended
+
+
+async def test_what_fails_midway_leaves_no_client_open() -> None:
+    with pytest.raises(ApiError):
+        async with Person("http://127.0.0.1:9", "Dora") as person:
+            raise ApiError("POST /orders: no")
+    with pytest.raises(RuntimeError, match="closed"):
+        await person.call("GET", "/me")

@@ -104,12 +104,9 @@ class LiveRoom:
 async def signed_up(web_url: str, name: str) -> AsyncIterator[Person]:
     """Each has an address of their own, told by the proxy that the stack trusts."""
     address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
-    person = Person(web_url, name.title(), headers={"X-Forwarded-For": address})
-    try:
+    async with Person(web_url, name.title(), headers={"X-Forwarded-For": address}) as person:
         await person.sign_in(f"{name}-{secrets.token_hex(6)}@example.com", PASSWORD)
         yield person
-    finally:
-        await person.close()
 
 
 @asynccontextmanager
