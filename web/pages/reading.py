@@ -15,6 +15,7 @@ from rooms.access import Action, decide, visible_rooms
 from rooms.events import TIP_SENT, EventKind
 from rooms.models import Participant, RecordingState, Room, RoomEvent, RoomState
 from rooms.queries import standing_on_stage
+from web.pages.tones import Places, places_on_stage
 
 LISTED = 60
 LATEST_EVENTS = 60
@@ -29,7 +30,8 @@ class Card:
 
     room: Room
     host_name: str
-    stage: Sequence[Participant] = ()
+    stage: Sequence[Participant]
+    places: Places
 
 
 _ORDER = {
@@ -54,7 +56,8 @@ async def cards(
         query = query.where(sa.literal(topic) == sa.any_(Room.topics))
     rows = (await session.execute(query)).all()
     stages = await _on_stage(session, state, [room.id for room, _ in rows])
-    return [Card(room, name, stages.get(room.id, [])) for room, name in rows]
+    places = await places_on_stage(session, list(stages))
+    return [Card(room, name, stages.get(room.id, []), places) for room, name in rows]
 
 
 async def _on_stage(

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import jinja2
 from fastapi import Request
@@ -16,8 +15,8 @@ from core.settings import Settings
 from payouts.amounts import decimal
 from rooms.models import Role
 from web.pages.languages import language_name
+from web.pages.tones import tone
 
-TONES = 8
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 _ROLE_NAMES = {
     Role.HOST: "host",
@@ -33,11 +32,6 @@ def initials(name: str) -> str:
     words = [word for word in name.split() if word[0].isalnum()]
     ends = words if len(words) < 2 else [words[0], words[-1]]
     return "".join(word[0] for word in ends).upper() or "?"
-
-
-def tone(person_id: UUID) -> str:
-    """The class of a face's colors. UUIDv7 differs at its end; stage-view.js does the same."""
-    return f"tone-{int(person_id.hex[-2:], 16) % TONES}"
 
 
 def clock(milliseconds: int | None) -> str:

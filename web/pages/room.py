@@ -21,6 +21,7 @@ from web.pages.languages import SPOKEN
 from web.pages.render import page
 from web.pages.route import PageRoute
 from web.pages.tipping import tip_data
+from web.pages.tones import places_on_stage
 
 router = APIRouter(route_class=PageRoute)
 
@@ -28,13 +29,17 @@ router = APIRouter(route_class=PageRoute)
 @router.get("/rooms/{room_id}")
 async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: UUID) -> Response:
     found, own = await room_for(session, me, room_id, Action.SEE)
+    places = await places_on_stage(session, [found.id])
     shared: dict[str, Any] = {
         "room": found,
         "host_name": await reading.host_name(session, found),
         "can": reading.permissions(me, found, own),
     }
+    data = _room_data(found, me, own) | {
+        "places": [str(participant_id) for participant_id in places],
+        "tips": await tip_data(session, found, me, own),
+    }
     if found.state is RoomState.ENDED:
-        data = _room_data(found, me, own) | {"tips": await tip_data(session, found, me, own)}
         return page(
             request, "rooms/replay.html", me=me, data=data, spoken_languages=SPOKEN, **shared
         )
@@ -44,10 +49,9 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         "rooms/live.html",
         me=me,
         stage=there.stage,
+        places=places,
         audience=there.audience + len(there.stage),
-        data=_room_data(found, me, own)
-        | await _live_data(session, found, there)
-        | {"tips": await tip_data(session, found, me, own)},
+        data=data | await _live_data(session, found, there),
         **shared,
     )
 

@@ -1,3 +1,4 @@
+import re
 from uuid import uuid4
 
 import httpx
@@ -5,9 +6,10 @@ import pytest
 from fastapi import FastAPI
 
 from rooms.groups import create_group
+from rooms.lifecycle import end_room
 from rooms.models import RecordingState, Role, Visibility
 from rooms.moderation import change_role, invite, remove_participant
-from rooms.participation import join_room, set_hand
+from rooms.participation import join_room, leave_room, set_hand
 from rooms.recording import set_recording
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
@@ -109,6 +111,26 @@ async def test_the_page_begins_with_stage_hands_and_the_place_in_the_stream(
     kinds = [event["kind"] for event in data["events"]]
     assert kinds[-1] == "hand.raised"
     assert "participant.joined" not in kinds
+
+
+async def test_people_of_one_room_have_different_colors_the_same_on_every_page(
+    house: House, look: Look
+) -> None:
+    room = await live(house)
+    speakers = [await house.speaker(room) for _ in range(7)]
+    leaver, left = speakers[2]
+    await leave_room(house.session, principal=leaver, room_id=room.id)
+    await join_room(house.session, principal=leaver, room_id=room.id)
+    browser = look(house.stranger)
+    html, listed = await browser.text(f"/rooms/{room.id}"), await browser.text("/")
+    shown = re.findall(r'data-id="(.*?)">\s*<span class="face tone-(\d)"', html)
+    places = page_data(html)["places"]
+    assert len({color for _, color in shown}) == len(shown) == 7
+    assert all(places.index(who) == int(color) for who, color in shown)
+    assert places.index(str(left.id)) == 3, "who has left, and would come back, keeps it"
+    assert {f"tone-{n}" for n in (0, 1, 2, 4, 5, 6)} == set(re.findall(r"face (tone-\d)", listed))
+    await end_room(house.session, principal=house.hosting, room_id=room.id)
+    assert page_data(await browser.text(f"/rooms/{room.id}"))["places"] == places
 
 
 async def test_before_it_is_live_the_room_says_so(house: House, look: Look) -> None:

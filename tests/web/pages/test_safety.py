@@ -16,8 +16,9 @@ from rooms.groups import create_group
 from rooms.participation import join_room, set_hand
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
-from web.pages.render import clock, initials, policy, tone
+from web.pages.render import clock, initials, policy
 from web.pages.route import PageRoute
+from web.pages.tones import tone
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -181,6 +182,7 @@ def test_clock_and_tone() -> None:
     assert clock(3_723_999) == "1:02:03"
     assert clock(None) == "0:00"
     assert tone(UUID(int=0x1F)) == "tone-7"
+    assert tone(UUID(int=0x1F), {UUID(int=0x1F): 9}) == "tone-1"
 
 
 async def test_other_ways_to_sign_in_are_offered(house: House, look: Look) -> None:

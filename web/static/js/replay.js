@@ -5,7 +5,7 @@ import { logLine, sentence } from "./log.js";
 import { RoomPlayer } from "./player.js";
 import { clockText, secondsOf } from "./room-clock.js";
 import { wireEditing } from "./room-head.js";
-import { drawStage } from "./stage-view.js";
+import { drawStage, givePlace } from "./stage-view.js";
 import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
 import { Timeline } from "./timeline.js";
 import { TipSheet } from "./tip-sheet.js";
@@ -36,6 +36,7 @@ const $ = (selector) => document.querySelector(selector);
 
 const data = JSON.parse($("#room-data").textContent);
 const { room } = data;
+data.places.forEach(givePlace);
 const audio = $("#audio");
 const player = new RoomPlayer(audio, Date.parse(room.live_at));
 const captions = new Captions(room.id, () => player.roomMs);

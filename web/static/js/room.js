@@ -5,7 +5,7 @@ import { Listening } from "./listening.js";
 import { logLine, sentence } from "./log.js";
 import { Moderation } from "./moderation.js";
 import { showHead, wireEditing } from "./room-head.js";
-import { drawStage, showSpeaking } from "./stage-view.js";
+import { drawStage, givePlace, showSpeaking } from "./stage-view.js";
 import { Stage } from "./stage.js";
 import { TipSheet } from "./tip-sheet.js";
 import { LiveTips } from "./tips-live.js";
@@ -19,6 +19,7 @@ const $ = (selector) => document.querySelector(selector);
 
 const data = JSON.parse($("#room-data").textContent);
 const { room, me } = data;
+data.places.forEach(givePlace);
 
 const stage = new Stage({
   state: room.state,
@@ -84,6 +85,7 @@ function log(event) {
 
 function onDurable(event) {
   stage.apply(event);
+  if (event.kind === "stage.joined") givePlace(event.data.participant_id);
   const words = tips.apply(event) ?? log(event);
   if (words) $("#moves").textContent = words;
   if (event.kind === "room.went_live") location.reload();

@@ -1,6 +1,7 @@
 /** Draws people on the stage; the markup of one is the template `#person`. */
 
 const TONES = 8;
+const places = new Map(); // participant id: how many came onto the room's stage before
 const ROLE_NAMES = { host: "host", cohost: "co-host" };
 
 /** As `initials` in web/pages/render.py. */
@@ -10,9 +11,14 @@ export function initials(name) {
   return ends.map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
-/** The class of a person's colors, as `tone` in web/pages/render.py. */
+/** Takes the next color for a participant, unless there is one already. */
+export function givePlace(id) {
+  if (!places.has(id)) places.set(id, places.size);
+}
+
+/** The class of a person's colors, as `tone` in web/pages/tones.py. */
 export function tone(id) {
-  return `tone-${Number.parseInt(id.slice(-2), 16) % TONES}`;
+  return `tone-${(places.get(id) ?? Number.parseInt(id.slice(-2), 16)) % TONES}`;
 }
 
 function mark(text, className = "") {
