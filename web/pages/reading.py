@@ -37,7 +37,7 @@ class Card:
 _ORDER = {
     RoomState.LIVE: Room.live_at.desc(),
     RoomState.SCHEDULED: Room.scheduled_at.asc().nulls_last(),
-    RoomState.ENDED: Room.ended_at.desc(),
+    RoomState.ENDED: Room.live_at.desc(),
 }
 
 

@@ -41,6 +41,15 @@ def clock(milliseconds: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def how_long(milliseconds: int | None) -> str:
+    """`57 s`, `42 min` or `1 h 5 min`: how long something takes, not a place in it."""
+    seconds = round(int(milliseconds or 0) / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n)
+
+
 def money(minor: int, currency: str) -> str:
     """`$1,234.56`, or `1,234.56 CHF` where the sign of the currency is not known to everybody."""
     sign = "−" if minor < 0 else ""
@@ -63,6 +72,7 @@ def _environment() -> jinja2.Environment:
         "initials": initials,
         "tone": tone,
         "clock": clock,
+        "how_long": how_long,
         "language_name": language_name,
         "money": money,
         "count": lambda number: f"{number:,}",

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -73,7 +73,12 @@ async def test_an_ended_room_shows_what_it_was_about_and_who_spoke(
     await house.listener(room, "Only listened")
     await add_track(house, room, own)
     await end_room(house.session, principal=house.hosting, room_id=room.id)
+    began = datetime.now(UTC) - timedelta(days=2)
+    room.live_at, room.duration_ms = began, 5_400_000
+    await house.session.flush()
     html = await look(house.stranger).text("/")
+    assert f'<time datetime="{began.isoformat()}" data-day>' in html, "when it began, not ended"
+    assert "</time> · 1 h 30 min<" in html
     assert "On radio" in html
     assert ">speaker<" in html, "whoever has a track"
     assert "Only listened" not in html

@@ -16,7 +16,7 @@ from rooms.groups import create_group
 from rooms.participation import join_room, set_hand
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended, live, made, page_data
-from web.pages.render import clock, initials, policy
+from web.pages.render import clock, how_long, initials, policy
 from web.pages.route import PageRoute
 from web.pages.tones import tone
 
@@ -178,9 +178,11 @@ def test_initials_are_of_first_and_last_name() -> None:
     assert initials("🎷") == "?"
 
 
-def test_clock_and_tone() -> None:
+def test_clock_length_and_tone() -> None:
     assert clock(3_723_999) == "1:02:03"
     assert clock(None) == "0:00"
+    lengths = [how_long(ms) for ms in (0, 57_000, 59_600, 89_000, 3_580_000, 3_600_000, 4_210_000)]
+    assert lengths == ["0 s", "57 s", "1 min", "1 min", "1 h", "1 h", "1 h 10 min"]
     assert tone(UUID(int=0x1F)) == "tone-7"
     assert tone(UUID(int=0x1F), {UUID(int=0x1F): 9}) == "tone-1"
 

@@ -6,14 +6,25 @@ const APPOINTMENT = new Intl.DateTimeFormat(undefined, {
   weekday: "short", day: "numeric", month: "short", year: "numeric",
   hour: "numeric", minute: "2-digit", timeZoneName: "short",
 });
+/** For what was: the day of the week says more than the year of this one. */
+const DAY = { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
+
+function dayText(moment) {
+  const year = moment.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return new Intl.DateTimeFormat(undefined, { ...DAY, year }).format(moment);
+}
+
+function text(element, moment) {
+  if (element.hasAttribute("data-day")) return dayText(moment);
+  return (element.hasAttribute("data-appointment") ? APPOINTMENT : FULL).format(moment);
+}
 
 /** Rewrites every `<time datetime>` under `root`; the server wrote UTC for those without scripts. */
 export function showLocalTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const format = element.hasAttribute("data-appointment") ? APPOINTMENT : FULL;
-    element.textContent = format.format(moment);
+    element.textContent = text(element, moment);
     element.title = element.dateTime;
   }
 }
