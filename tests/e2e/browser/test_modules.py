@@ -84,6 +84,26 @@ async def test_links_name_a_second(page: Page, text: str, seconds: int | None) -
     assert await run(page, "room-clock.js", "return m.secondsOf(a)", text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("#t=1500", (1500, False)),
+        ("?t=0:56&q=sea", (56_000, False)),
+        ("?t=5#t=1500", (1500, False)),
+        ("#t=57000", (0, True)),
+        ("?t=1h", (0, True)),
+        ("#t=-5", (None, False)),
+        ("", (None, False)),
+    ],
+)
+async def test_a_link_past_the_end_starts_at_the_beginning(
+    page: Page, address: str, place: tuple[int | None, bool]
+) -> None:
+    body = f"return m.linkedPlace(new URL(a, '{ORIGIN}'), 57_000)"
+    found = await run(page, "linked.js", body, address)
+    assert (found["at"], found["past"]) == place
+
+
 def event(kind: str, room_ms: int, person: str = "", **data: object) -> dict[str, object]:
     about = {"participant_id": person, "user_id": f"u-{person}"} if person else {}
     return {"kind": kind, "room_ms": room_ms, "data": {**about, **data}}

@@ -1,9 +1,10 @@
 /** The page of a room that has ended: its sound, and everything else on the same clock. */
 import { call } from "./api.js";
 import { Captions } from "./captions.js";
+import { linkedPlace, linkedWords } from "./linked.js";
 import { logLine, sentence } from "./log.js";
 import { RoomPlayer } from "./player.js";
-import { clockText, secondsOf } from "./room-clock.js";
+import { clockText } from "./room-clock.js";
 import { wireEditing } from "./room-head.js";
 import { drawStage, givePlace } from "./stage-view.js";
 import { cutsOf, lanesOf, Stage, stageAt } from "./stage.js";
@@ -49,6 +50,7 @@ let lines = [];
 let shownLine;
 let opened = false;
 let solo = null; // participant id of the speaker who is heard alone
+let note = ""; // said once the sound is there
 
 function say(words) {
   $("#state").textContent = words;
@@ -89,6 +91,7 @@ function toggle() {
 
 function seek(roomMs) {
   const at = Math.min(room.duration_ms, Math.max(0, roomMs));
+  if (note) say((note = ""));
   if (!opened) open(at);
   else player.seek(at);
   showPosition();
@@ -275,29 +278,27 @@ function wire() {
   for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, showPlaying);
   player.addEventListener("time", showPosition);
   player.addEventListener("time", () => captions.show());
-  player.addEventListener("ready", () => say(""));
+  player.addEventListener("ready", () => say(note));
   player.addEventListener("waiting", (event) => say(event.detail.reason));
   transcript.addEventListener("seek", (event) => seek(event.detail));
   addEventListener("hashchange", () => {
-    const at = linkedMs();
-    if (at === null) return;
-    seek(at);
-    transcript.arrive(at, linkedWords());
+    const place = linkedPlace(location, room.duration_ms);
+    if (place.at === null) return;
+    seek(place.at);
+    say(noteOf(place));
+    arrive(place);
   });
   addEventListener("keydown", onKey);
 }
 
-/** The room time that the address names: `#t=` in milliseconds, or `?t=` as people write it. */
-function linkedMs() {
-  const exact = /^#t=(\d+)$/.exec(location.hash);
-  if (exact) return Number(exact[1]);
-  const seconds = secondsOf(new URLSearchParams(location.search).get("t") ?? "");
-  return seconds === null ? null : seconds * 1000;
+/** Keeps and returns what is to be said of a link. */
+function noteOf({ past }) {
+  note = past ? "This link leads past the end, so it starts at 0:00." : "";
+  return note;
 }
 
-/** What was looked for where the address comes from: the words that were found. */
-function linkedWords() {
-  return new URLSearchParams(location.search).get("q") ?? "";
+function arrive({ at, past }) {
+  if (at !== null && !past) transcript.arrive(at, linkedWords(location));
 }
 
 /** Without tips, and the comings and goings of those who only listened: the stage is drawn often. */
@@ -330,12 +331,13 @@ async function load() {
   stageEvents = eventsOfStage(lanes);
   showLog();
   const urls = await showRecording(lanes);
-  say(urls ? "" : "Nothing was recorded in this room.");
-  if (urls) open(linkedMs());
+  const place = linkedPlace(location, room.duration_ms);
+  say(urls ? noteOf(place) : "Nothing was recorded in this room.");
+  if (urls) open(place.at);
   showPosition();
   await tips.load();
   await transcript.start(events);
-  if (linkedMs() !== null) transcript.arrive(linkedMs(), linkedWords());
+  arrive(place);
 }
 
 function wireTipping() {
