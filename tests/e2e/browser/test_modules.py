@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from core.errors import Problem
 from tests.e2e.browser.conftest import browser_path
+from transcripts.hub import ModelNotFetched
+from transcripts.installed_models import ModelMissing
+from transcripts.transcriber import LanguageUnknown
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +106,20 @@ async def test_a_link_past_the_end_starts_at_the_beginning(
     body = f"return m.linkedPlace(new URL(a, '{ORIGIN}'), 57_000)"
     found = await run(page, "linked.js", body, address)
     assert (found["at"], found["past"]) == place
+
+
+async def test_why_a_transcript_is_not_made_and_what_to_do_is_said_in_words(page: Page) -> None:
+    body = "return a.map((code) => m.givenUp({ error_code: code }, 'No transcript'))"
+    codes = [ModelMissing.code, LanguageUnknown.code, Problem.code]
+    missing, language, unknown = await run(page, "transcript-trouble.js", body, codes)
+    assert missing == (
+        "No transcript: the model is not on the machine that transcribes. Ask whoever runs this "
+        "server to put it there, then press “Transcribe again”. (model_missing)"
+    )
+    assert "Choose another one for that speaker, then press" in language
+    assert "went wrong on the server. Press “Transcribe again”; if" in unknown
+    body = "return m.triedAgain({ error_code: a })"
+    assert "downloaded" in await run(page, "transcript-trouble.js", body, ModelNotFetched.code)
 
 
 def event(kind: str, room_ms: int, person: str = "", **data: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ import { clockText } from "./room-clock.js";
 import { CueEditor } from "./transcript-editor.js";
 import { drawTranscript, linesAt, linesOf, occurrences, wordsAmong } from "./transcript-list.js";
 import { editRow, renameRow, speakerRow } from "./transcript-people.js";
+import { givenUp, triedAgain } from "./transcript-trouble.js";
 
 const PROGRESS_MS = 3000;
 const CHANGES_MS = 15_000;
@@ -99,10 +100,11 @@ export class TranscriptPanel extends EventTarget {
   /** What keeps a run from being made; without a transcript everybody is told that there is none. */
   #showTrouble(run) {
     const failed = run?.status === "failed";
-    const why = this.can.transcribe && run?.error_code ? ` (${run.error_code})` : "";
-    if (failed && !this.version) this.#say(`This recording could not be transcribed${why}.`);
-    else if (failed && why) this.#say(`It could not be transcribed again${why}.`);
-    else if (why) $("#progress-text").textContent += ` It waits to try again${why}.`;
+    const told = this.can.transcribe && run?.error_code;
+    const subject = this.version ? "It could not be transcribed again" : "This recording could not be transcribed";
+    if (failed && told) this.#say(givenUp(run, subject));
+    else if (failed && !this.version) this.#say(`${subject}.`);
+    else if (told) $("#progress-text").textContent += ` ${triedAgain(run)}`;
   }
 
   async #load() {
