@@ -14,6 +14,7 @@ from pydantic import (
     JsonValue,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
@@ -51,7 +52,10 @@ def _in_utc(given: object, parse: ValidatorFunctionWrapHandler) -> datetime:
         raise PydanticCustomError("time", "write 2026-11-22 or 2026-11-22T00:00:00Z") from None
 
 
-Time = Annotated[AwareDatetime, WrapValidator(_in_utc)]
+_TIME_OR_DAY: Final = {
+    "anyOf": [{"type": "string", "format": form} for form in ("date-time", "date")]
+}
+Time = Annotated[AwareDatetime, WrapValidator(_in_utc), WithJsonSchema(_TIME_OR_DAY)]
 
 router = APIRouter(prefix="/v1", tags=["transcripts"])
 
@@ -75,9 +79,16 @@ class SearchRequest(RequestBody):
         None, description="only what was said in it; otherwise each word is taken in every language"
     )
     since: Time | None = Field(
-        None, description="of rooms that went live then or later: a time, or a day in UTC"
+        None,
+        description="of rooms that went live then or later: a time with its zone, or a day, which "
+        "is its first moment in UTC",
+        examples=["2026-11-21T21:00:00Z", "2026-11-21"],
     )
-    until: Time | None = Field(None, description="and before this")
+    until: Time | None = Field(
+        None,
+        description="of rooms that went live before this; a day itself is left out",
+        examples=["2026-11-21T22:00:00+01:00", "2026-11-22"],
+    )
     sort: Sort = Sort.RELEVANCE
     after: str | None = Field(None, max_length=400, description="`next` of the page before")
     limit: int = Field(20, ge=1, le=50)

@@ -1,6 +1,7 @@
 """The API documents itself: every endpoint has a summary, its refusals, and an example to copy."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from core.settings import Settings
 from replay.api import RecordingOut
+from transcripts.search_api import SearchRequest
 from web.app import create_app
 
 
@@ -81,6 +83,17 @@ def test_the_example_of_a_recording_is_one() -> None:
     (example,) = RecordingOut.model_json_schema()["examples"]
     shown = RecordingOut.model_validate(example).model_dump(mode="json")
     assert shown == example
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_search_takes_the_times_and_days_that_it_documents(app: FastAPI, name: str) -> None:
+    parameters = app.openapi()["paths"]["/v1/search"]["get"]["parameters"]
+    (schema,) = [one["schema"] for one in parameters if one["name"] == name]
+    assert {one.get("format") for one in schema["anyOf"]} >= {"date-time", "date"}
+    for example in schema["examples"]:
+        taken = getattr(SearchRequest.model_validate({"q": "sea", name: example}), name)
+        assert taken.utcoffset() == timedelta(0)
+        assert taken.hour == (21 if "T" in example else 0)
 
 
 def test_the_ticket_tells_how_to_publish(app: FastAPI) -> None:
