@@ -3,7 +3,7 @@
 What a room brought is told before any dispute: what a bank takes back stands in the statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -122,6 +122,13 @@ def _by_room(earner: Earner) -> sa.Select[UUID, str, datetime | None, int | None
         .join(Room, Room.id == LedgerTransaction.room_id)
         .group_by(Room.id)
     )
+
+
+async def titles_of(session: AsyncSession, room_ids: Iterable[UUID | None]) -> dict[UUID, str]:
+    """Of rooms where somebody has tipped or earned, who may therefore know them."""
+    wanted = [room_id for room_id in room_ids if room_id is not None]
+    rows = await session.execute(sa.select(Room.id, Room.title).where(Room.id.in_(wanted)))
+    return {row.id: row.title for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

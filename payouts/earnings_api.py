@@ -1,4 +1,4 @@
-"""HTTP: what a creator earns, where it came from, and a statement for each month."""
+"""HTTP: what a creator earns, where it came from, a statement for each month, and leaving."""
 
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 
+from core.auth.browser import CrossSite, clear_cookie
 from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.rights import AccountNeeded, require_user
@@ -15,6 +16,7 @@ from payouts.clock import money_now
 from payouts.earned import Earner, earned_by_minute, months_of, room_earned, rooms_earned
 from payouts.earnings_schemas import (
     EarningsOut,
+    Farewell,
     MinuteOut,
     MinutesOut,
     MonthsOut,
@@ -22,6 +24,7 @@ from payouts.earnings_schemas import (
     RoomsEarned,
     StatementOut,
 )
+from payouts.leaving import SomethingLeft, StillLive, close_account
 from payouts.overview import overview
 from payouts.statement_entries import entries_csv
 from payouts.statements import NoMonth, as_csv, month_bounds, statement
@@ -139,6 +142,25 @@ async def see_statement(month: str, session: SessionDep, earner: EarnerDep) -> S
         month=month,
     )
     return StatementOut.of(found)
+
+
+@router.post(
+    "/leave",
+    status_code=204,
+    summary="Close your account",
+    responses=problems(*REFUSED, CrossSite, StillLive, SomethingLeft),
+)
+async def leave(
+    wanted: Farewell,
+    response: Response,
+    services: ServicesDep,
+    session: SessionDep,
+    earner: EarnerDep,
+) -> None:
+    """For good: nobody signs in as you any more, and your name is taken out of your rooms, which
+    stay. What you earned goes to your account at Stripe as it matures, whatever the minimum."""
+    await close_account(session, earner, give_up=wanted.give_up)
+    response.headers.append("Set-Cookie", clear_cookie(services.settings))
 
 
 def _saved_as(name: str) -> dict[str, str]:

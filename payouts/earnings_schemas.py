@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.http import RequestBody
 from payouts.models import EventKind
 from payouts.statements import Statement
 
@@ -185,3 +186,11 @@ class StatementOut(BaseModel):
             closing_held_minor=found.closing_held_minor,
             rooms=[RoomSum(room_id=room, earned_minor=sum_) for room, sum_ in found.rooms],
         )
+
+
+class Farewell(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"give_up": False}]})
+
+    give_up: bool = Field(
+        False, description="also unused Stars, and earnings that can't be paid to you"
+    )

@@ -1,27 +1,112 @@
-"""Creators who leave: what is theirs is paid when it has matured, or waits for them, and is never
+"""Those who leave: what is theirs is paid when it has matured, or waits for them, and is never
 income; what they owe is our loss. Who they were is forgotten at once.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import pseudonymize
+from core.errors import Conflict
+from payouts.amounts import decimal
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.creators import creator_left, earnings, lock_creators
+from payouts.earned import Earner
 from payouts.gateway_models import ConnectedAccount
 from payouts.models import Creator
+from payouts.tip_models import RoomTip
+from payouts.wallets import holdings_of
+from rooms.leaving import forget_names
+from rooms.models import Room, RoomState
 
 log = logging.getLogger(__name__)
 
 
-async def leave(session: AsyncSession, creator: Creator) -> None:
-    """From now on sweeps pay them below the minimum too. Repeated, nothing."""
-    creator.leaving_at = creator.leaving_at or datetime.now(UTC)
-    await pseudonymize(session, creator.user_id)
+class StillLive(Conflict):
+    code = "still_live"
+    title = "A room of yours is live: end it first"
+
+
+class SomethingLeft(Conflict):
+    code = "something_left"
+    title = "Something of yours would be lost"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What somebody would lose who left now."""
+
+    stars: int
+    """Unused ones."""
+
+    unpaid_minor: int
+    """Earned, without an account that it could be transferred to."""
+
+    def __bool__(self) -> bool:
+        return bool(self.stars or self.unpaid_minor)
+
+
+async def left_behind(session: AsyncSession, earner: Earner) -> LeftBehind:
+    platform_id, user_id = earner.platform_id, earner.creator_id
+    wallet = await holdings_of(session, platform_id=platform_id, user_id=user_id)
+    if await _payable(session, platform_id, user_id):
+        return LeftBehind(wallet.stars, 0)
+    found = await earnings(
+        session, platform_id=platform_id, creator_id=user_id, currency=earner.currency
+    )
+    unpaid = found.pending_minor + found.matured_minor + found.on_hold_minor
+    return LeftBehind(wallet.stars, max(0, unpaid))
+
+
+async def close_account(session: AsyncSession, earner: Earner, *, give_up: bool) -> None:
+    """By its owner, for good; `give_up`: with what would be lost.
+
+    Raises StillLive, SomethingLeft.
+    """
+    live = sa.exists().where(Room.host_id == earner.creator_id, Room.state == RoomState.LIVE)
+    if await session.scalar(sa.select(live)):
+        raise StillLive
+    lost = await left_behind(session, earner)
+    if lost and not give_up:
+        raise _refused(lost, earner.currency)
+    await leave(session, platform_id=earner.platform_id, user_id=earner.creator_id)
+
+
+def _refused(lost: LeftBehind, currency: str) -> SomethingLeft:
+    said = []
+    if lost.stars:
+        said.append(f"{lost.stars} Stars are unused: give them back or tip them first")
+    if lost.unpaid_minor:
+        amount = decimal(lost.unpaid_minor, currency)
+        said.append(f"{amount} {currency} can't be paid to you: finish your onboarding first")
+    return SomethingLeft(
+        f"{'; '.join(said)}. Or send give_up=true.",
+        stars=lost.stars,
+        unpaid_minor=lost.unpaid_minor,
+        currency=currency,
+    )
+
+
+async def leave(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> None:
+    """From now on sweeps pay them below the minimum too, also what comes in later to somebody who
+    has earned nothing yet. Repeated, nothing."""
+    row = {"platform_id": platform_id, "user_id": user_id, "leaving_at": datetime.now(UTC)}
+    left = insert(Creator).values(row)
+    first = sa.func.coalesce(Creator.leaving_at, left.excluded.leaving_at)
+    await session.execute(
+        left.on_conflict_do_update(
+            index_elements=["platform_id", "user_id"], set_={"leaving_at": first}
+        )
+    )
+    await pseudonymize(session, user_id)
+    tipped = sa.select(RoomTip.room_id).where(RoomTip.payer_id == user_id)
+    await forget_names(session, user_id, also=tipped)
 
 
 async def close_left(cashier: Cashier, *, now: datetime | None = None) -> int:
@@ -46,7 +131,8 @@ async def _close(
     found = await earnings(session, **owner, currency=currency, now=now)
     if found.pending_minor or found.on_hold_minor or found.in_transfer_minor:
         return False
-    if found.matured_minor > 0 and creator.deleted_at is None and await _payable(session, creator):
+    payable = await _payable(session, creator.platform_id, creator.user_id)
+    if found.matured_minor > 0 and creator.deleted_at is None and payable:
         return False  # the next sweep pays it
     booked = await creator_left(session, **owner, currency=currency, at=now)
     if booked is not None:
@@ -54,10 +140,10 @@ async def _close(
     return booked is not None
 
 
-async def _payable(session: AsyncSession, creator: Creator) -> bool:
+async def _payable(session: AsyncSession, platform_id: UUID, user_id: UUID) -> bool:
     account = sa.exists().where(
-        ConnectedAccount.platform_id == creator.platform_id,
-        ConnectedAccount.user_id == creator.user_id,
+        ConnectedAccount.platform_id == platform_id,
+        ConnectedAccount.user_id == user_id,
         ConnectedAccount.transfers_active,
     )
     return bool(await session.scalar(sa.select(account)))

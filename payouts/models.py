@@ -194,7 +194,7 @@ class StarAllocation(Base):
 
 
 class Creator(Base):
-    """Somebody who has earned; made with their first earning."""
+    """Somebody who has earned, made with their first earning; or who has left."""
 
     __tablename__ = "creator"
 

@@ -51,6 +51,18 @@ class Due:
     leaving: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Creators whom a sweep passes over."""
+
+    below: int
+    """With less than the minimum, who could be paid."""
+    below_minor: int
+    """What all of those have that is matured."""
+    unready: int
+    """Whom nothing can be transferred to yet, whatever they have."""
+
+
 async def sweep(cashier: Cashier, *, now: datetime | None = None) -> int:
     """Intents for everybody who can be paid, and the jobs that make them; returns how many.
 
@@ -69,15 +81,42 @@ async def due(
     now: datetime | None = None,
 ) -> list[Due]:
     """Whom a sweep would pay now and how much, of one platform or of all."""
-    now = now or await money_now(session)
-    found = [
-        await _due(session, creator, account, settings.settlement_currency, now)
-        for creator, account in await _payable(session, platform_id)
-    ]
     return [
         each
-        for each in found
+        for each in await _matured(session, settings, platform_id, now)
         if each.amount_minor >= (1 if each.leaving else settings.sweep_minimum_minor)
+    ]
+
+
+async def waiting(
+    session: AsyncSession,
+    settings: Settings,
+    *,
+    platform_id: UUID | None = None,
+    now: datetime | None = None,
+) -> Waiting:
+    """Whom `due` leaves out, and why."""
+    found = await _matured(session, settings, platform_id, now)
+    minimum = settings.sweep_minimum_minor
+    below = [
+        each.amount_minor for each in found if 0 < each.amount_minor < minimum and not each.leaving
+    ]
+    ready = sa.exists().where(_same(), ConnectedAccount.transfers_active)
+    unready = sa.select(sa.func.count()).select_from(Creator)
+    unready = unready.where(~ready, Creator.leaving_at.is_(None))
+    if platform_id is not None:
+        unready = unready.where(Creator.platform_id == platform_id)
+    return Waiting(len(below), sum(below), int(await session.scalar(unready) or 0))
+
+
+async def _matured(
+    session: AsyncSession, settings: Settings, platform_id: UUID | None, now: datetime | None
+) -> list[Due]:
+    """What everybody has who can be paid, be it nothing."""
+    now = now or await money_now(session)
+    return [
+        await _due(session, creator, account, settings.settlement_currency, now)
+        for creator, account in await _payable(session, platform_id)
     ]
 
 
@@ -102,16 +141,19 @@ async def _due(
 async def _payable(
     session: AsyncSession, platform_id: UUID | None
 ) -> Sequence[tuple[Creator, ConnectedAccount]]:
-    same = sa.and_(
-        Creator.platform_id == ConnectedAccount.platform_id,
-        Creator.user_id == ConnectedAccount.user_id,
-    )
     can = sa.and_(ConnectedAccount.transfers_active, Creator.deleted_at.is_(None))
-    rows = sa.select(Creator, ConnectedAccount).join(ConnectedAccount, same).where(can)
+    rows = sa.select(Creator, ConnectedAccount).join(ConnectedAccount, _same()).where(can)
     if platform_id is not None:
         rows = rows.where(Creator.platform_id == platform_id)
     found = await session.execute(rows.order_by(ConnectedAccount.id))
     return [(creator, account) for creator, account in found]
+
+
+def _same() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Creator.platform_id == ConnectedAccount.platform_id,
+        Creator.user_id == ConnectedAccount.user_id,
+    )
 
 
 async def intend(

@@ -1,5 +1,6 @@
 """`encore money`: whether the books hold, what is in them, and a creator's month."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
@@ -11,15 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.models import Platform
-from core.errors import NotFound
+from core.auth.models import Platform, User
+from core.errors import Invalid, NotFound
 from core.settings import Settings
 from payouts import alerts, invariants, trial
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
+from payouts.earned import Earner, titles_of
 from payouts.invariants import Invariant
-from payouts.leaving import close_left, leave
+from payouts.leaving import LeftBehind, close_left, leave, left_behind
 from payouts.models import Creator
+from payouts.purchases import grant
 from payouts.statements import Statement, as_csv, month_bounds, rows_of, statement
 from payouts.stripe_facts import MoneyException
 from payouts.trial import TrialLine
@@ -30,6 +33,10 @@ from web.till import at_the_till
 money = typer.Typer(no_args_is_help=True, help="The books: Stars, tips, transfers.")
 console = Console(highlight=False, soft_wrap=True)
 
+MOST_GIVEN = 1_000_000
+"""At once."""
+
+Who = Annotated[str, typer.Argument(help="Their email address, or their user ID.")]
 Slug = Annotated[str | None, typer.Option("--platform", help="Its short name; else all of them.")]
 
 
@@ -38,9 +45,19 @@ class PlatformUnknown(NotFound):
     title = "There is no such platform"
 
 
+class PersonUnknown(NotFound):
+    code = "person_unknown"
+    title = "There is nobody of this address or ID"
+
+
 class CreatorUnknown(NotFound):
     code = "creator_unknown"
-    title = "Nobody of this ID has earned anything"
+    title = "They have earned nothing"
+
+
+class NotConfirmed(Invalid):
+    code = "not_confirmed"
+    title = "There is no terminal to ask: give --yes"
 
 
 @money.command("check")
@@ -77,16 +94,68 @@ def resolve(
     console.print(f"{in_transaction(work)} resolved")
 
 
+@money.command("give")
+def give(
+    person: Who,
+    stars: Annotated[int, typer.Argument(min=1, max=MOST_GIVEN)],
+    campaign: Annotated[str, typer.Option(help="What they are for: each person has them once.")],
+    platform: Slug = None,
+) -> None:
+    """Give somebody promotional Stars. They tip like others and can't be given back; what they
+    earn a creator is paid by you (exp:promo)."""
+    settings = Settings()
+
+    async def work(session: AsyncSession) -> bool:
+        user = await _person(session, person, platform)
+        booked = await grant(
+            session,
+            platform_id=user.platform_id,
+            user_id=user.id,
+            key=f"promotion:{campaign}:{user.id}",
+            stars=stars,
+            currency=settings.settlement_currency,
+        )
+        return booked.new
+
+    given = in_transaction(work)
+    console.print(f"{stars} Stars are theirs." if given else "They had these before; nothing new.")
+
+
 @money.command("leave")
-def let_go(creator: Annotated[str, typer.Argument(help="The creator's user ID.")]) -> None:
-    """Let a creator go: forget who it was, pay what is theirs with the sweeps to come, whatever the
-    minimum. What can't be paid waits, unclaimed."""
+def let_go(
+    person: Who,
+    platform: Slug = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+) -> None:
+    """Let somebody go, for good: forget who it was, pay what is theirs with the sweeps to come,
+    whatever the minimum. What can't be paid waits, unclaimed."""
+    if not yes:
+        _ask_whether(person, platform)
 
     async def work(session: AsyncSession) -> None:
-        await leave(session, await _creator(session, creator))
+        user = await _person(session, person, platform)
+        await leave(session, platform_id=user.platform_id, user_id=user.id)
 
     in_transaction(work)
     console.print("They have left; sweeps pay what is theirs.")
+
+
+def _ask_whether(person: str, platform: str | None) -> None:
+    """With what would be lost. Raises NotConfirmed, typer.Abort."""
+    if not sys.stdin.isatty():
+        raise NotConfirmed
+    currency = Settings().settlement_currency
+
+    async def work(session: AsyncSession) -> tuple[str, LeftBehind]:
+        user = await _person(session, person, platform)
+        return user.display_name, await left_behind(
+            session, Earner(user.platform_id, user.id, currency)
+        )
+
+    name, lost = in_transaction(work)
+    unpaid = decimal(lost.unpaid_minor, currency)
+    console.print(f"{escape(name)} loses {lost.stars} Stars, and {unpaid} {currency} stay unpaid.")
+    typer.confirm("This can't be undone. Sure?", abort=True)
 
 
 @money.command("sweep")
@@ -132,33 +201,34 @@ def trial_balance(platform: Slug = None) -> None:
 
 @money.command("statement")
 def print_statement(
-    creator: Annotated[str, typer.Argument(help="The creator's user ID.")],
+    creator: Who,
     month: Annotated[str, typer.Option(help="YYYY-MM, in UTC.")],
+    platform: Slug = None,
     csv: Annotated[bool, typer.Option("--csv", help="As CSV, for a spreadsheet.")] = False,
 ) -> None:
-    """Print a creator's month: opening, each kind of movement, closing."""
+    """Print a creator's month: opening, each kind of movement, closing, and the tips by room."""
     month_bounds(month)
     currency = Settings().settlement_currency
 
-    async def work(session: AsyncSession) -> Statement:
-        return await statement(
-            session,
-            platform_id=(found := await _creator(session, creator)).platform_id,
-            creator_id=found.user_id,
-            currency=currency,
-            month=month,
-        )
+    async def work(session: AsyncSession) -> tuple[str, Statement, dict[UUID, str]]:
+        user = await _creator(session, creator, platform)
+        owner = {"platform_id": user.platform_id, "creator_id": user.id}
+        found = await statement(session, **owner, currency=currency, month=month)
+        return user.display_name, found, await titles_of(session, [room for room, _ in found.rooms])
 
-    found = in_transaction(work)
+    name, found, titles = in_transaction(work)
     if csv:
         console.print(as_csv(found), end="", markup=False)
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column(f"{month}, {found.currency}")
+    table.add_column(escape(f"{name}, {month}, {found.currency}"))
     for title in ("Count", "Owed", "On hold"):
         table.add_column(title, justify="right")
     for row in rows_of(found):
         table.add_row(*row)
+    for room, owed in found.rooms:
+        title = titles.get(room, str(room)) if room else "no room"
+        table.add_row(escape(f"  of tips: {title}"), "", decimal(owed, currency), "")
     console.print(table)
 
 
@@ -171,12 +241,24 @@ async def _platform(session: AsyncSession, slug: str | None) -> UUID | None:
     return found
 
 
-async def _creator(session: AsyncSession, given: str) -> Creator:
+async def _person(session: AsyncSession, given: str, platform: str | None) -> User:
+    """By ID, or by address: of the platform that is named, or of the only one that has it."""
     try:
-        user_id = UUID(given)
+        named = User.id == UUID(given)
     except ValueError:
-        raise CreatorUnknown(f"{given!r} is not the ID of a user.") from None
-    found = await session.scalar(sa.select(Creator).where(Creator.user_id == user_id))
-    if found is None:
-        raise CreatorUnknown(f"Nobody of the ID {user_id} has earned anything.")
-    return found
+        named = sa.func.lower(User.email) == given.strip().lower()
+    wanted = await _platform(session, platform)
+    mine = named if wanted is None else sa.and_(named, User.platform_id == wanted)
+    found = (await session.scalars(sa.select(User).where(mine).limit(2))).all()
+    if not found:
+        raise PersonUnknown(f"There is nobody of the address or ID {given!r}.")
+    if len(found) > 1:
+        raise PersonUnknown(f"{given!r} is known to several platforms: name one with --platform.")
+    return found[0]
+
+
+async def _creator(session: AsyncSession, given: str, platform: str | None) -> User:
+    user = await _person(session, given, platform)
+    if await session.get(Creator, (user.platform_id, user.id)) is None:
+        raise CreatorUnknown(f"{given!r} has earned nothing.")
+    return user

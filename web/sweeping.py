@@ -1,4 +1,4 @@
-"""A sweep as an operator watches it: what is due, then each transfer as it is made."""
+"""A sweep as an operator watches it: what is due, who waits, then each transfer as it is made."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,12 +6,13 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
+from core.settings import Settings
 from payouts import sweep
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
 from payouts.gateway import OutcomeUnknown, StripeBusy
 from payouts.stripe_facts import IntentState, TransferIntent
-from payouts.sweep import Due
+from payouts.sweep import Due, Waiting
 
 LATER = "later: Stripe did not say how it went, the workers go on with it"
 
@@ -23,7 +24,9 @@ async def pay(
     async with cashier.database.transaction() as session:
         left = await sweep.open_intents(session, platform_id)
         due = await sweep.due(session, cashier.settings, platform_id=platform_id)
+        passed = await sweep.waiting(session, cashier.settings, platform_id=platform_id)
     _show(console, left, due, cashier.settings.settlement_currency)
+    _explain(console, passed, cashier.settings)
     if dry_run:
         return True
     made = [await _end(cashier, console, intent, "again") for intent in left]
@@ -51,6 +54,17 @@ def _show(
         console.print(table)
     total = sum(each.amount_minor for each in left) + sum(each.amount_minor for each in due)
     console.print(f"{table.row_count} transfers, {decimal(total, currency)} {currency}")
+
+
+def _explain(console: Console, passed: Waiting, settings: Settings) -> None:
+    """Why somebody is not among them."""
+    if passed.below:
+        currency = settings.settlement_currency
+        less = f"{decimal(passed.below_minor, currency)} {currency}"
+        minimum = f"{decimal(settings.sweep_minimum_minor, currency)} {currency}"
+        console.print(f"{passed.below} waiting with {less}: less than {minimum} each")
+    if passed.unready:
+        console.print(f"{passed.unready} waiting who are not set up to be paid")
 
 
 async def _end(cashier: Cashier, console: Console, intent: TransferIntent, which: str) -> bool:

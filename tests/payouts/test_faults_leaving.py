@@ -1,5 +1,8 @@
 """Creators who leave, mid-sweep too: fault 25."""
 
+from typing import Any
+
+import httpx
 import sqlalchemy as sa
 
 from core.auth.leaving import NOBODY
@@ -16,8 +19,12 @@ NOTHING = Earnings(0, 0, 0, 0, 0)
 
 async def leaves(shop: Shop, creator: Person) -> None:
     async with shop.database.transaction() as session:
-        key = (creator.user.platform_id, creator.user.id)
-        await leave(session, await session.get_one(Creator, key))
+        await leave(session, platform_id=creator.user.platform_id, user_id=creator.user.id)
+
+
+async def closes(shop: Shop, person: Person, **wanted: Any) -> httpx.Response:
+    """As the page does it."""
+    return await shop.http.post("/creators/me/leave", json=wanted, headers=person.headers)
 
 
 async def gone(shop: Shop, creator: Person) -> bool:
@@ -81,4 +88,28 @@ async def test_fault_25_what_nobody_can_be_paid_is_unclaimed(shop: Shop) -> None
         assert await gone(shop, creator)
     assert await shop.earnings(creator) == NOTHING
     assert await shop.balance(AccountKind.UNCLAIMED) - before == -500
+    await shop.agree()
+
+
+async def test_an_account_is_closed_by_its_owner(shop: Shop) -> None:
+    """What would be lost is said first: unused Stars, and money that nobody could be paid."""
+    payer, creator = await shop.person(), await shop.person()
+    await shop.bought(payer)
+    await shop.tip(payer, creator, 100)
+    refused = [(await closes(shop, each)).json() for each in (payer, creator)]
+    assert [each["code"] for each in refused] == ["something_left"] * 2
+    assert [(each["stars"], each["unpaid_minor"]) for each in refused] == [(400, 0), (0, 100)]
+    assert "give them back" in refused[0]["detail"]
+    assert "1.00 USD can't be paid to you: finish your onboarding" in refused[1]["detail"]
+    await shop.onboard(creator)
+    left = await closes(shop, creator)
+    assert (left.status_code, 'encore_session=""' in left.headers["set-cookie"]) == (204, True)
+    assert (await closes(shop, creator)).status_code == 401
+    assert (await closes(shop, payer, give_up=True)).status_code == 204
+    await shop.control("clock", advance_seconds=15 * 86_400)
+    await sweep(shop.cashier)
+    await shop.settle()
+    await close_left(shop.cashier)
+    assert await gone(shop, creator)
+    assert await shop.earnings(creator) == Earnings(0, 0, 0, 0, 100)
     await shop.agree()

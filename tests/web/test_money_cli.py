@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.auth.models import Platform
+from core.auth.models import Platform, User
 from core.db import Database
 from core.errors import Problem
 from core.migrate import upgrade
 from payouts.stripe_lines import see
+from payouts.wallets import holdings_of
+from tests.factories import make_platform, make_user
 from tests.payouts.tills import charge, make_till
 from web.cli import app
 
@@ -48,15 +50,41 @@ async def test_the_books_as_an_operator_sees_them(empty_url: str) -> None:
     said = await encore(empty_url, "statement", str(till.creators[0]), "--month", month)
     assert [line.split() for line in said.stdout.splitlines()[1:]] == [
         ["Opening", "0.00", "0.00"], ["Tips", "1", "1.00", "0.00"], ["Closing", "1.00", "0.00"],
+        ["of", "tips:", "no", "room", "1.00"],
     ]  # fmt: skip
     as_csv = await encore(empty_url, "statement", str(till.creators[0]), "--month", month, "--csv")
     assert as_csv.stdout.splitlines()[-1] == "of tips: no room,,1.00,"
     for arguments, code in (
         (("check", "--platform", "nobody"), "platform_unknown"),
-        (("statement", "me", "--month", month), "creator_unknown"),
+        (("statement", "me", "--month", month), "person_unknown"),
         (("statement", str(till.listener), "--month", month), "creator_unknown"),
         (("statement", str(till.listener), "--month", "soon"), "no_month"),
+        (("leave", str(till.creators[0])), "not_confirmed"),
     ):
         refused = (await encore(empty_url, *arguments)).exception
         assert isinstance(refused, Problem)
         assert refused.code == code
+
+
+async def test_presents_and_a_farewell(empty_url: str) -> None:
+    """By address, in whatever case; a present of one campaign comes once."""
+    await upgrade(empty_url)
+    database = Database(empty_url)
+    async with database.transaction() as session:
+        slug = (platform := await make_platform(session)).slug
+        user = await make_user(session, platform, email="ada@example.org")
+        twin = await make_user(session, await make_platform(session), email="ada@example.org")
+    gift = ("give", "Ada@example.org", "50", "--campaign", "spring")
+    several = (await encore(empty_url, *gift)).exception
+    assert isinstance(several, Problem)
+    assert "name one with --platform" in several.detail
+    said = [(await encore(empty_url, *gift, "--platform", slug)).stdout for _ in range(2)]
+    assert said == ["50 Stars are theirs.\n", "They had these before; nothing new.\n"]
+    assert (await encore(empty_url, "leave", str(user.id), "--yes")).exit_code == 0
+    async with database.transaction() as session:
+        owner = {"platform_id": user.platform_id, "user_id": user.id}
+        assert (await holdings_of(session, **owner)).stars == 50
+        assert (await session.get_one(User, user.id)).email is None
+        assert (await session.get_one(User, twin.id)).email == "ada@example.org"
+    await database.close()
+    assert (await encore(empty_url, "check")).exit_code == 0

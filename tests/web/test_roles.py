@@ -122,6 +122,7 @@ PUBLIC: Final[dict[str, str]] = {
                                              "401   200   200   200   200   200   200   403   200",
     "GET /v1/creators/me/statements/{month}/entries.csv":
                                              "401   200   200   200   200   200   200   403   200",
+    "POST /v1/creators/me/leave":            "401   409   409   409   409   409   409   403   409",
     "GET /v1/stars/tiers":                   "200   200   200   200   200   200   200   200   200",
     "POST /v1/rooms/{room}/tips":            "401   201   201   201   201   403   .     403   201",
     "GET /v1/rooms/{room}/tips":             "200   200   200   200   200   200   .     200   200",
@@ -198,6 +199,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "PUT /v1/rooms/{room}/participants/{guest}/language": {"language": None},
     "POST /v1/groups": {"name": "Friends"},
     "POST /v1/orders": {"client_key": "a-key-of-mine", "pack": "usd-500"},
+    "POST /v1/creators/me/leave": {},
     "POST /v1/rooms/{room}/tips": {"client_key": "{external}", "stars": 10},
     "PUT /v1/rooms/{room}/goal": {"title": "A boat", "target_stars": 100},
     "PUT /v1/wallet/limits": {"hour_stars": None, "day_stars": 1_000},

@@ -14,14 +14,21 @@ from core.http import ServicesDep, SessionDep
 from payouts import onboarding
 from payouts.cashier import Cashier
 from payouts.clock import money_now
-from payouts.earned import Minute, earned_by_minute, months_of, room_earned, rooms_earned
+from payouts.earned import (
+    Minute,
+    earned_by_minute,
+    months_of,
+    room_earned,
+    rooms_earned,
+    titles_of,
+)
 from payouts.earnings_api import earner_of
+from payouts.leaving import left_behind
 from payouts.overview import overview
 from payouts.statements import rows_of, statement
 from web.pages.render import page
 from web.pages.requirements import wanted
 from web.pages.route import PageRoute
-from web.pages.wallet import titles
 
 router = APIRouter(route_class=PageRoute)
 
@@ -44,7 +51,6 @@ async def earnings(
     settings = services.settings
     account = onboarding.shown(await onboarding.account_of(session, me))
     rooms = await rooms_earned(session, earner, before=before, limit=ROOMS + 1)
-    cashier: Cashier | None = getattr(request.app.state, "cashier", None)
     return page(
         request,
         "creators/earnings.html",
@@ -54,12 +60,22 @@ async def earnings(
         account=account,
         due=wanted(account.due),
         again=again,
-        paid_here=cashier is not None,
-        test_money=cashier is not None and not cashier.gateway.livemode,
+        paid_here=_cashier(request) is not None,
+        test_money=_is_test_money(request),
         rooms=rooms[:ROOMS],
         older=rooms[ROOMS - 1].room_id if len(rooms) > ROOMS else None,
         months=await months_of(session, earner, now=await money_now(session)),
+        lost=await left_behind(session, earner),
     )
+
+
+def _cashier(request: Request) -> Cashier | None:
+    return getattr(request.app.state, "cashier", None)
+
+
+def _is_test_money(request: Request) -> bool:
+    cashier = _cashier(request)
+    return cashier is not None and not cashier.gateway.livemode
 
 
 @router.get("/earnings/rooms/{room_id}")
@@ -131,6 +147,7 @@ async def month(
         "creators/statement.html",
         me=me,
         found=found,
+        test_money=_is_test_money(request),
         rows=rows_of(found),
-        titles=await titles(session, [room_id for room_id, _ in found.rooms]),
+        titles=await titles_of(session, [room_id for room_id, _ in found.rooms]),
     )

@@ -1,5 +1,6 @@
 """Templates to responses, with the headers that keep a page's scripts and frames its own."""
 
+import calendar
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,6 +61,18 @@ def money(minor: int, currency: str) -> str:
     return f"{sign}{digits} {currency}"
 
 
+def month(text: str) -> str:
+    """`2026-11` as `November 2026`."""
+    year, number = text.split("-")
+    return f"{calendar.month_name[int(number)]} {year}"
+
+
+def card(text: str) -> str:
+    """`visa 4242` as `Visa ending in 4242`; what has no number as it is."""
+    brand, _, last = text.rpartition(" ")
+    return f"{brand.title()} ending in {last}" if brand and last.isdigit() else text
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -75,6 +88,8 @@ def _environment() -> jinja2.Environment:
         "how_long": how_long,
         "language_name": language_name,
         "money": money,
+        "month": month,
+        "card": card,
         "count": lambda number: f"{number:,}",
         "role_name": lambda role: _ROLE_NAMES[Role(role)],
     }

@@ -1,25 +1,22 @@
 """One's own Stars: how many, where they came from and where they went."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.dependencies import VisitorDep
 from core.auth.rights import require_user
 from core.http import ServicesDep, SessionDep
+from payouts.earned import titles_of
 from payouts.limits import caps_of, spending_of
 from payouts.models import EventKind
 from payouts.orders import orders_of
 from payouts.receipts import receipts_of
 from payouts.wallet_history import movements_of
 from payouts.wallets import holdings_of
-from rooms.models import Room
 from web.pages.render import page
 from web.pages.route import PageRoute
 
@@ -63,13 +60,6 @@ async def wallet(
         older_orders=orders[ORDERS - 1].id if len(orders) > ORDERS else None,
         movements=moved[:MOVEMENTS],
         older=moved[MOVEMENTS - 1].id if len(moved) > MOVEMENTS else None,
-        titles=await titles(session, {each.room_id for each in moved}),
+        titles=await titles_of(session, {each.room_id for each in moved}),
         says=SAYS,
     )
-
-
-async def titles(session: AsyncSession, room_ids: Iterable[UUID | None]) -> dict[UUID, str]:
-    """Of rooms where somebody has tipped or earned, who may therefore know them."""
-    wanted = [room_id for room_id in room_ids if room_id is not None]
-    rows = await session.execute(sa.select(Room.id, Room.title).where(Room.id.in_(wanted)))
-    return {row.id: row.title for row in rows}

@@ -41,7 +41,9 @@ async def test_earnings_by_state_room_and_month(house: House, look: Look) -> Non
     assert f'<a href="/earnings/rooms/{room.id}">Night &lt;b&gt;radio&lt;/b&gt;</a>' in html
     assert "3 tips" in html
     assert "Not set up to be paid" in html
+    assert "<strong>$3.00 would be lost to you:</strong>" in html
     others = await look(giver).text("/earnings")
+    assert "<strong>200 unused Stars would be lost.</strong>" in others
     assert str(room.id) not in others
     assert "<dt>Pending</dt><dd>$0.00</dd>" in others
     assert (await look(house.stranger).get("/earnings")).status_code == 401

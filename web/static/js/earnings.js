@@ -1,5 +1,6 @@
-/** Earnings: leads to Stripe's pages, and says when Stripe has changed its mind. */
+/** Earnings: leads to Stripe's pages, says when Stripe has changed its mind, closes the account. */
 import { call } from "./api.js";
+import { sure } from "./dialogs.js";
 
 const ASK_MS = 2000;
 const ASK_TIMES = 150;
@@ -31,6 +32,23 @@ async function askOn() {
   }
 }
 
+/** For good, with what the page has said would be lost. */
+async function leave({ currentTarget: button }) {
+  if (!(await sure(button.dataset.sure, "Close my account"))) return;
+  const said = document.querySelector("#leave-problem");
+  button.disabled = true;
+  said.hidden = true;
+  try {
+    await call("POST", "/v1/creators/me/leave", { give_up: button.dataset.giveUp === "true" });
+    location.replace("/");
+  } catch (refused) {
+    said.textContent = refused.message;
+    said.hidden = false;
+    button.disabled = false;
+  }
+}
+
+document.querySelector("#leave-now").addEventListener("click", leave);
 for (const button of document.querySelectorAll("[data-go]")) {
   button.addEventListener("click", () => go(button));
 }

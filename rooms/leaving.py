@@ -1,0 +1,34 @@
+"""What rooms say of a person who has left for good: that somebody was there, not who."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.auth.leaving import NOBODY
+from rooms.models import Participant, RoomEvent
+
+_NAMES: Final = ("display_name", "name")
+
+
+async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[UUID]) -> None:
+    """In lists of people and in what happened. `also`: rooms whose events may name them though
+    they were never inside. Repeated, nothing."""
+    await session.execute(
+        sa.update(Participant).where(Participant.user_id == user_id).values(display_name=NOBODY)
+    )
+    inside = sa.select(Participant.room_id).where(Participant.user_id == user_id)
+    theirs = sa.and_(
+        sa.or_(RoomEvent.room_id.in_(inside), RoomEvent.room_id.in_(also)),
+        RoomEvent.data.op("->>")("user_id") == str(user_id),
+    )
+    for name in _NAMES:
+        nameless = RoomEvent.data.op("||")(_literal({name: NOBODY}))
+        named = RoomEvent.data.op("->>")(name).is_not(None)
+        await session.execute(sa.update(RoomEvent).where(theirs, named).values(data=nameless))
+
+
+def _literal(data: dict[str, Any]) -> sa.ColumnElement[dict[str, Any]]:
+    return sa.literal(data, JSONB)
