@@ -118,11 +118,22 @@ async def _tip_at_a_second(guest: Page, host: Page, stack: Stack) -> None:
         await expect(page.locator("#tips .tip")).to_have_count(2)
         await expect(page.locator("#timeline .tip-mark").first).to_be_attached()
         await expect(page.locator(".cue-tips").first).to_contain_text("100")
-    await expect(host.locator("#tips")).to_contain_text("Somebody")
+    await _care_for_tips(host)
     await host.get_by_role("button", name="Play", exact=True).click()
     await expect(host.locator("#pins")).to_contain_text("★ 100Somebody")
     await guest.goto("/wallet")
     await expect(guest.locator("#balance")).to_contain_text("950")
+
+
+async def _care_for_tips(host: Page) -> None:
+    """On the replay as in the room: thanks, and a message taken out for everybody."""
+    await host.get_by_role("button", name="Say thanks to Somebody").click()
+    await expect(host.locator("#tips .thanked")).to_have_count(2)
+    await host.get_by_role("button", name="Hide the message of Grace Hopper").click()
+    await expect(host.locator("#tips")).not_to_contain_text("whale")
+    await host.reload()
+    await expect(host.locator("#tips .thanked")).to_have_count(2)
+    await expect(host.locator("#tips")).not_to_contain_text("whale")
 
 
 async def _lose_the_answer(route: Route) -> None:

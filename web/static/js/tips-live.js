@@ -1,30 +1,18 @@
 /** Tips in a live room: shown at once, the large ones on top, with the goal and the front row. */
-import { call } from "./api.js";
 import { Goal } from "./goal.js";
 import { Supporters } from "./supporters.js";
+import { careFor } from "./tip-care.js";
 import { nameOf, Pins, starsText, tipLine, tipOf } from "./tip-view.js";
 
 const LISTED = 60;
 const $ = (selector) => document.querySelector(selector);
 
-function button(label, title, act) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "plain";
-  made.textContent = label;
-  made.setAttribute("aria-label", title);
-  made.addEventListener("click", () => {
-    made.disabled = true;
-    act();
-  });
-  return made;
-}
-
 export class LiveTips {
   /** `data` is the page's: `{room, me, can, tips}`. */
   constructor({ room, me, can, tips }, report) {
-    Object.assign(this, { me, can, report });
-    this.path = `/v1/rooms/${room.id}/tips`;
+    this.me = me;
+    const changed = (id, facts) => this.#change(id, facts);
+    this.actions = careFor(`/v1/rooms/${room.id}/tips`, can, { changed, report });
     this.tips = new Map(tips.latest.map((tip) => [tip.id, tip]));
     this.pins = new Pins($("#pins"));
     this.goal = new Goal(room.id, tips.goal, report);
@@ -78,28 +66,9 @@ export class LiveTips {
 
   #draw() {
     this.waiting = false;
-    const actions = (tip) => this.#actions(tip);
+    const { actions } = this;
     const lines = [...this.tips.values()].reverse().map((tip) => tipLine(tip, { actions }));
     $("#tips").replaceChildren(...lines);
     $("#no-tips").hidden = lines.length > 0;
-  }
-
-  #actions(tip) {
-    const who = nameOf(tip);
-    const found = [];
-    if (this.can.thank && !tip.thanked_at && !tip.mine) {
-      found.push(button("Say thanks", `Say thanks to ${who}`, () => this.#do("POST", tip, "thanks")));
-    }
-    if (this.can.hide_tip && tip.message) {
-      found.push(button("Hide the message", `Hide the message of ${who}`, () => this.#do("DELETE", tip, "message")));
-    }
-    return found;
-  }
-
-  #do(method, tip, what) {
-    call(method, `${this.path}/${tip.id}/${what}`).catch((problem) => {
-      this.report(problem.message);
-      this.#drawSoon();
-    });
   }
 }

@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { Goal } from "./goal.js";
 import { Supporters } from "./supporters.js";
+import { careFor } from "./tip-care.js";
 import { linesAt } from "./transcript-list.js";
 import { Pins, starsText, tipLine } from "./tip-view.js";
 
@@ -13,10 +14,13 @@ const $ = (selector) => document.querySelector(selector);
 
 export class ReplayTips {
   /** `data` is the page's; `seek` leads to a room time. */
-  constructor({ room, tips }, { timeline, transcript, seek, report }) {
+  constructor({ room, tips, can }, { timeline, transcript, seek, report }) {
     Object.assign(this, { timeline, transcript, seek });
     this.path = `/v1/rooms/${room.id}/tips`;
+    const changed = (id, facts) => this.#change(id, facts);
+    this.actions = careFor(this.path, can, { changed, report });
     this.tips = [];
+    this.lines = [];
     this.at = 0;
     this.pins = new Pins($("#pins"));
     this.goal = new Goal(room.id, tips.goal, report);
@@ -40,12 +44,28 @@ export class ReplayTips {
 
   #show(tips) {
     this.tips = tips;
-    this.lines = tips.map((tip) => tipLine(tip, { jump: this.seek }));
+    this.lines = tips.map((tip) => this.#line(tip));
     $("#tips").replaceChildren(...this.lines);
     $("#no-tips").hidden = tips.length > 0;
     this.timeline.showTips(tips);
     this.#pinToWords();
     this.#mark();
+  }
+
+  #line(tip) {
+    return tipLine(tip, { jump: this.seek, actions: this.actions });
+  }
+
+  /** One line anew: whoever reads in the list stays where they are. */
+  #change(id, facts) {
+    const n = this.tips.findIndex((tip) => tip.id === id);
+    if (n < 0) return;
+    if (facts.message === null) this.pins.drop(id);
+    const line = this.#line((this.tips[n] = { ...this.tips[n], ...facts }));
+    line.classList.toggle("now", this.lines[n] === this.marked);
+    if (this.lines[n] === this.marked) this.marked = line;
+    this.lines[n].replaceWith(line);
+    this.lines[n] = line;
   }
 
   #onEvents(events) {
@@ -83,7 +103,7 @@ export class ReplayTips {
   /** The list follows, unless somebody reads in it. */
   #mark() {
     const at = Math.floor(this.at / 1000) * 1000 + 999; // the end of the second that the clock shows
-    const now = this.lines?.[this.tips.findLastIndex((tip) => tip.room_ms <= at)];
+    const now = this.lines[this.tips.findLastIndex((tip) => tip.room_ms <= at)];
     if (now === this.marked) return;
     this.marked?.classList.remove("now");
     now?.classList.add("now");
