@@ -6,6 +6,7 @@ a missing accent never keeps two words apart. Scripts without spaces give a word
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,6 +34,10 @@ _LIGATURES: Final = str.maketrans(
 )
 
 
+Span = tuple[int, int]
+"""`text[span[0] : span[1]]`."""
+
+
 class Token(NamedTuple):
     """`word` as it is compared; it stands at `text[start:end]`."""
 
@@ -43,8 +48,17 @@ class Token(NamedTuple):
 
 def fold(text: str) -> list[Token]:
     """The words of a text, in order."""
+    return [Token(_plain(m.group()), m.start(), m.end()) for m in _words(text)]
+
+
+def spans(text: str) -> list[Span]:
+    """Where they stand."""
+    return [match.span() for match in _words(text)]
+
+
+def _words(text: str) -> Iterator[re.Match[str]]:
     word = _SIMPLE_WORD if _SIMPLE_TEXT.fullmatch(text) else _WORD
-    return [Token(_plain(m.group()), m.start(), m.end()) for m in word.finditer(text)]
+    return word.finditer(text)
 
 
 def is_spaceless(word: str) -> bool:

@@ -1,17 +1,17 @@
 """What was found, as people read it: the text with what matched, who said it, and when."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
-from transcripts.folding import fold
-from transcripts.highlights import Piece, found_positions, marked, places_of, spans_of
+from core.statements import ask
+from transcripts.folding import spans
+from transcripts.highlights import Piece, Sought, found_positions, marked, sought_in, spans_of
 from transcripts.indexing import SEAM_MS
 from transcripts.languages import searched_language
 from transcripts.query import Query
@@ -55,41 +55,50 @@ class FoundRecording:
 
 
 async def describe(
-    session: AsyncSession, rows: Sequence[sa.Row[Any]], query: Query, words: Vocabulary
+    connection: asyncpg.Connection,
+    rows: Sequence[asyncpg.Record],
+    query: Query,
+    words: Vocabulary,
 ) -> list[FoundRecording]:
     """Of the rows of `transcripts.ranking`, in their order."""
-    cues = await _load(session, [cue_id for row in rows for cue_id in row.best], query)
+    cues = await _load(connection, [cue_id for row in rows for cue_id in row["best"]], query)
+    wanted = {x: sought_in(query, x, words) for x in words.languages}
     found: list[FoundRecording] = []
     for row in rows:
-        loaded = (cues[cue_id] for cue_id in row.best if cue_id in cues)
-        moments = [_moment(cue, query, words) for cue in loaded]
+        loaded = (cues[cue_id] for cue_id in row["best"] if cue_id in cues)
+        moments = [_moment(cue, wanted[searched_language(cue["language"])]) for cue in loaded]
         if moments:
             found.append(_recording(row, moments))
     return found
 
 
-def _recording(row: sa.Row[Any], moments: list[Moment]) -> FoundRecording:
-    room = FoundRoom(row.room_id, row.title, row.host_id, row.topics, row.live_at, row.duration_ms)
-    return FoundRecording(row.recording_id, room, row.host, row.matches, moments)
+def _recording(row: asyncpg.Record, moments: list[Moment]) -> FoundRecording:
+    room = FoundRoom(
+        row["room_id"],
+        row["title"],
+        row["host_id"],
+        row["topics"],
+        row["live_at"],
+        row["duration_ms"],
+    )
+    return FoundRecording(row["recording_id"], room, row["host"], row["matches"], moments)
 
 
 async def _load(
-    session: AsyncSession, cue_ids: Sequence[UUID], query: Query
-) -> Mapping[UUID, sa.Row[Any]]:
-    rows: Iterable[Any] = ()
-    if cue_ids:
-        values = {"cue_ids": list(cue_ids), "seams": query.reaches_over}
-        rows = await session.execute(_LOADED, values)
-    return {row.id: row for row in rows}
+    connection: asyncpg.Connection, cue_ids: Sequence[UUID], query: Query
+) -> Mapping[UUID, asyncpg.Record]:
+    if not cue_ids:
+        return {}
+    values = {"cue_ids": cue_ids, "seams": query.reaches_over}
+    return {row["id"]: row for row in await ask(connection, _LOADED, values)}
 
 
-_LOADED: Final = sa.text(
-    f"""
+_LOADED: Final = f"""
     select
         cue.id, cue.participant_id, cue.start_ms, cue.end_ms, cue.language, cue.text,
         cast(cue.words as text) as words, cast(searched.vector as text) as vector,
         participant.user_id, coalesce(called.name, participant.display_name) as speaker,
-        case when :seams then (
+        case when cast(:seams as boolean) then (
             select following.text from transcript_cue as following
             where following.recording_id = cue.recording_id
             and following.participant_id = cue.participant_id
@@ -104,29 +113,26 @@ _LOADED: Final = sa.text(
     left join transcript_speaker_name as called
         on called.recording_id = cue.recording_id and called.participant_id = cue.participant_id
     where cue.id = any(:cue_ids)
-    """  # noqa: S608 - of constants
-).bindparams(
-    sa.bindparam("cue_ids", type_=sa.ARRAY(sa.Uuid())), sa.bindparam("seams", type_=sa.Boolean())
-)
+"""  # noqa: S608 - of constants
 """`following`: what the speaker says next, whose first words were indexed with the cue."""
 
 
-def _moment(row: sa.Row[Any], query: Query, words: Vocabulary) -> Moment:
-    text, language = _in_one_line(row.text), searched_language(row.language)
-    tokens = fold(text)
-    found = found_positions(query, language, words, places_of(row.vector), own=len(tokens))
-    own = spans_of(tokens, found)
+def _moment(row: asyncpg.Record, wanted: Sequence[Sequence[Sought]]) -> Moment:
+    text, following = _in_one_line(row["text"]), row["following"]
+    words = spans(text)
+    found = found_positions(wanted, row["vector"], own=len(words))
+    own = spans_of(words, found)
     pieces = marked(text, own)
-    if row.following and max(found, default=0) > len(tokens):
-        further = spans_of(fold(row.following), found, before=len(tokens))
-        pieces += [Piece(" ", match=False), *marked(_in_one_line(row.following), further)]
+    if following and max(found, default=0) > len(words):
+        further = spans_of(spans(following), found, before=len(words))
+        pieces += [Piece(" ", match=False), *marked(_in_one_line(following), further)]
     return Moment(
-        start_ms=_time_at(row, own[0].start) if own else row.start_ms,
-        end_ms=row.end_ms,
-        participant_id=row.participant_id,
-        user_id=row.user_id,
-        speaker=row.speaker,
-        language=row.language,
+        start_ms=_time_at(row, own[0][0]) if own else row["start_ms"],
+        end_ms=row["end_ms"],
+        participant_id=row["participant_id"],
+        user_id=row["user_id"],
+        speaker=row["speaker"],
+        language=row["language"],
         pieces=pieces,
     )
 
@@ -136,10 +142,10 @@ def _in_one_line(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def _time_at(row: sa.Row[Any], place: int) -> int:
+def _time_at(row: asyncpg.Record, place: int) -> int:
     """When the word was spoken that stands there; the cue's beginning if its words differ."""
-    before = row.text[:place]
+    before = row["text"][:place]
     at = len(before.split()) - bool(before and not before[-1].isspace())
-    words = json.loads(row.words)
-    same = len(words) == len(row.text.split())
-    return int(words[at][0]) if same else int(row.start_ms)
+    words = json.loads(row["words"])
+    same = len(words) == len(row["text"].split())
+    return int(words[at][0] if same else row["start_ms"])

@@ -9,10 +9,9 @@ all that the caller is told of: no limit comes before the question whether he ma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
 from transcripts.cursor import Cursor
 from transcripts.languages import base_language
@@ -43,7 +42,7 @@ class Ranked:
     what is told of the room. The same in each: `all_recordings`, `all_matches`, `oldest` (when it
     went live)."""
 
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[asyncpg.Record]
     cut: bool
     """More may match than was read or looked up, all of it older."""
 
@@ -55,10 +54,10 @@ class Ranked:
 
     @property
     def matches(self) -> int:
-        return int(self.rows[0].all_matches) if self.rows else 0
+        return int(self.rows[0]["all_matches"]) if self.rows else 0
 
 
-async def read(session: AsyncSession, asked: TsQuery, reach: Reach, page: Page) -> Ranked:
+async def read(connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page) -> Ranked:
     """What matches in the newest recordings that the caller may hear."""
     values: dict[str, object] = {
         "platform_id": reach.platform_id,
@@ -66,12 +65,12 @@ async def read(session: AsyncSession, asked: TsQuery, reach: Reach, page: Page) 
         "recordings": reach.effort.most_recordings,
         "matches": asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'",
     }
-    rows = await _ranked(session, asked, reach, page, _READ[page.sort], values)
-    return Ranked(_told_of(rows), rows[0].cut, seen=0, heard=1.0)
+    rows = await _ranked(connection, asked, reach, page, _READ[page.sort], values)
+    return Ranked(_told_of(rows), rows[0]["cut"], seen=0, heard=1.0)
 
 
 async def look_up(
-    session: AsyncSession,
+    connection: asyncpg.Connection,
     asked: TsQuery,
     reach: Reach,
     page: Page,
@@ -90,37 +89,34 @@ async def look_up(
     if reach.tag is not None:
         values["tag"] = f"'{reach.tag}'"
     statement = _LOOKED_UP[page.sort, bool(times), reach.tag is not None]
-    rows = await _ranked(session, asked, reach, page, statement, values)
+    rows = await _ranked(connection, asked, reach, page, statement, values)
     return Ranked(
-        [] if rows[0].cut else _told_of(rows),
-        cut=rows[0].cut or not rows[0].whole,
-        seen=rows[0].seen,
-        heard=float(rows[0].heard),
+        [] if rows[0]["cut"] else _told_of(rows),
+        cut=rows[0]["cut"] or not rows[0]["whole"],
+        seen=rows[0]["seen"],
+        heard=float(rows[0]["heard"]),
     )
 
 
-def _told_of(rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
-    return [row for row in rows if row.recording_id is not None]
+def _told_of(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    return [row for row in rows if row["recording_id"] is not None]
 
 
 async def _ranked(
-    session: AsyncSession,
+    connection: asyncpg.Connection,
     asked: TsQuery,
     reach: Reach,
     page: Page,
-    statement: sa.TextClause,
+    statement: str,
     values: dict[str, object],
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[asyncpg.Record]:
     language, after = reach.filters.language, page.after
     values |= {"ranks": asked.ranks, "limit": page.limit, "enough": reach.effort.enough_matches}
     values["language"] = None if language is None else base_language(language)
     if page.sort is Sort.RELEVANCE:
         values["score"] = None if after is None else after.score
         values["last_id"] = None if after is None else after.recording_id
-    told = sa.select(sa.text("*")).select_from(statement)
-    told = told.add_cte(reach.audible).add_cte(reach.heard_people).order_by(sa.text(_ORDER))
-    rows: Sequence[sa.Row[Any]] = (await session.execute(told, values)).all()
-    return rows
+    return await reach.ask(connection, statement, values)
 
 
 _OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
@@ -213,11 +209,10 @@ def _hits(among: str, where: str) -> str:
     """  # noqa: S608 - of constants
 
 
-def _told(sort: Sort, ways: str, hits: str) -> sa.TextClause:
+def _told(sort: Sort, ways: str, hits: str) -> str:
     """One row at least, with `cut`, `seen`, `heard` and `whole`."""
     key, later = ("score", _LATER) if sort is Sort.RELEVANCE else ("live_at", "true")
-    return sa.text(
-        f"""
+    return f"""
         (
             {ways}, told as (
                 select gathered.*, coalesce(cut, false) as cut, seen, heard, whole
@@ -251,8 +246,8 @@ def _told(sort: Sort, ways: str, hits: str) -> sa.TextClause:
             left join room on room.recording_id = told.recording_id
             left join user_account as host on host.id = room.host_id
         ) as told
+        order by {_ORDER}
         """  # noqa: S608 - of constants
-    )
 
 
 _READ: Final = {sort: _told(sort, _NEWEST, _hits(_TO_READ, _IN_WHAT_IS_READ)) for sort in Sort}

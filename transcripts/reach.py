@@ -4,16 +4,22 @@ Who may hear a room is asked of `rooms.access` at each search, so nothing has to
 with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.auth.principal import Principal
+from core.db import raw_connection
+from core.statements import ask
 from rooms.access import audible_rooms
 from rooms.models import Participant, Room
 from rooms.queries import spoken_with_consent
@@ -70,26 +76,21 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`conditions`: of the rooms whose recordings are searched."""
+    """`beginning`: of statements, up to their first table. It names `audible` (`recording_id`,
+    `live_at` of what is within reach) and `heard_people` (`id` of participants who agree to be
+    heard, and are to be). `values`: what it asks with."""
 
     platform_id: UUID
-    conditions: sa.ColumnElement[bool]
     filters: Filters
     effort: Effort
+    beginning: str
+    values: Mapping[str, Any]
 
-    @property
-    def audible(self) -> sa.CTE:
-        """`recording_id`, `live_at` of what is within reach."""
-        query = sa.select(Room.recording_id, Room.live_at).where(self.conditions)
-        return _inlined(query, "audible")
-
-    @property
-    def heard_people(self) -> sa.CTE:
-        """`id` of participants who agree to be heard, and are to be."""
-        query = sa.select(Participant.id).where(spoken_with_consent())
-        if self.filters.speaker_id is not None:
-            query = query.where(Participant.user_id == self.filters.speaker_id)
-        return _inlined(query, "heard_people")
+    async def ask(
+        self, connection: asyncpg.Connection, statement: str, values: Mapping[str, Any]
+    ) -> list[asyncpg.Record]:
+        """Of a table, and what follows on it."""
+        return await ask(connection, self.beginning + statement, {**self.values, **values})
 
     @property
     def tag(self) -> str | None:
@@ -102,14 +103,10 @@ class Reach:
         return self.filters.room_id is not None or self.filters.recording_id is not None
 
 
-def _inlined(query: sa.Select[*tuple[Any, ...]], name: str) -> sa.CTE:
-    """A part of a statement by its name, which PostgreSQL plans as if it stood in its place."""
-    return query.cte(name).prefix_with("not materialized")
-
-
-async def prepare(session: AsyncSession, effort: Effort) -> None:
-    """Settings of the rest of the transaction."""
+async def prepare(session: AsyncSession, effort: Effort) -> asyncpg.Connection:
+    """Where to ask, with settings for the rest of the transaction."""
     await session.execute(_PREPARE, {"timeout": str(effort.timeout_ms)})
+    return await raw_connection(session)
 
 
 _PREPARE: Final = sa.text(
@@ -119,12 +116,15 @@ _PREPARE: Final = sa.text(
         set_config('jit', 'off', true),
         set_config('random_page_cost', '1.1', true),
         set_config('max_parallel_workers_per_gather', '0', true),
-        set_config('plan_cache_mode', 'force_custom_plan', true)
+        set_config('enable_seqscan', 'off', true),
+        set_config('plan_cache_mode', 'force_generic_plan', true)
     """
 )
-"""Plans have to know the words: a common one wants another than a rare one."""
+"""Each way to look has a plan that does not know the words, made once for a connection: to choose
+between ways is what `transcripts.ways` does, and planning took as long as looking."""
 
 
+@lru_cache(maxsize=1_024)
 def reach_of(
     principal: Principal,
     platform_id: UUID,
@@ -132,9 +132,29 @@ def reach_of(
     effort: Effort,
     after: Cursor | None,
 ) -> Reach:
-    """Pages sorted by score all keep to the first one's."""
-    conditions = _audible(principal, filters) & _beyond(after)
-    return Reach(platform_id, conditions, filters, effort)
+    """Pages sorted by score all keep to the first one's.
+
+    Only a text, so it is kept for who goes on searching: what he may hear is asked each time.
+    """
+    audible = sa.select(Room.recording_id, Room.live_at).where(
+        _audible(principal, filters), _beyond(after)
+    )
+    heard = sa.select(Participant.id).where(spoken_with_consent())
+    if filters.speaker_id is not None:
+        heard = heard.where(Participant.user_id == filters.speaker_id)
+    query = sa.select(sa.text("*")).select_from(sa.text("asked"))
+    query = query.add_cte(_inlined(audible, "audible"), _inlined(heard, "heard_people"))
+    compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    beginning = str(compiled).removesuffix("asked")
+    return Reach(platform_id, filters, effort, beginning, compiled.params)
+
+
+_DIALECT: Final = dialect(paramstyle="named")
+
+
+def _inlined(query: sa.Select[*tuple[Any, ...]], name: str) -> sa.CTE:
+    """A part of a statement by its name, which PostgreSQL plans as if it stood in its place."""
+    return query.cte(name).prefix_with("not materialized")
 
 
 def _beyond(after: Cursor | None) -> sa.ColumnElement[bool]:

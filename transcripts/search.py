@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+import asyncpg
+from asyncpg.exceptions import QueryCanceledError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
@@ -23,7 +23,6 @@ from transcripts.stemming import Vocabulary, vocabulary_of
 from transcripts.suggestions import did_you_mean
 from transcripts.ways import best_recordings
 
-_CANCELED: Final = "57014"
 _FIRST_ID: Final = UUID(int=0)
 """Nothing of the same moment comes after it in a descending order."""
 
@@ -76,34 +75,30 @@ async def search(session: AsyncSession, *, principal: Principal, wanted: Wanted)
     try:
         async with asyncio.timeout(wanted.effort.deadline_ms / 1000):
             return await _search(session, principal, wanted)
-    except TimeoutError as error:
+    except (TimeoutError, QueryCanceledError) as error:
         raise SearchTooSlow from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _CANCELED:
-            raise SearchTooSlow from error
-        raise
 
 
 async def _search(session: AsyncSession, principal: Principal, wanted: Wanted) -> Found:
     query, platform_id = wanted.query, principal.platform_id
     if platform_id is None:
         return Found([], None if wanted.after else Total(0, 0, sampled=False))
-    await prepare(session, wanted.effort)
+    connection = await prepare(session, wanted.effort)
     languages = _languages(wanted.filters)
-    words = await vocabulary_of(session, platform_id, languages, query.words, query.begun)
+    words = await vocabulary_of(connection, platform_id, languages, query.words, query.begun)
     asked = render(query, words)
     reach = reach_of(principal, platform_id, wanted.filters, wanted.effort, wanted.after)
-    rows: Sequence[sa.Row[Any]] = ()
+    rows: Sequence[asyncpg.Record] = ()
     if asked.matches:
         page = Page(wanted.sort, wanted.after, wanted.limit + 1)
-        rows = await best_recordings(session, asked, reach, page)
+        rows = await best_recordings(connection, asked, reach, page)
     first, oldest = wanted.after is None, _oldest(rows, wanted)
     return Found(
-        recordings=await describe(session, rows[: wanted.limit], query, words),
+        recordings=await describe(connection, rows[: wanted.limit], query, words),
         total=_total(rows, oldest) if first else None,
         next=_next(rows, wanted, oldest),
         ignored=_ignored(query, words),
-        did_you_mean=await did_you_mean(session, wanted.text, query, words, reach)
+        did_you_mean=await did_you_mean(connection, wanted.text, query, words, reach)
         if first and not rows
         else None,
     )
@@ -119,34 +114,34 @@ def _ignored(query: Query, words: Vocabulary) -> Sequence[str]:
     return sorted(word for word in query.words if words.says_too_little(word))
 
 
-def _oldest(rows: Sequence[sa.Row[Any]], wanted: Wanted) -> datetime | None:
+def _oldest(rows: Sequence[asyncpg.Record], wanted: Wanted) -> datetime | None:
     """When the oldest recording went live that was searched, if there are older ones.
 
     All pages by score keep to what the first one searched.
     """
     if wanted.after is not None and wanted.after.score is not None:
         return wanted.after.oldest
-    if rows and rows[0].all_matches >= wanted.effort.enough_matches:
-        oldest: datetime = rows[0].oldest
+    if rows and rows[0]["all_matches"] >= wanted.effort.enough_matches:
+        oldest: datetime = rows[0]["oldest"]
         return oldest
     return None
 
 
-def _total(rows: Sequence[sa.Row[Any]], oldest: datetime | None) -> Total:
+def _total(rows: Sequence[asyncpg.Record], oldest: datetime | None) -> Total:
     sampled = oldest is not None
     if not rows:
         return Total(0, 0, sampled)
-    return Total(rows[0].all_recordings, int(rows[0].all_matches), sampled)
+    return Total(rows[0]["all_recordings"], int(rows[0]["all_matches"]), sampled)
 
 
-def _next(rows: Sequence[sa.Row[Any]], wanted: Wanted, oldest: datetime | None) -> str | None:
+def _next(rows: Sequence[asyncpg.Record], wanted: Wanted, oldest: datetime | None) -> str | None:
     """By time, pages go on beyond what was searched; by score, what was ranked is all."""
     by_date = wanted.sort is Sort.DATE
     if len(rows) > wanted.limit:
         last = rows[wanted.limit - 1]
         if by_date:
-            return Cursor(last.recording_id, live_at=last.sort_key).text()
-        return Cursor(last.recording_id, score=last.sort_key, oldest=oldest).text()
+            return Cursor(last["recording_id"], live_at=last["sort_key"]).text()
+        return Cursor(last["recording_id"], score=last["sort_key"], oldest=oldest).text()
     if by_date and oldest is not None:
         return Cursor(_FIRST_ID, live_at=oldest).text()
     return None

@@ -11,10 +11,11 @@ from itertools import product
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.statements import ask
 from transcripts.endings import finished
 from transcripts.languages import DICTIONARIES, MORE_STOP_WORDS
 
@@ -23,7 +24,8 @@ Lexemes = Mapping[tuple[str, str], str | None]
 
 _ASKED: Final = """
     select language, word, pg_catalog.ts_lexize(cast(dictionary as regdictionary), word) as stems
-    from unnest(:languages, :dictionaries, :words) as asked (language, dictionary, word)
+    from unnest(cast(:languages as text[]), cast(:dictionaries as text[]), cast(:words as text[]))
+        as asked (language, dictionary, word)
 """
 _KNOWN: Final = f"""
     select language, word, stems, exists (
@@ -36,6 +38,7 @@ _KNOWN: Final = f"""
         where s.platform_id = :platform_id and s.language = asked.language
     )
 """  # noqa: S608 - of constants
+_STEMS_OF: Final = sa.text(_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ async def lexemes_of(
     session: AsyncSession, platform_id: UUID, words: Collection[tuple[str, str]]
 ) -> Lexemes:
     """Of (searched language, folded word) pairs, by one question to PostgreSQL."""
-    rows = await session.execute(_bound(_ASKED), _arrays(words)) if words else ()
+    rows = await session.execute(_STEMS_OF, _arrays(words)) if words else ()
     return {
         (language, word): _lexeme(platform_id, language, word, stems)
         for language, word, stems in rows
@@ -97,7 +100,7 @@ async def lexemes_of(
 
 
 async def vocabulary_of(
-    session: AsyncSession,
+    connection: asyncpg.Connection,
     platform_id: UUID,
     languages: Sequence[str],
     words: Collection[str],
@@ -107,7 +110,7 @@ async def vocabulary_of(
     ends = {x: finished(begun, x) for x in languages} if begun is not None else {}
     pairs = [*product(languages, words), *((x, word) for x, all_ in ends.items() for word in all_)]
     values = _arrays(pairs) | {"platform_id": platform_id}
-    rows = (await session.execute(_bound(_KNOWN), values)).all()
+    rows = await ask(connection, _KNOWN, values)
     lexemes = {
         (language, word): _lexeme(platform_id, language, word, stems)
         for language, word, stems, _ in rows
@@ -128,15 +131,6 @@ def _said_of(
 ) -> Sequence[str]:
     stems = {lexemes[language, word] for word in words}
     return sorted(stem for stem in stems if stem is not None and stem in said)
-
-
-def _bound(statement: str) -> sa.TextClause:
-    texts = ARRAY(sa.Text)
-    return sa.text(statement).bindparams(
-        sa.bindparam("languages", type_=texts),
-        sa.bindparam("dictionaries", type_=texts),
-        sa.bindparam("words", type_=texts),
-    )
 
 
 def _arrays(words: Collection[tuple[str, str]]) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from difflib import SequenceMatcher
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
 from transcripts.folding import fold, is_spaceless
-from transcripts.highlights import places_of, positions_of
+from transcripts.highlights import positions_of
 from transcripts.languages import base_language
 from transcripts.query import Query
 from transcripts.reach import Reach
@@ -33,7 +31,7 @@ ALIKE: Final = 0.6
 
 
 async def did_you_mean(
-    session: AsyncSession, text: str, query: Query, words: Vocabulary, reach: Reach
+    connection: asyncpg.Connection, text: str, query: Query, words: Vocabulary, reach: Reach
 ) -> str | None:
     """The text with other words in place of those that nobody said; None when none is like them."""
     corrections: dict[str, str] = {}
@@ -43,10 +41,10 @@ async def did_you_mean(
         if (
             misspelt < MOST_MISSPELT
             and stems
-            and not await _is_said(session, word, words, reach, alone=alone)
+            and not await _is_said(connection, word, words, reach, alone=alone)
         ):
             misspelt += 1
-            said = await _said_alike(session, words.platform_id, stems, reach)
+            said = await _said_alike(connection, words.platform_id, stems, reach)
             best = max(said, key=lambda other: _likeness(word, other), default="")
             if _likeness(word, best) >= ALIKE:
                 corrections[word] = best
@@ -70,7 +68,7 @@ def _stems(word: str, words: Vocabulary) -> Mapping[str, Sequence[str]]:
 
 
 async def _is_said(
-    session: AsyncSession, word: str, words: Vocabulary, reach: Reach, *, alone: bool
+    connection: asyncpg.Connection, word: str, words: Vocabulary, reach: Reach, *, alone: bool
 ) -> bool:
     """`alone`: nothing was asked for but this word, and it was not found."""
     known = {words.lexemes[language, word] for language in words.languages}
@@ -79,20 +77,18 @@ async def _is_said(
         return False
     either = " | ".join(f"'{lexeme}'" for lexeme in sorted(said))
     either = either if reach.tag is None else f"({either}) & '{reach.tag}'"
-    query = sa.select(sa.text("*")).select_from(_SAID)
-    return bool(
-        await session.scalar(
-            query.add_cte(reach.audible).add_cte(reach.heard_people),
-            {"either": either, "language": _language(reach)},
-        )
-    )
+    values = {"either": either, "language": _language(reach)}
+    [[found]] = await reach.ask(connection, _SAID, values)
+    return bool(found)
 
 
 async def _said_alike(
-    session: AsyncSession, platform_id: UUID, stems: Mapping[str, Sequence[str]], reach: Reach
+    connection: asyncpg.Connection,
+    platform_id: UUID,
+    stems: Mapping[str, Sequence[str]],
+    reach: Reach,
 ) -> set[str]:
     """Words with a stem like one of these, from cues within reach."""
-    alike = sa.select(sa.text("*")).select_from(_ALIKE)
     values = {
         "platform_id": platform_id,
         "languages": [" ".join(languages) for languages in stems.values()],
@@ -100,7 +96,7 @@ async def _said_alike(
         "language": _language(reach),
         "tag": "" if reach.tag is None else f" & '{reach.tag}'",
     }
-    rows = await session.execute(alike.add_cte(reach.audible).add_cte(reach.heard_people), values)
+    rows = await reach.ask(connection, _ALIKE, values)
     return {word for stem, said, vector in rows for word in _words(stem, said, vector)}
 
 
@@ -114,8 +110,7 @@ _HEARD: Final = "(select true from heard_people p where p.id = said.participant_
 _OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
 
 
-_SAID: Final = sa.text(
-    f"""
+_SAID: Final = f"""
     (
         with said as materialized (
             select recording_id, participant_id from transcript_searched_cue
@@ -125,17 +120,16 @@ _SAID: Final = sa.text(
         select exists (select from said where {_AUDIBLE} and {_HEARD})
             or (select count(*) from said) = {LOOKED_AT}
     ) as found
-    """  # noqa: S608 - of constants
-)
+"""  # noqa: S608 - of constants
 """A word in so many cues that not all are looked at counts as said."""
 
-_ALIKE: Final = sa.text(
-    f"""
+_ALIKE: Final = f"""
     (
         with candidates as materialized (
             select s.stem, {PLATFORM_KEY} || s.language || '.' || s.stem as lexeme,
                 similarity(s.stem, asked.stem) as likeness
-            from unnest(:languages, :stems) as asked (languages, stem)
+            from unnest(cast(:languages as text[]), cast(:stems as text[]))
+                as asked (languages, stem)
             join transcript_stem s
                 on s.platform_id = :platform_id and s.stem % asked.stem
                 and s.language = any(string_to_array(asked.languages, ' '))
@@ -149,7 +143,7 @@ _ALIKE: Final = sa.text(
             from (
                 select cue_id, recording_id, participant_id, vector
                 from transcript_searched_cue
-                where vector @@ cast(quote_literal(lexeme) || :tag as tsquery)
+                where vector @@ cast(quote_literal(lexeme) || cast(:tag as text) as tsquery)
                 and {_OF_LANGUAGE}
                 limit {LOOKED_AT}
             ) as said
@@ -160,18 +154,13 @@ _ALIKE: Final = sa.text(
         order by likeness desc, stem
         limit {COMPARED}
     ) as alike
-    """  # noqa: S608 - of constants
-).bindparams(
-    sa.bindparam("languages", type_=ARRAY(sa.Text)),
-    sa.bindparam("stems", type_=ARRAY(sa.Text)),
-    sa.bindparam("tag", type_=sa.Text()),
-)
+"""  # noqa: S608 - of constants
 
 
 def _words(stem: str, text: str, vector: str) -> Iterable[str]:
     """As they stand in the text."""
     tokens = fold(text)
-    places = [at for at in positions_of(places_of(vector), stem) if at <= len(tokens)]
+    places = [at for at in positions_of(vector, stem) if at <= len(tokens)]
     return {text[tokens[at - 1].start : tokens[at - 1].end].lower() for at in places}
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcripts.folding import fold
-from transcripts.highlights import found_positions, marked, places_of, spans_of
+from transcripts.folding import fold, spans
+from transcripts.highlights import found_positions, marked, sought_in, spans_of
 from transcripts.query import QueryInvalid, Unit, parse, render
 from transcripts.stemming import Vocabulary, lexeme, platform_key
 
@@ -41,13 +41,15 @@ TEXTS = st.text("aéÅßæﬁ_-'’ .1٣ёи\u0306\u0301नमस्ते東ア
 
 @given(TEXTS)
 def test_every_word_stands_where_it_says(text: str) -> None:
-    for token in fold(text):
+    tokens = fold(text)
+    assert spans(text) == [(token.start, token.end) for token in tokens]
+    for token in tokens:
         assert words_of(text[token.start : token.end]) == [token.word]
 
 
 @given(TEXTS, st.sets(st.integers(1, 20)))
 def test_pieces_are_the_text(text: str, positions: set[int]) -> None:
-    pieces = marked(text, spans_of(fold(text), positions))
+    pieces = marked(text, spans_of(spans(text), positions))
     assert "".join(piece.text for piece in pieces) == text
 
 
@@ -115,11 +117,11 @@ def test_renders_what_was_said(text: str, asked: str) -> None:
 
 def test_marks_a_phrase_only_where_it_stands() -> None:
     known = vocabulary("en.sea", "en.boat")
-    places = places_of("'AAAA#a1' 'AAAAen.boat':3A,7A 'AAAAen.sea':2A 'AAAA~en.sea':9")
-    found = found_positions(parse('"sea boat"'), "en", known, places, own=8)
-    assert found == {2, 3}
-    assert found_positions(parse("sea"), "en", known, places, own=8) == {2}
-    assert found_positions(parse("sea"), "en", known, places, own=1) == {2, 9}
+    vector = "'AAAA#a1' 'AAAAen.boat':3A,7A 'AAAAen.sea':2A 'AAAA~en.sea':9"
+    phrase, word = (sought_in(parse(text), "en", known) for text in ('"sea boat"', "sea"))
+    assert found_positions(phrase, vector, own=8) == {2, 3}
+    assert found_positions(word, vector, own=8) == {2}
+    assert found_positions(word, vector, own=1) == {2, 9}
 
 
 def test_letters_without_spaces_are_bounded_and_said_twice_they_are_one() -> None:
