@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from transcripts.folding import fold
 from transcripts.index_models import SearchedCue, SearchedRecording, Stem
 from transcripts.languages import base_language, searched_language
 from transcripts.models import Cue
-from transcripts.stemming import PLATFORM_KEY, Lexemes, lexemes_of, next_cues
+from transcripts.stemming import PLATFORM_KEY, Lexemes, lexemes_of, neighbors, next_cues
 from transcripts.tags import tags_of
 
 SEAM_WORDS: Final = 8
@@ -51,16 +51,19 @@ class Said:
         return self.own + self.seam
 
     def vector(self, lexemes: Lexemes, tags: Iterable[str]) -> str:
-        """As PostgreSQL writes a tsvector: `'en.boat':3A '~en.boat':15` and tags without places."""
+        """As PostgreSQL writes a tsvector: `'en.boat':3A '~en.boat':15`; without places the tags
+        and each own word with its neighbor."""
         places: dict[str, list[str]] = {}
-        for position, word in enumerate(self.words, start=1):
-            lexeme = lexemes[self.language, word]
+        known = [lexemes[self.language, word] for word in self.words]
+        for position, lexeme in enumerate(known, start=1):
             if lexeme is not None and position <= len(self.own):
                 places.setdefault(lexeme, []).append(f"{position}A")
             elif lexeme is not None:
                 places.setdefault(next_cues(lexeme), []).append(str(position))
         said = (f"'{lexeme}':{','.join(at)}" for lexeme, at in places.items())
-        return " ".join((*said, *(f"'{tag}'" for tag in tags)))
+        beside = pairwise(known[: len(self.own) + 1])
+        pairs = {neighbors(first, second) for first, second in beside if first and second}
+        return " ".join((*said, *(f"'{one}'" for one in (*tags, *pairs))))
 
 
 async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = None) -> None:

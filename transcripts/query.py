@@ -14,7 +14,7 @@ from typing import Final
 
 from core.errors import Invalid
 from transcripts.folding import fold, is_spaceless
-from transcripts.stemming import Vocabulary, next_cues
+from transcripts.stemming import Vocabulary, neighbors, next_cues
 
 MOST_CHARS: Final = 300
 MOST_WORDS: Final = 16
@@ -99,13 +99,14 @@ class TsQuery:
     matches: str
     ranks: str
     words: str
-    """What the index can tell of `matches`: that all words are there, not that they stand so."""
+    """What the index can tell of `matches`: that all words are there, and of a phrase that its
+    first two stand side by side."""
 
     side_by_side: bool = False
     """Each alternative wants a phrase."""
 
     begun: bool = False
-    """A word may go on."""
+    """A word may go on, in more ways than can be named."""
 
 
 def parse(text: str, *, prefix: bool = False) -> Query:
@@ -158,26 +159,30 @@ def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
         ranks=" | ".join(f"({branch.ranks})" for branch in branches),
         words=" | ".join(f"({branch.words})" for branch in branches),
         side_by_side=query.side_by_side,
-        begun=query.begun is not None,
+        begun=query.begun is not None and vocabulary.begun is None,
     )
 
 
 def _branch(units: Sequence[Unit], language: str, vocabulary: Vocabulary) -> TsQuery | None:
     """Of one language; None when nothing can match: all stop words there, or one never said."""
     wanted: list[Terms] = []
+    named: list[Terms] = []
     unwanted: list[Terms] = []
     for unit in units:
         terms = _terms(unit, language, vocabulary)
         if terms is None and not unit.negated:
             return None
-        if terms:
-            (unwanted if unit.negated else wanted).append(terms)
+        if terms and unit.negated:
+            unwanted.append(terms)
+        elif terms:
+            wanted.append(terms)
+            named.append(_named(terms, unit, language, vocabulary))
     if not wanted:
         return None
     without = [f"!({_begun_here(terms)})" for terms in unwanted]
     words_without = [f"!{terms[0][1]}" for terms in unwanted if len(terms) == 1]
     here = " | ".join(map(_begun_here, wanted))
-    words = " & ".join([_words(wanted), *words_without])
+    words = " & ".join([_words(named), *words_without])
     if len(wanted) == 1:
         return TsQuery(" & ".join([here, *without]), here, words)
     all_ = " & ".join(f"({_side_by_side(terms)})" for terms in wanted)
@@ -189,9 +194,23 @@ def _words(wanted: Sequence[Terms]) -> str:
     begins = [terms[0][1] for terms in wanted]
     if len(wanted) == 1:
         further = dict.fromkeys(term for _, term in wanted[0][1:] if term != begins[0])
-        return " & ".join([begins[0], *map(_anywhere, further)])
+        return " & ".join([begins[0], *map(_anywhere, further), *_beside(wanted[0])])
     all_ = dict.fromkeys(term for terms in wanted for _, term in terms)
-    return " & ".join([*map(_anywhere, all_), f"({' | '.join(begins)})"])
+    beside = [
+        f"({pair} | {_in_next_cue(terms[0][1])})" for terms in wanted for pair in _beside(terms)
+    ]
+    return " & ".join([*map(_anywhere, all_), *beside, f"({' | '.join(begins)})"])
+
+
+def _beside(terms: Terms) -> list[str]:
+    """What a cue has in which the first two stand side by side, the first among its own words.
+
+    Nothing if stop words are between, or the second one is still being typed.
+    """
+    if len(terms) < 2 or terms[1][0] - terms[0][0] > 1:
+        return []
+    first, second = (_LEXEME.fullmatch(term) for _, term in terms[:2])
+    return [_quoted(neighbors(first[1], second[1]))] if first and second else []
 
 
 def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> Terms | None:
@@ -200,8 +219,10 @@ def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> Terms | None:
     for at, word in enumerate(unit.words):
         stem = vocabulary.lexemes[language, word]
         if unit.open and at == len(unit.words) - 1:
-            begun = vocabulary.lexeme(language, word)
-            terms.append((at, _open(begun, stem, vocabulary.finished[language])))
+            either = _either(word, language, vocabulary)
+            if not either:
+                return None
+            terms.append((at, _any(either)))
         elif stem is not None and stem not in vocabulary.said:
             return None
         elif stem is not None:
@@ -209,10 +230,30 @@ def _terms(unit: Unit, language: str, vocabulary: Vocabulary) -> Terms | None:
     return terms
 
 
-def _open(begun: str, stem: str | None, finished: Sequence[str]) -> str:
+def _named(terms: Terms, unit: Unit, language: str, vocabulary: Vocabulary) -> Terms:
+    """With all words that the last one may become, if they are few enough."""
+    if not unit.open or vocabulary.begun is None:
+        return terms
+    *before, (at, _) = terms
+    either = _either(unit.words[-1], language, vocabulary, named=True)
+    return [*before, (at, _any(either))]
+
+
+def _either(
+    word: str, language: str, vocabulary: Vocabulary, *, named: bool = False
+) -> Sequence[str]:
     """A word that has only begun, is whole by now, or is past its stem."""
-    others = dict.fromkeys([stem, *finished] if stem is not None else finished)
-    either = [f"'{begun}':*", *(f"'{one}'" for one in others if not one.startswith(begun))]
+    begun, stem = vocabulary.lexeme(language, word), vocabulary.lexemes[language, word]
+    known = None if vocabulary.begun is None else vocabulary.begun[language]
+    others = dict.fromkeys([stem, *vocabulary.finished[language]])
+    either = [] if known == [] else [f"'{begun}':*"]
+    if named and known is not None:
+        either = [_quoted(one) for one in known]
+    past = (one for one in others if one in vocabulary.said and not one.startswith(begun))
+    return [*either, *map(_quoted, past)]
+
+
+def _any(either: Sequence[str]) -> str:
     return either[0] if len(either) == 1 else f"({' | '.join(either)})"
 
 
@@ -237,7 +278,11 @@ def _further(before: int, terms: Terms) -> str:
 
 def _anywhere(term: str) -> str:
     """Among the cue's own words or those that the next one begins with."""
-    return f"({term} | {_LEXEME.sub(lambda m: _quoted(next_cues(m[1])), term)})"
+    return f"({term} | {_in_next_cue(term)})"
+
+
+def _in_next_cue(term: str) -> str:
+    return _LEXEME.sub(lambda m: _quoted(next_cues(m[1])), term)
 
 
 def _quoted(lexeme: str) -> str:

@@ -62,10 +62,10 @@ async def read(connection: asyncpg.Connection, asked: TsQuery, reach: Reach, pag
     values: dict[str, object] = {
         "platform_id": reach.platform_id,
         "cues": reach.effort.most_cues,
-        "recordings": reach.effort.most_recordings,
         "matches": asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'",
     }
-    rows = await _ranked(connection, asked, reach, page, _READ[page.sort], values)
+    statement = _READ[page.sort].replace(":recordings", str(reach.effort.most_recordings))
+    rows = await _ranked(connection, asked, reach, page, statement, values)
     return Ranked(_told_of(rows), rows[0]["cut"], seen=0, heard=1.0)
 
 
@@ -132,15 +132,16 @@ _NEWEST: Final = """
             from transcript_searched as searched join audible using (recording_id)
             where platform_id = :platform_id
             order by searched.live_at desc
-            fetch first (cast(:recordings as bigint)) rows with ties
+            fetch first (:recordings) rows with ties
         ) as listed
     ), bound as (
-        select count(*) >= cast(:recordings as bigint) or max(newer) >= :cues as cut, 0 as seen,
+        select count(*) >= :recordings or max(newer) >= :cues as cut, 0 as seen,
             1.0 as heard, true as whole
         from newest
     )
 """
-"""`newer`: cues in those that went live later."""
+"""`newer`: cues in those that went live later. `:recordings` is written out: who hears fewer is
+looked for among rooms, who hears more from the newest recording on."""
 
 _TO_READ: Final = """
     select recording_id as at, live_at from newest where newer < :cues order by live_at desc

@@ -7,6 +7,7 @@ other words: they change neither what is found nor what it costs.
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import md5
 from itertools import product
 from typing import Any, Final
 from uuid import UUID
@@ -54,6 +55,9 @@ class Vocabulary:
     finished: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By language: those of words that the one that is still being typed may become."""
 
+    begun: Mapping[str, Sequence[str]] | None = None
+    """By language: all that begin as that one; None if they are too many to be named."""
+
     def lexeme(self, language: str, stem: str) -> str:
         return lexeme(self.platform_id, language, stem)
 
@@ -86,6 +90,12 @@ def lexeme(platform_id: UUID, language: str, stem: str) -> str:
 def next_cues(lexeme: str) -> str:
     """The same word where it is one of the first in the speaker's next cue."""
     return f"{lexeme[:KEY_LENGTH]}~{lexeme[KEY_LENGTH:]}"
+
+
+def neighbors(first: str, second: str) -> str:
+    """That two lexemes stand side by side. It has 18 bits of their hash, so others may share it."""
+    digest = md5(f"{first} {second}".encode(), usedforsecurity=False).digest()
+    return f"{first[:KEY_LENGTH]}^{b64encode(digest).decode()[:3]}"
 
 
 async def lexemes_of(
@@ -123,7 +133,32 @@ async def vocabulary_of(
         lexemes,
         frozenset(one for one in said if one is not None),
         {x: _said_of(lexemes, said, x, ends[x]) for x in present if x in ends},
+        await _begun(connection, platform_id, present, begun) if begun is not None else None,
     )
+
+
+async def _begun(
+    connection: asyncpg.Connection, platform_id: UUID, languages: Sequence[str], begun: str
+) -> Mapping[str, Sequence[str]] | None:
+    values = {"platform_id": platform_id, "languages": languages, "begun": f"{begun}%"}
+    rows = await ask(connection, _BEGUN, values)
+    if len(rows) > MOST_BEGUN:
+        return None
+    stems: dict[str, list[str]] = {language: [] for language in languages}
+    for language, stem in rows:
+        stems[language].append(lexeme(platform_id, language, stem))
+    return stems
+
+
+MOST_BEGUN: Final = 100
+"""To look up each word is quicker than what begins so: then the index leaps over what is old."""
+
+_BEGUN: Final = f"""
+    select language, stem from transcript_stem
+    where platform_id = :platform_id and language = any(cast(:languages as text[]))
+    and stem like :begun
+    limit {MOST_BEGUN + 1}
+"""  # noqa: S608 - of constants
 
 
 def _said_of(

@@ -35,20 +35,30 @@ async def did_you_mean(
 ) -> str | None:
     """The text with other words in place of those that nobody said; None when none is like them."""
     corrections: dict[str, str] = {}
-    misspelt, alone = 0, len(query.words) == 1
-    for word in _worth_asking(query, words):
-        stems = _stems(word, words)
-        if (
-            misspelt < MOST_MISSPELT
-            and stems
-            and not await _is_said(connection, word, words, reach, alone=alone)
-        ):
-            misspelt += 1
-            said = await _said_alike(connection, words.platform_id, stems, reach)
-            best = max(said, key=lambda other: _likeness(word, other), default="")
-            if _likeness(word, best) >= ALIKE:
-                corrections[word] = best
+    for word in (await _misspelt(connection, query, words, reach))[:MOST_MISSPELT]:
+        said = await _said_alike(connection, words.platform_id, _stems(word, words), reach)
+        best = max(said, key=lambda other: _likeness(word, other), default="")
+        if _likeness(word, best) >= ALIKE:
+            corrections[word] = best
     return _corrected(text, corrections) if corrections else None
+
+
+async def _misspelt(
+    connection: asyncpg.Connection, query: Query, words: Vocabulary, reach: Reach
+) -> list[str]:
+    """What nobody said within reach: of a single word, known since it was not found."""
+    asked = [word for word in _worth_asking(query, words) if _stems(word, words)]
+    if len(query.words) == 1:
+        return asked
+    lexemes = {word: _either(word, words) for word in asked}
+    values = {
+        "asked": [one for one in lexemes.values() if one],
+        "tag": _tag(reach),
+        "language": _language(reach),
+    }
+    rows = await reach.ask(connection, _SAID, values) if values["asked"] else ()
+    said = {either for (either,) in rows}
+    return [word for word in asked if lexemes[word] not in said]
 
 
 def _worth_asking(query: Query, words: Vocabulary) -> list[str]:
@@ -67,19 +77,10 @@ def _stems(word: str, words: Vocabulary) -> Mapping[str, Sequence[str]]:
     return stems
 
 
-async def _is_said(
-    connection: asyncpg.Connection, word: str, words: Vocabulary, reach: Reach, *, alone: bool
-) -> bool:
-    """`alone`: nothing was asked for but this word, and it was not found."""
+def _either(word: str, words: Vocabulary) -> str:
+    """What was ever said of it, in any language."""
     known = {words.lexemes[language, word] for language in words.languages}
-    said = words.said.intersection(one for one in known if one is not None)
-    if not said or alone:
-        return False
-    either = " | ".join(f"'{lexeme}'" for lexeme in sorted(said))
-    either = either if reach.tag is None else f"({either}) & '{reach.tag}'"
-    values = {"either": either, "language": _language(reach)}
-    [[found]] = await reach.ask(connection, _SAID, values)
-    return bool(found)
+    return " | ".join(f"'{lexeme}'" for lexeme in sorted(words.said.intersection(known)))
 
 
 async def _said_alike(
@@ -94,10 +95,14 @@ async def _said_alike(
         "languages": [" ".join(languages) for languages in stems.values()],
         "stems": list(stems),
         "language": _language(reach),
-        "tag": "" if reach.tag is None else f" & '{reach.tag}'",
+        "tag": _tag(reach),
     }
     rows = await reach.ask(connection, _ALIKE, values)
     return {word for stem, said, vector in rows for word in _words(stem, said, vector)}
+
+
+def _tag(reach: Reach) -> str:
+    return "" if reach.tag is None else f" & '{reach.tag}'"
 
 
 def _language(reach: Reach) -> str | None:
@@ -105,21 +110,30 @@ def _language(reach: Reach) -> str | None:
     return None if language is None else base_language(language)
 
 
-_AUDIBLE: Final = "(select true from audible where audible.recording_id = said.recording_id)"
-_HEARD: Final = "(select true from heard_people p where p.id = said.participant_id)"
+_WITHIN_REACH: Final = """
+    case when (select true from audible where audible.recording_id = said.recording_id)
+        then (select true from heard_people p where p.id = said.participant_id) end
+"""
+"""One after the other: of who hears little, few people are asked for."""
+
 _OF_LANGUAGE: Final = "(cast(:language as text) is null or language = cast(:language as text))"
 
 
 _SAID: Final = f"""
     (
-        with said as materialized (
-            select recording_id, participant_id from transcript_searched_cue
-            where vector @@ cast(:either as tsquery) and {_OF_LANGUAGE}
-            limit {LOOKED_AT}
-        )
-        select exists (select from said where {_AUDIBLE} and {_HEARD})
-            or (select count(*) from said) = {LOOKED_AT}
-    ) as found
+        select either from unnest(cast(:asked as text[])) as asked (either)
+        cross join lateral (
+            with said as materialized (
+                select recording_id, participant_id from transcript_searched_cue
+                where vector @@ cast('(' || either || ')' || cast(:tag as text) as tsquery)
+                and {_OF_LANGUAGE}
+                limit {LOOKED_AT}
+            )
+            select exists (select from said where {_WITHIN_REACH})
+                or (select count(*) from said) = {LOOKED_AT} as found
+        ) as looked
+        where found
+    ) as said
 """  # noqa: S608 - of constants
 """A word in so many cues that not all are looked at counts as said."""
 
@@ -147,7 +161,7 @@ _ALIKE: Final = f"""
                 and {_OF_LANGUAGE}
                 limit {LOOKED_AT}
             ) as said
-            where {_AUDIBLE} and {_HEARD}
+            where {_WITHIN_REACH}
             limit 1
         ) as one
         join transcript_cue on transcript_cue.id = cue_id

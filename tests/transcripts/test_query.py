@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transcripts.folding import fold, spans
 from transcripts.highlights import found_positions, marked, sought_in, spans_of
 from transcripts.query import QueryInvalid, Unit, parse, render
-from transcripts.stemming import Vocabulary, lexeme, platform_key
+from transcripts.stemming import Vocabulary, lexeme, neighbors, platform_key
 
 PLATFORM = UUID(int=0)
 
@@ -113,6 +113,26 @@ def vocabulary(*said: str, stop: str = "") -> Vocabulary:
 def test_renders_what_was_said(text: str, asked: str) -> None:
     known = vocabulary("en.sea", "it.sea", "en.boat", stop="the")
     assert render(parse(text), known).matches.replace(platform_key(PLATFORM), "") == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sea boat", "('en.sea' | '~en.sea') & ('en.boat' | '~en.boat') & ('en.sea' | 'en.boat')"),
+        ('"sea boat"', "'en.sea' & ('en.boat' | '~en.boat') & '^sb'"),
+        ('"sea the boat"', "'en.sea' & ('en.boat' | '~en.boat')"),
+        (
+            'dog "sea boat"',
+            "('en.dog' | '~en.dog') & ('en.sea' | '~en.sea') & ('en.boat' | '~en.boat')"
+            " & ('^sb' | '~en.sea') & ('en.dog' | 'en.sea')",
+        ),
+    ],
+)
+def test_asks_the_index_for_neighbors(text: str, words: str) -> None:
+    known = vocabulary("en.sea", "en.boat", "en.dog", stop="the")
+    pair = neighbors(lexeme(PLATFORM, "en", "sea"), lexeme(PLATFORM, "en", "boat"))
+    rendered = render(parse(text), known).words.replace(pair, "AAAA^sb")
+    assert rendered.replace(platform_key(PLATFORM), "") == f"({words})"
 
 
 def test_marks_a_phrase_only_where_it_stands() -> None:

@@ -51,7 +51,11 @@ ASKED: dict[str, Callable[[Line], bool]] = {
     'sea -"red boat"': lambda line: line.begins("sea") and not line.begins("red boat"),
     "red boat": lambda line: both(line, "red", "boat"),
     '"red boat" sea': lambda line: both(line, "red boat", "sea"),
+    '"red boat sea"': lambda line: line.begins("red boat sea"),
+    '"red boat" or "sea left"': lambda line: line.begins("red boat") or line.begins("sea left"),
     "re*": lambda line: any(word.startswith("re") for word in line.own),
+    "boat re*": lambda line: both(line, "boat", "red") or both(line, "boat", "reef"),
+    '"boat re*': lambda line: line.begins("boat red") or line.begins("boat reef"),
 }
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.transcripts.archive import Archive
 from transcripts.found import Moment
+from transcripts.stemming import MOST_BEGUN
 
 
 async def only(archive: Archive, text: str) -> Moment:
@@ -98,6 +99,13 @@ async def test_the_last_word_may_be_only_begun(archive: Archive) -> None:
         "Running [marathons]",
     }
     assert await archive.lines("running mara", prefix=True) == {"[Running marathons]"}
+
+
+async def test_more_may_begin_so_than_can_be_named(archive: Archive) -> None:
+    others = [f"mar{chr(97 + at // 26)}{chr(97 + at % 26)}k" for at in range(MOST_BEGUN)]
+    await archive.recording("Marine biology", " ".join(others))
+    assert "[Marine] biology" in await archive.lines("mar", prefix=True)
+    assert await archive.lines("mari", prefix=True) == {"[Marine] biology"}
 
 
 @pytest.mark.parametrize(
