@@ -12,12 +12,11 @@ from core.auth.rights import require_user
 from core.errors import NotFound
 from payouts.tip_models import RoomTip
 from rooms.access import Action
-from rooms.events import TIP_SENT, record_event
+from rooms.events import TIP_HIDDEN, TIP_SENT, record_event
 from rooms.models import Room, RoomEvent
 from rooms.queries import room_for
 
 TIP_THANKED = "tip.thanked"
-TIP_HIDDEN = "tip.hidden"
 
 
 class TipUnknown(NotFound):

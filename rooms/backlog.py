@@ -1,4 +1,4 @@
-"""Older events of rooms, by pages that all who resume share: durable events never change."""
+"""Older events of rooms, by pages that all who resume share: durable events hardly ever change."""
 
 import asyncio
 from collections import OrderedDict
@@ -37,15 +37,26 @@ class Backlog:
         reading = self._reading.get(key)
         if reading is None:
             reading = self._reading[key] = asyncio.create_task(self._read(key))
-            reading.add_done_callback(lambda _: self._reading.pop(key))
+            reading.add_done_callback(lambda task: self._end_reading(key, task))
         return await asyncio.shield(reading)
+
+    def _end_reading(self, key: Key, task: asyncio.Task[tuple[Frame, ...]]) -> None:
+        if self._reading.get(key) is task:
+            del self._reading[key]
 
     async def _read(self, key: Key) -> tuple[Frame, ...]:
         room_id, number = key
         async with self._database.transaction() as session:
             events = await events_after(session, room_id, after=number * PAGE, limit=PAGE)
         page = tuple(durable_frame(event) for event in events)
-        self._pages[key] = page
-        if len(self._pages) > KEPT_PAGES:
-            self._pages.popitem(last=False)
+        if self._reading.get(key) is asyncio.current_task():  # nothing was forgotten meanwhile
+            self._pages[key] = page
+            if len(self._pages) > KEPT_PAGES:
+                self._pages.popitem(last=False)
         return page
+
+    def forget(self, room_id: UUID) -> None:
+        """Something in them has been taken out; what is being read now may have it still."""
+        for key in [key for key in (*self._pages, *self._reading) if key[0] == room_id]:
+            self._pages.pop(key, None)
+            self._reading.pop(key, None)

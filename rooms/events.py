@@ -27,6 +27,9 @@ CAPTION = "caption"
 TIP_SENT = "tip.sent"
 """The durable event that holds what a listener wrote: for those alone who may listen."""
 
+TIP_HIDDEN = "tip.hidden"
+"""What was written is taken out of the event that told it, the one case in which one changes."""
+
 MAX_NOTIFY_BYTES = 7999
 """PostgreSQL refuses longer payloads."""
 

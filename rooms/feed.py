@@ -24,7 +24,7 @@ from core.db import Database
 from core.errors import Problem
 from core.listen import Listener, Subscription
 from rooms.backlog import PAGE, Backlog
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, TIP_HIDDEN, EventKind, announce
 from rooms.frames import HEARTBEAT, Frame, chunk, durable_frame, ephemeral_frame
 from rooms.listing import events_after
 from rooms.models import Room
@@ -50,7 +50,9 @@ AUDIENCE_PART = "audience.part"
 class RoomFeed:
     """The streams of one room in this process, and how far they have been served."""
 
-    def __init__(self, database: Database, room_id: UUID, pace: Pace, sight: Sight) -> None:
+    def __init__(
+        self, database: Database, room_id: UUID, pace: Pace, sight: Sight, backlog: Backlog
+    ) -> None:
         self.room_id = room_id
         self.checking = asyncio.Event()
         self.streams: set[Stream] = set()
@@ -61,6 +63,7 @@ class RoomFeed:
         self._database = database
         self._pace = pace
         self._sight = sight
+        self._backlog = backlog
         self._told_at = time.monotonic()
         self._head = 0
         self._recent: deque[Frame] = deque(maxlen=pace.recent_events)
@@ -101,12 +104,19 @@ class RoomFeed:
                 events = await events_after(session, self.room_id, after=self._head, limit=PAGE)
             for event in events:
                 self._head = event.seq
+                if event.kind == TIP_HIDDEN:
+                    self.forget()
                 frame = durable_frame(event)
                 self._recent.append(frame)
                 if frame.kind == EventKind.ROOM_UPDATED:
                     self._sight.forget()
                 self.broadcast(frame)
             more = len(events) == PAGE
+
+    def forget(self) -> None:
+        """An event that is kept in memory has changed: who resumes has it from the database."""
+        self._recent.clear()
+        self._backlog.forget(self.room_id)
 
     def broadcast(self, frame: Frame) -> None:
         self._told_at = time.monotonic()
@@ -221,7 +231,9 @@ class FeedHub:
         return sum(len(feed.streams) for feed in self._feeds.values())
 
     async def _start(self, room_id: UUID) -> RoomFeed:
-        feed = RoomFeed(self._database, room_id, self.pace, self.sights.of(room_id))
+        sight = self.sights.of(room_id)
+        feed = RoomFeed(self._database, room_id, self.pace, sight, self.backlog)
+        feed.forget()  # what came while nobody here listened
         # Registered before it reads, so that no notification falls in between.
         self._feeds[room_id] = feed
         try:

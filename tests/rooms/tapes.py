@@ -78,6 +78,12 @@ async def ids_of(hub: FeedHub, room: Room, after: int, last: int) -> list[int]:
     return seen
 
 
+async def texts_of(hub: FeedHub, room: Room) -> str:
+    """All that a client is sent who was never there before."""
+    async with hub.open(room.id, stranger(room)) as stream:
+        return b"".join([text async for text in missed(hub, room.id, stream)]).decode()
+
+
 async def _caught_up(hub: FeedHub, room: Room, stream: Stream) -> list[int]:
     texts = [text async for text in missed(hub, room.id, stream)]
     return [int(n) for n in re.findall(rb"^id: ([0-9]+)$", b"".join(texts), re.MULTILINE)]

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from core.db import Database
 from core.listen import Listener
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, TIP_HIDDEN, TIP_SENT, record_event
 from rooms.feed import FeedHub
-from rooms.models import Room
+from rooms.models import Room, RoomEvent
 from rooms.stream import Pace
 from tests.polling import until
 from tests.rooms.conftest import make_house
-from tests.rooms.tapes import ids_of, listening
+from tests.rooms.tapes import ids_of, listening, texts_of
 
 FAST = Pace(audience_s=0.05)
 
@@ -56,6 +57,11 @@ async def record(database: Database, room: Room, count: int = 1) -> None:
             await record_event(session, room, "test.happened")
 
 
+async def tell(database: Database, room: Room, kind: str, data: dict[str, Any]) -> None:
+    async with database.transaction() as session:
+        await record_event(session, room, kind, data=data)
+
+
 async def test_five_hundred_streams_share_one_query(
     database: Database, room: Room, queries: list[str]
 ) -> None:
@@ -78,6 +84,44 @@ async def test_resuming_anywhere_reads_from_memory_and_store_alike(
         for after in range(last):
             seen = await ids_of(hub, room, after, last)
             assert seen == list(range(after + 1, last + 1)), f"after {after}"
+
+
+async def test_words_that_were_taken_out_are_told_to_nobody_who_resumes(
+    database: Database, room: Room
+) -> None:
+    """Whether they were read into memory as they happened, or as a page of what is older."""
+    async with process(database, Pace(recent_events=4)) as hub, listening(hub, room) as tape:
+        for _ in range(2):
+            await tell(database, room, TIP_SENT, {"tip_id": "1", "message": "hush"})
+            await record(database, room, 3)
+        while await tape.durable() < room.event_seq:
+            pass
+        assert (await texts_of(hub, room)).count("hush") == 2
+        async with database.transaction() as session:
+            wordless = sa.cast({"tip_id": "1", "message": None}, JSONB)
+            told = sa.update(RoomEvent).where(RoomEvent.room_id == room.id)
+            await session.execute(told.where(RoomEvent.kind == TIP_SENT).values(data=wordless))
+            await record_event(session, room, TIP_HIDDEN)
+        while await tape.durable() < room.event_seq:
+            pass
+        seen = await texts_of(hub, room)
+    assert "hush" not in seen
+    assert seen.count(TIP_SENT) == 2
+    assert TIP_HIDDEN in seen
+
+
+async def test_what_was_kept_while_nobody_listened_is_read_anew(
+    database: Database, room: Room
+) -> None:
+    async with process(database, Pace(recent_events=1)) as hub:
+        await tell(database, room, TIP_SENT, {"message": "hush"})
+        await record(database, room, 2)
+        assert "hush" in await texts_of(hub, room)
+        async with database.transaction() as session:
+            told = sa.update(RoomEvent).where(RoomEvent.room_id == room.id)
+            await session.execute(told.where(RoomEvent.kind == TIP_SENT).values(data={}))
+            await record_event(session, room, TIP_HIDDEN)
+        assert "hush" not in await texts_of(hub, room)
 
 
 async def test_thousands_who_resume_share_the_pages(
