@@ -7,6 +7,8 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
@@ -91,9 +93,10 @@ async def set_own_limits(
     session: AsyncSession, user_id: UUID, *, hour_stars: int | None, day_stars: int | None
 ) -> None:
     """Their own; null: as much as everybody may."""
-    row = await session.get(SpendingLimit, user_id, with_for_update=True)
-    if row is None:
-        row = SpendingLimit(user_id=user_id)
-        session.add(row)
-    row.hour_stars, row.day_stars = hour_stars, day_stars
-    await session.flush()
+    own = {"hour_stars": hour_stars, "day_stars": day_stars}
+    made = insert(SpendingLimit).values(user_id=user_id, **own)
+    await session.execute(
+        made.on_conflict_do_update(
+            index_elements=[SpendingLimit.user_id], set_={**own, "set_at": sa.func.now()}
+        )
+    )

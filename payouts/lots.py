@@ -79,15 +79,19 @@ def most_stars_within(lot: Lot, cash_minor: int) -> int:
     return ((limit + 1) * lot.stars - 1) // lot.cash_minor - lot.gone
 
 
-def split(total: int, weights: Sequence[int]) -> tuple[int, ...]:
-    """`total` in proportion to `weights` (none negative, not all 0)."""
+def split(total: int, weights: Sequence[int], *, turn: int = 0) -> tuple[int, ...]:
+    """`total` in proportion to `weights` (none negative, not all 0).
+
+    `turn`, any number, says where the floors begin, and so who has what does not divide: over sums
+    of many turns each comes to their weight, which small ones alone would never bring them to.
+    """
     whole = sum(weights)
     shares: list[int] = []
-    weight_before = 0
+    before = turn % whole
     for weight in weights:
-        weight_after = weight_before + weight
-        shares.append(total * weight_after // whole - total * weight_before // whole)
-        weight_before = weight_after
+        after = before + total * weight
+        shares.append(after // whole - before // whole)
+        before = after
     return tuple(shares)
 
 

@@ -7,6 +7,7 @@ Debits are positive. `minor` is the smallest unit of the settlement currency. A 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -158,14 +159,16 @@ def tip(
 ) -> Posting:
     """Stars leave the wallet; what they cost goes to the creators, the rest is ours.
 
-    What promotional Stars earn is our expense.
+    What promotional Stars earn is our expense. Who has the units that do not divide is drawn by
+    the key: else tips of few Stars would all be of one of those who share them.
     """
     books = Books(terms.currency)
     stars = sum(t.stars for t in taken)
     promised = sum(t.stars for t in taken if t.promotional) * terms.star_value_minor
     released = sum(t.cash_minor for t in taken)
     earned = stars * terms.star_value_minor
-    amounts = split(earned, [share.weight for share in shares])
+    turn = int.from_bytes(sha256(key.encode()).digest()[:8])
+    amounts = split(earned, [share.weight for share in shares], turn=turn)
     return Posting(
         EventKind.TIP,
         key,

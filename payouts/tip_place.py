@@ -35,8 +35,8 @@ def _clock(course: Course) -> RoomTime:
 def shares_of(on_stage: Mapping[UUID, int], *, host: UUID, payer: UUID) -> list[Share]:
     """Who earns by a tip, as weights; empty where it would be the payer alone.
 
-    Each of n speakers has the share that they agreed to, divided by n; the host has the rest, and
-    what rounding leaves. The payer is left out, as if they were not there.
+    Each of n speakers has the share that they agreed to, divided by n; the host has the rest. The
+    payer is left out, as if they were not there.
     """
     speakers = {who: bps for who, bps in on_stage.items() if who not in (host, payer)}
     shares = [Share(who, bps) for who, bps in speakers.items() if bps > 0]

@@ -105,7 +105,7 @@ class NewTip(RequestBody):
     )
 
     client_key: ClientKey = Field(description="yours, once for each tip that is meant")
-    stars: int = Field(ge=1, le=MOST_STARS)
+    stars: int = Field(strict=True, ge=1, le=MOST_STARS)
     message: str = Field(
         "",
         max_length=2_000,
@@ -211,7 +211,7 @@ class NewGoal(RequestBody):
     )
 
     title: Title
-    target_stars: int = Field(ge=1, le=100_000_000)
+    target_stars: int = Field(strict=True, ge=1, le=100_000_000)
 
 
 class GoalOut(BaseModel):
@@ -274,10 +274,10 @@ class OwnLimits(RequestBody):
         json_schema_extra={"examples": [{"hour_stars": 500, "day_stars": None}]}
     )
 
-    hour_stars: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+    hour_stars: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = Field(
         description="null: as much as everybody may"
     )
-    day_stars: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+    day_stars: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = Field(
         description="the same for a day"
     )
 

@@ -65,7 +65,7 @@ async def test_a_tip_is_shared_to_the_unit(till: Till) -> None:
     await till.buy()
     tipped = await till.tip(100, [Share(creator) for creator in till.creators])
     entries = await till.entries(tipped.transaction_id)
-    assert [entries[f"creator{n or ''}"] for n in range(3)] == [-33, -33, -34]
+    assert sorted(entries[f"creator{n or ''}"] for n in range(3)) == [-34, -33, -33]
 
 
 async def test_promotional_stars_are_our_expense(till: Till) -> None:

@@ -66,15 +66,25 @@ def test_most_stars_within_a_sum_are_the_most(one: Lot, cash: int) -> None:
         assert released(one, stars + 1) - released(one, 0) > cash
 
 
-@given(st.integers(0, 10**9), st.lists(st.integers(0, 100), min_size=1, max_size=12).filter(any))
-def test_shares_sum_to_the_whole(total: int, weights: list[int]) -> None:
-    shares = split(total, weights)
+@given(
+    st.integers(0, 10**9),
+    st.lists(st.integers(0, 100), min_size=1, max_size=12).filter(any),
+    st.integers(0, 10**20),
+)
+def test_shares_sum_to_the_whole(total: int, weights: list[int], turn: int) -> None:
+    shares = split(total, weights, turn=turn)
     assert sum(shares) == total
     whole = sum(weights)
     for share, weight in zip(shares, weights, strict=True):
         assert abs(share - total * weight / whole) < 1
         assert share >= 0
         assert weight or not share
+
+
+@given(st.integers(0, 30), st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(any))
+def test_over_all_turns_each_comes_to_their_weight(total: int, weights: list[int]) -> None:
+    turns = [split(total, weights, turn=turn) for turn in range(sum(weights))]
+    assert [sum(shares) for shares in zip(*turns, strict=True)] == [total * w for w in weights]
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 50), min_size=1, max_size=10))

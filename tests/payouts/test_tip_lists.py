@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.auth.models import User
 from core.auth.principal import Principal
 from core.errors import Forbidden
 from core.ids import uuid7
 from ingest.models import Rendition, Segment
 from payouts import supporters, thanks, tip_lists
+from payouts.boards import FRESH_SECONDS, Boards
 from payouts.supporters import Supporter
 from payouts.thanks import TipUnknown
 from payouts.tip_lists import LONGEST_PAUSE_MS, sentence_at
@@ -122,6 +124,31 @@ async def test_a_second_of_the_media_is_one_of_the_room(replay: Replay) -> None:
     await session.flush()
     tips = [await replay.hall.tip(replay.fan, 1, media_ms=ms) for ms in (0, 9_000, 10_500, 99_999)]
     assert [tip.room_ms for tip in tips] == [0, 9_000, 30_500, 40_000]
+
+
+async def test_a_name_that_has_changed_is_shown_soon(hall: Hall) -> None:
+    """Also of who has left and is to be forgotten: no event of the room tells of it."""
+    seconds = 0.0
+    boards = Boards(lambda: seconds)
+    fan = await hall.fan(name="Real Name")
+    await hall.tip(fan, 10)
+
+    async def names() -> list[str]:
+        async def make() -> supporters.Supporters:
+            return await supporters.of_room(hall.session, hall.room, present=False, limit=5)
+
+        return [
+            each.name
+            for each in (await boards.of(hall.room, present=False, limit=5, make=make)).items
+        ]
+
+    assert await names() == ["Real Name"]
+    await hall.session.execute(
+        sa.update(User).where(User.id == fan.user_id).values(display_name="Somebody")
+    )
+    assert await names() == ["Real Name"]
+    seconds = FRESH_SECONDS
+    assert await names() == ["Somebody"]
 
 
 def cue(start_ms: int, end_ms: int) -> ShownCue:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from payouts import tip_schemas
-from payouts.lots import split
-from payouts.postings import Share
+from payouts.lots import Taken, split
+from payouts.postings import Share, Terms, tip
 from payouts.tiers import TIERS, MessageTooLong, message_for, plain_line, tier_of
 from payouts.tip_place import landed, shares_of
 from payouts.tips import TipWish
@@ -145,6 +145,17 @@ def test_each_has_what_they_agreed_to_divided_by_the_speakers() -> None:
     shares = shares_of(stage, host=HOST, payer=CAT)
     assert shares == [Share(ADA, 5_000), Share(BEN, 1_000), Share(HOST, 14_000)]
     assert split(100, [share.weight for share in shares]) == (25, 5, 70)
+
+
+def test_who_agreed_to_a_half_has_half_of_a_thousand_tips_of_one_star() -> None:
+    shares = shares_of({HOST: 0, ADA: 5_000}, host=HOST, payer=CAT)
+    taken = [Taken(CAT, 0, 1, 1)]
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    earned = 0
+    for number in range(1_000):
+        made = tip(key=f"{number}", payer_id=CAT, taken=taken, shares=shares, terms=Terms(), at=at)
+        earned -= sum(entry.amount for entry in made.entries if entry.account.owner == str(ADA))
+    assert 450 < earned < 550
 
 
 def test_nobody_tips_themselves() -> None:

@@ -117,16 +117,16 @@ async def test_tips_of_a_moment_are_shared_by_its_stage(hall: Hall) -> None:
     assert hall.room.live_at is not None
     await hall.tip(fan, 100, heard_at=hall.room.live_at + AGE / 2)
     assert await hall.earned(hall.host, early, late) == [100, 0, 0]
-    tip = await hall.tip(fan, 101)
-    assert await hall.earned(hall.host, early, late) == [100 + 66, 30, 5]
+    tip = await hall.tip(fan, 100)
+    assert await hall.earned(hall.host, early, late) == [100 + 65, 30, 5]
     both = hall.room.live_at + timedelta(milliseconds=tip.room_ms)
     await leave_room(hall.session, principal=early, room_id=hall.room.id)
     await hall.tip(fan, 100)
-    assert await hall.earned(hall.host, early, late) == [166 + 90, 30, 15]
+    assert await hall.earned(hall.host, early, late) == [165 + 90, 30, 15]
     await end_room(hall.session, principal=hall.host, room_id=hall.room.id)
-    replayed = await hall.tip(fan, 101, heard_at=both)
+    replayed = await hall.tip(fan, 100, heard_at=both)
     assert (replayed.live, replayed.room_ms) == (False, tip.room_ms)
-    assert await hall.earned(hall.host, early, late) == [256 + 66, 60, 20]
+    assert await hall.earned(hall.host, early, late) == [255 + 65, 60, 20]
     assert (await last_event(hall)).room_ms == tip.room_ms
     assert await hall.broken() == []
 
