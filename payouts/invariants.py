@@ -37,10 +37,10 @@ SAYS: Final = {
     1: "every transaction sums to 0 per currency",
     2: "cached balances are the sums of their entries",
     3: "no wallet or wallet hold is below 0, no creator hold above 0",
-    4: "Stars that are owed are the cash that is left in lots",
+    4: "Stars that are owed are the cash that is left in lots, by what was moved of them",
     5: "wallets and holds are the Stars that were issued",
     6: "our balance at Stripe is the sum of its balance transactions, each posted once",
-    7: "transfers in flight are the open intents",
+    7: "transfers, refunds and disputes under way are the open ones",
     8: "no creator was transferred more than had matured",
     9: "no intent has more than one transfer",
     10: "nothing that was written can be changed",
@@ -86,6 +86,13 @@ select 'owed ' || sum(owed) || ' ' || currency || ', in lots ' || sum(cash) from
     from star_lot l join ledger_account a on a.id = l.wallet_id
     where ($1::uuid is null or a.platform_id = $1) group by 1, 2
 ) s group by platform_id, currency having sum(owed) <> sum(cash)
+union all
+select 'lot ' || l.id || ': ' || l.gone || ' gone, its movements say ' || coalesce(sum(m.stars), 0)
+from star_lot l join ledger_account a on a.id = l.wallet_id
+left join star_allocation m on m.lot_id = l.id
+where ($1::uuid is null or a.platform_id = $1)
+group by l.id having l.gone <> coalesce(sum(m.stars), 0)
+    or l.cash_minor * l.gone / l.stars <> coalesce(sum(m.cash_minor), 0)
 """
 _ISSUED: Final = """
 select 'issued ' || -sum(e.amount) || ', held ' || (
@@ -130,15 +137,34 @@ where ($1::uuid is null or t.platform_id = $1) and s.net_minor <> 0 and not exis
     where e.transaction_id = t.id and a.kind = 'stripe'
 )
 """
-_INFLIGHT: Final = """
-select 'in flight ' || sum(inflight) || ' ' || currency || ', open intents ' || sum(open) from (
-    select a.platform_id, a.currency, -sum(e.amount) as inflight, 0::numeric as open
+_UNDER_WAY: Final = """
+select s.kind || ' ' || sum(s.booked) || ' ' || s.currency || ', open ones ' || sum(s.open) from (
+    select a.platform_id, a.currency, a.kind, 0::numeric as open,
+        sum(case when a.kind = 'dispute_recv' then e.amount else -e.amount end) as booked
     from ledger_account a join ledger_entry e on e.account_id = a.id
-    where ($1::uuid is null or a.platform_id = $1) and a.kind = 'transfer_inflight' group by 1, 2
+    where ($1::uuid is null or a.platform_id = $1) and a.kind in
+        ('transfer_inflight', 'refund_clearing', 'dispute_recv', 'creator_hold') group by 1, 2, 3
     union all
-    select i.platform_id, i.currency, 0, sum(i.amount_minor) from transfer_intent i
-    where ($1::uuid is null or i.platform_id = $1) and i.state = 'open' group by 1, 2
-) s group by platform_id, currency having sum(inflight) <> sum(open)
+    select i.platform_id, i.currency, 'transfer_inflight', i.amount_minor, 0
+    from transfer_intent i where i.state = 'open'
+    union all
+    select r.platform_id, r.currency, 'refund_clearing', r.cash_minor + r.tax_minor, 0
+    from lot_return r where r.state = 'requested'
+    union all
+    select d.platform_id, l.currency, 'dispute_recv', d.amount_minor, 0
+    from lot_dispute d join star_lot l on l.id = d.lot_id where d.state = 'open'
+    union all
+    select d.platform_id, l.currency, 'creator_hold', h.amount_minor, 0
+    from dispute_hold h join lot_dispute d on d.id = h.dispute_id join star_lot l on l.id = d.lot_id
+    where d.state = 'open' and h.held
+) s where ($1::uuid is null or s.platform_id = $1)
+group by s.platform_id, s.currency, s.kind having sum(s.booked) <> sum(s.open)
+union all
+select a.kind || ':' || a.owner || ' is frozen by ' || a.open_disputes || ', open ones ' || count(d)
+from ledger_account a left join star_lot l on l.wallet_id = a.id
+left join lot_dispute d on d.lot_id = l.id and d.state = 'open'
+where ($1::uuid is null or a.platform_id = $1) and a.kind = 'wallet'
+group by a.id having a.open_disputes <> count(d)
 """
 _MATURED: Final = """
 select 'creator ' || creator || ': transferred ' || sum(sent) || ', matured ' || sum(matured)
@@ -199,7 +225,7 @@ where ($1::uuid is null or s.platform_id = $1)
     )
 """
 _QUERIES: Final = (
-    _ZERO, _CACHED, _FLOORS, _LOTS, _ISSUED, _STRIPE, _INFLIGHT, _MATURED, _ONE_TRANSFER,
+    _ZERO, _CACHED, _FLOORS, _LOTS, _ISSUED, _STRIPE, _UNDER_WAY, _MATURED, _ONE_TRANSFER,
     _GUARDED, _EXPLAINED,
 )  # fmt: skip
 _ALL: Final = " union all ".join(

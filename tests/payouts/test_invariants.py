@@ -1,6 +1,7 @@
 """Each invariant holds after every event, and says what breaks it once something does."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -8,7 +9,9 @@ import sqlalchemy as sa
 
 from payouts import invariants, ledger
 from payouts.accounts import AccountKind
-from payouts.models import EventKind
+from payouts.lot_disputes import open_dispute
+from payouts.lot_returns import request_return
+from payouts.models import EventKind, LedgerAccount, StarLot
 from payouts.postings import Books, Posting, Share, entries_of
 from payouts.stripe_facts import TransferIntent
 from payouts.stripe_lines import see, set_aside
@@ -64,8 +67,10 @@ async def test_they_hold(till: Till) -> None:
             {4, 5},
             "owed",
         ),
+        ("update star_lot set gone = 5 where promotional", {4, 5}, "5 gone"),
+        ("update ledger_account set open_disputes = 1 where kind = 'wallet'", {7}, "frozen by 1"),
         ("update ledger_account set balance = balance + 1 where kind = 'wallet'", {2, 5}, "is 4"),
-        ("update transfer_intent set amount_minor = amount_minor + 1", {7, 8}, "in flight 36"),
+        ("update transfer_intent set amount_minor = amount_minor + 1", {7, 8}, "inflight 3"),
         ("delete from stripe_balance_transaction", {6}, "Stripe says nothing"),
         (
             "update stripe_balance_transaction set net_minor = 1, fee_minor = amount_minor - 1",
@@ -89,6 +94,44 @@ async def test_what_breaks_is_said(
     found = await broken(till)
     assert set(found) == numbers
     assert says in " ".join(text for breaks in found.values() for text in breaks)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("update lot_return set cash_minor = 1 where lot_id = :other", "refund_clearing 699 USD"),
+        ("update lot_dispute set amount_minor = 1", "dispute_recv 699 USD"),
+        ("update dispute_hold set amount_minor = 1", "creator_hold 110 USD"),
+        ("update ledger_account set open_disputes = 0", "is frozen by 0"),
+        ("update lot_dispute set state = 'won'", "is frozen by 1"),
+    ],
+)
+async def test_what_is_under_way_is_open(till: Till, statement: str, says: str) -> None:
+    """A refund, and a dispute of what was tipped."""
+    mine = sa.and_(LedgerAccount.platform_id == till.platform_id, ~StarLot.promotional)
+    lots = sa.select(StarLot.id).join(LedgerAccount, LedgerAccount.id == StarLot.wallet_id)
+    lot_id, other = (await till.session.scalars(lots.where(mine))).one(), await till.buy()
+    owner: dict[str, Any] = {"platform_id": till.platform_id, "user_id": till.listener}
+    await request_return(till.session, lot_id=other, **owner)
+    line = charge(-699, 1500, kind="adjustment")
+    await open_dispute(till.session, lot_id=lot_id, stripe_dispute="dp_1", line=line, **owner)
+    assert await broken(till) == {}
+    await till.session.execute(
+        sa.text(statement), {"other": other} if ":other" in statement else {}
+    )
+    found = await broken(till)
+    assert 7 in found
+    assert says in " ".join(found[7])
+
+
+async def test_stars_that_two_lots_swap_are_found(till: Till) -> None:
+    """Sums and balances stay as they are; only what was moved of each lot tells."""
+    await till.buy()
+    swap = "case when gone > 0 then -1 else 1 end"
+    await till.session.execute(
+        sa.text(f"update star_lot set gone = gone + {swap} where not promotional")
+    )
+    assert "gone, its movements say" in (await broken(till))[4][-1]
 
 
 async def test_an_unbalanced_transaction_is_found(till: Till) -> None:
