@@ -4,7 +4,7 @@ from typing import Final
 
 _NO_DECIMALS: Final = {
     *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG"),
-    *("RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF", "XST"),
+    *("RWF", "VND", "VUV", "XAF", "XOF", "XPF", "XST"),
 }
 _THREE_DECIMALS: Final = {"BHD", "JOD", "KWD", "OMR", "TND"}
 
@@ -14,6 +14,14 @@ def exponent(currency: str) -> int:
     if currency in _NO_DECIMALS:
         return 0
     return 3 if currency in _THREE_DECIMALS else 2
+
+
+def least(currency: str) -> int:
+    """What Stripe takes a multiple of, when it charges or refunds: a whole krona or shilling, whose
+    hundredths are no more, and no odd thousandth of a dinar (docs.stripe.com/currencies)."""
+    if currency in ("ISK", "UGX"):
+        return 100
+    return 10 if currency in _THREE_DECIMALS else 1
 
 
 def decimal(minor: int, currency: str) -> str:

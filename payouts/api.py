@@ -12,12 +12,13 @@ from core.auth.documented import problems
 from core.auth.principal import Principal
 from core.auth.rights import AccountNeeded, require_user
 from core.buckets import Limit
+from core.db import release
 from core.errors import TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
-from core.ratelimit import rate_limit
+from core.ratelimit import rate_limit, take
 from payouts import inbox, onboarding, orders, refunds
 from payouts.desk import CashierDep
-from payouts.gateway import OutcomeUnknown, PaymentsOff, StripeBusy, StripeRefused
+from payouts.gateway import OutcomeUnknown, PaymentsOff, StripeBusy, StripeClosed, StripeRefused
 from payouts.lot_returns import NothingUnused
 from payouts.onboarding import NotOnboarded
 from payouts.orders import OrderDiffers, OrderUnknown, Wish
@@ -40,8 +41,12 @@ from payouts.webhooks import EventMalformed, SignatureInvalid, verified_event
 router = APIRouter(prefix="/v1")
 
 ORDER = Limit("star-order", 60, timedelta(hours=1))
+REFUND = Limit("star-refund", 10, timedelta(days=1))
+"""Of one person, however often they sign in: of each payment that goes back Stripe keeps its fee,
+and we have had nothing."""
+
 REFUSED = (Unauthenticated, AccountNeeded, CrossSite, TooManyRequests)
-STRIPE_AWAY = (PaymentsOff, StripeBusy, OutcomeUnknown, StripeRefused)
+STRIPE_AWAY = (PaymentsOff, StripeBusy, StripeClosed, OutcomeUnknown, StripeRefused)
 
 
 async def signed_in(principal: CallerDep) -> Principal:
@@ -51,6 +56,20 @@ async def signed_in(principal: CallerDep) -> Principal:
 
 
 PersonDep = Annotated[Principal, Depends(signed_in)]
+
+
+async def unburdened(principal: PersonDep, session: SessionDep) -> Principal:
+    """As `signed_in`, for whoever waits then, for Stripe or another transaction: the connection
+    that was asked who they are is given back."""
+    await release(session)
+    return principal
+
+
+WaitingDep = Annotated[Principal, Depends(unburdened)]
+
+
+async def _refund_rate(principal: WaitingDep, services: ServicesDep) -> None:
+    await take(services, REFUND, str(require_user(principal)))
 
 
 @router.get("/stars/packs", tags=["stars"], summary="What Stars cost")
@@ -68,7 +87,7 @@ async def packs(services: ServicesDep) -> PackList:
     dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
     responses=problems(*REFUSED, *STRIPE_AWAY, PackUnknown, OrderDiffers),
 )
-async def order(wanted: NewOrder, principal: PersonDep, cashier: CashierDep) -> OrderOut:
+async def order(wanted: NewOrder, principal: WaitingDep, cashier: CashierDep) -> OrderOut:
     """Answers with the page where it is paid, `checkout_url`. Sent again with the same
     `client_key` it is the same order; after a 503 do just that. Poll the order to learn that it is
     paid: whoever comes back from the page may not have paid."""
@@ -105,7 +124,7 @@ async def see_order(order_id: UUID, session: SessionDep, principal: CallerDep) -
     status_code=202,
     tags=["stars"],
     summary="Give unused Stars back",
-    dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
+    dependencies=[Depends(_refund_rate)],
     responses=problems(
         *REFUSED, OrderUnknown, OrderNotPaid, NothingUnused, WalletFrozen, PaymentsOff
     ),
@@ -114,7 +133,7 @@ async def give_back(
     order_id: UUID, session: SessionDep, principal: PersonDep, _: CashierDep
 ) -> RefundOut:
     """All Stars of this order that were not used, for what was paid for them, to the card that it
-    was paid with. While one is under way it is answered again."""
+    was paid with. While one is under way it is answered again. Ten times in a day."""
     refund = await refunds.request_refund(session, principal=principal, order_id=order_id)
     return RefundOut.model_validate(refund)
 
@@ -147,7 +166,7 @@ async def see_onboarding(session: SessionDep, principal: CallerDep) -> Onboardin
     dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
     responses=problems(*REFUSED, *STRIPE_AWAY),
 )
-async def begin_onboarding(principal: PersonDep, cashier: CashierDep) -> LinkOut:
+async def begin_onboarding(principal: WaitingDep, cashier: CashierDep) -> LinkOut:
     """Stripe asks who is paid and where to; afterwards it sends the person back to us."""
     return LinkOut(url=await onboarding.begin(cashier, principal=principal))
 
@@ -160,7 +179,7 @@ async def begin_onboarding(principal: PersonDep, cashier: CashierDep) -> LinkOut
     dependencies=[Depends(rate_limit(ORDER, per_credential=True))],
     responses=problems(*REFUSED, *STRIPE_AWAY, NotOnboarded),
 )
-async def open_dashboard(principal: PersonDep, cashier: CashierDep) -> LinkOut:
+async def open_dashboard(principal: WaitingDep, cashier: CashierDep) -> LinkOut:
     """Payouts to the bank, and which bank that is."""
     return LinkOut(url=await onboarding.dashboard(cashier, principal=principal))
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from core.db import Database
 from core.settings import Settings
-from payouts.gateway import Gateway, open_gateway
+from payouts.gateway import Gateway
 from payouts.gateway_models import StripeBooks
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,16 @@ class Cashier:
 
 
 def open_cashier(settings: Settings, database: Database) -> Cashier | None:
-    """None where the installation has no key of Stripe. Raises WrongMode."""
-    gateway = open_gateway(settings)
-    return None if gateway is None else Cashier(database, gateway, settings)
+    """None where the installation has no key of Stripe: nothing is sold or paid out then. Raises
+    WrongMode."""
+    if settings.stripe_key is None:
+        return None
+    gateway = Gateway(
+        settings.stripe_key.get_secret_value(),
+        base=settings.stripe_base,
+        per_second=settings.stripe_requests_per_second,
+    )
+    return Cashier(database, gateway, settings)
 
 
 async def follow_sandbox(cashier: Cashier) -> None:

@@ -186,6 +186,33 @@ def dispute_won(dispute: Disputed, line: BalanceTransaction) -> Posting:
     )
 
 
+def returned_revoked(dispute: Disputed, revoked: Taken, return_id: UUID) -> Posting:
+    """Stars that came back of a failed refund after their dispute was lost: what had been our loss,
+    or exchange, then was not."""
+    books = Books(dispute.currency)
+    return Posting(
+        EventKind.DISPUTE_LOST,
+        f"dispute:{dispute.stripe_dispute}:lost:{return_id}",
+        entries_of(
+            [
+                (wallet(dispute.user_id), -revoked.stars),
+                (ISSUED, revoked.stars),
+                (books.of(AccountKind.STARS_LIABILITY), revoked.cash_minor),
+                (_rest_of(dispute), -revoked.cash_minor),
+            ]
+        ),
+        taken=(revoked,),
+    )
+
+
+def _rest_of(dispute: Disputed) -> Account:
+    """Where goes what a lost dispute takes of nobody."""
+    books = Books(dispute.currency)
+    if dispute.charged_in == dispute.currency:
+        return books.of(AccountKind.LOSS_EXPENSE)
+    return books.of(AccountKind.EXCHANGE, dispute.charged_in)
+
+
 def dispute_lost(dispute: Disputed, revoked: Taken | None) -> Posting:
     """Unspent Stars go, then what tips had earned by it; what is left is our loss.
 
@@ -196,9 +223,6 @@ def dispute_lost(dispute: Disputed, revoked: Taken | None) -> Posting:
     stars, cash = (revoked.stars, revoked.cash_minor) if revoked else (0, 0)
     matured = sum(hold.amount_minor for hold in claims.holds if not hold.held)
     rest = dispute.amount_minor - dispute.tax_minor - cash - claims.cash_minor
-    loss = books.of(AccountKind.LOSS_EXPENSE)
-    foreign = dispute.charged_in != dispute.currency
-    other = books.of(AccountKind.EXCHANGE, dispute.charged_in) if foreign else loss
     return Posting(
         EventKind.DISPUTE_LOST,
         f"dispute:{dispute.stripe_dispute}:lost",
@@ -210,8 +234,8 @@ def dispute_lost(dispute: Disputed, revoked: Taken | None) -> Posting:
                 (books.of(AccountKind.TAX_PAYABLE), dispute.tax_minor),
                 *_kept(books, claims.holds),
                 (books.of(AccountKind.FEE_REVENUE), claims.cash_minor - claims.creators_minor),
-                (loss, matured),
-                (other, rest),
+                (books.of(AccountKind.LOSS_EXPENSE), matured),
+                (_rest_of(dispute), rest),
                 (dispute.received, -dispute.amount_minor),
             ]
         ),

@@ -47,11 +47,12 @@ async def settle_charge(cashier: Cashier, charge_id: str) -> UUID | None:
     A charge that we can't explain is set aside for an operator.
     """
     charge = await cashier.gateway.charge(charge_id)
+    currency = cashier.settings.settlement_currency
     if charge.status != "succeeded" or charge.movement is None:
         return None
     async with cashier.database.transaction() as session:
         order = await find_order(session, charge.metadata.get("order"), lock=True)
-        if (why := _unexplained(order, charge)) is not None:
+        if (why := _unexplained(order, charge, currency)) is not None:
             owner = order.platform_id if order is not None else None
             await set_aside(session, why, charge.id, platform_id=owner)
             return None
@@ -60,13 +61,17 @@ async def settle_charge(cashier: Cashier, charge_id: str) -> UUID | None:
         return order.id
 
 
-def _unexplained(order: StarOrder | None, charge: Charge) -> str | None:
+def _unexplained(order: StarOrder | None, charge: Charge, currency: str) -> str | None:
+    """`currency`: of the books, in which Stripe must have settled it: a lot of another would be
+    spent as if its cash were of this one."""
     if order is None:
         return "foreign_charge"
     if order.charge not in (None, charge.id):
         return "second_charge"
     if (charge.amount_minor, charge.currency) != (order.price_minor, order.currency):
         return "charge_of_another_amount"
+    if charge.movement is not None and charge.movement.currency != currency:
+        return "settled_in_another_currency"
     return None
 
 

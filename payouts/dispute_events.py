@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from payouts import lot_disputes
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.crediting import settle_charge
 from payouts.gateway_models import StarOrder
 from payouts.stripe_objects import Dispute
@@ -42,6 +43,7 @@ async def _note(cashier: Cashier, found: Dispute) -> None:
             lot_id=order.lot_id,
             stripe_dispute=found.id,
             line=taken[0],
+            at=await money_now(session),
         )
         if found.status == WON and returned:
             await lot_disputes.dispute_won(

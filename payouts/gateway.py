@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 import stripe
 
 from core.errors import Problem, Unavailable
-from core.settings import Settings
 from payouts.modes import WrongMode, livemode_of
 from payouts.postings import BalanceTransaction
 from payouts.stripe_objects import (
@@ -45,8 +44,14 @@ KEYS_KEPT: Final = timedelta(hours=20)
 """So long a key is safe to repeat. Stripe keeps them for 24 hours at least; the rest is for clocks
 and long calls."""
 
+CALLS_END: Final = timedelta(minutes=30)
+"""A call that was made when its key was as old has ended by so much later, whoever made it."""
+
 NOT_MADE: Final = "not_made"
-"""Why what was wanted for longer than that is given up where Stripe has nothing of it."""
+"""Why what was wanted for longer than both is given up where Stripe has nothing of it."""
+
+NO_ACCESS: Final = "account_invalid"
+"""What Stripe says of an account that is gone, or is no longer connected to ours."""
 
 BUSY_RETRIES: Final = 3
 PAGE: Final = 100
@@ -65,6 +70,13 @@ class StripeBusy(Unavailable):
 
     code = "stripe_busy"
     title = "The payment service is busy; try again in a moment"
+
+
+class StripeClosed(Unavailable):
+    """Stripe takes our key no more, or not for this: it says nothing of what was done before."""
+
+    code = "stripe_key_refused"
+    title = "The payment service does not let us in"
 
 
 class OutcomeUnknown(Unavailable):
@@ -342,7 +354,7 @@ class Gateway:
         key: str | None = None,
         account: str | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON. Raises StripeBusy, OutcomeUnknown, StripeRefused."""
+        """The answer's JSON. Raises StripeBusy, StripeClosed, OutcomeUnknown, StripeRefused."""
         options = {"idempotency_key": key, "stripe_account": account}
         options = {name: value for name, value in options.items() if value is not None}
         for attempt in range(BUSY_RETRIES + 1):
@@ -376,17 +388,8 @@ def _ours(error: stripe.StripeError) -> Problem:
             return StripeRefused(error.code or "card_declined")
         case stripe.IdempotencyError():
             return KeyReused()
+        case stripe.AuthenticationError() | stripe.PermissionError() if error.code != NO_ACCESS:
+            return StripeClosed()
         case stripe.APIError():
             return OutcomeUnknown()
     return StripeRefused(error.code or type(error).__name__)
-
-
-def open_gateway(settings: Settings) -> Gateway | None:
-    """None where no key is set: nothing is sold or paid out then. Raises WrongMode."""
-    if settings.stripe_key is None:
-        return None
-    return Gateway(
-        settings.stripe_key.get_secret_value(),
-        base=settings.stripe_base,
-        per_second=settings.stripe_requests_per_second,
-    )

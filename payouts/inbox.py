@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.errors import Conflict
+from core.errors import Problem, Unavailable
 from core.queue import enqueue
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
-from payouts.gateway import API_VERSION, StripeRefused
+from payouts.gateway import API_VERSION
 from payouts.gateway_models import InboxEvent, InboxState
 from payouts.stripe_objects import StripeEvent
 
@@ -81,7 +81,9 @@ async def _trouble(
     try:
         if handler is not None:
             await handler(cashier, event)
-    except (Conflict, StripeRefused) as refused:
+    except Unavailable:
+        raise  # it passes
+    except Problem as refused:
         log.warning("event %s: %s", event.id, refused.detail)
         return refused.code
     return None

@@ -61,10 +61,12 @@ async def open_dispute(
     lot_id: UUID,
     stripe_dispute: str,
     line: BalanceTransaction,
+    at: datetime | None = None,
 ) -> LotDispute:
     """The bank takes `-line.amount_minor` back; the wallet freezes, creators' parts are held.
 
-    Repeated, the same row. Tips that had matured at `line.at` are not held. Raises LotUnknown.
+    Repeated, the same row. Tips that had matured when we learned of it, at `at` (`line.at` unless
+    given), are not held: what they brought may have been transferred. Raises LotUnknown.
     """
     wallet = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     if (known := await _by_name(session, platform_id, stripe_dispute)) is not None:
@@ -76,7 +78,7 @@ async def open_dispute(
     dispute = _row(lot, platform_id, user_id, stripe_dispute, line)
     session.add(dispute)
     await session.flush()
-    claims = await _claim(session, dispute, lot)
+    claims = await _claim(session, dispute, lot, at or line.at)
     await _freeze(session, lot.wallet_id, 1)
     posting = claim_postings.dispute_opened(_facts(dispute, lot, claims), line)
     await ledger.book(session, platform_id, posting, at=line.at)
@@ -136,14 +138,53 @@ async def dispute_lost(
     await ledger.book(session, platform_id, posting, at=now)
 
 
-async def _claim(session: AsyncSession, dispute: LotDispute, lot: StarLot) -> Claims:
+async def revoke_returned(session: AsyncSession, *, return_id: UUID) -> None:
+    """Takes the Stars of a refund that failed, as far as disputes of their lot were lost for more
+    than they could take: their buyer has had that money. In the transaction of the failure."""
+    made = await session.get_one(LotReturn, return_id)
+    lot = await session.get_one(StarLot, made.lot_id, populate_existing=True)
+    lost = sa.select(LotDispute).where(
+        LotDispute.lot_id == lot.id, LotDispute.state == DisputeState.LOST
+    )
+    for dispute in await session.scalars(lost.order_by(LotDispute.opened_at, LotDispute.id)):
+        short = await _short_minor(session, dispute)
+        stars = most_stars_within(Lot(lot.id, lot.stars, lot.gone, lot.cash_minor), max(short, 0))
+        if stars == 0:
+            continue
+        revoked = take_from(Lot(lot.id, lot.stars, lot.gone, lot.cash_minor), stars)
+        facts = _facts(dispute, lot, Claims(0, ()))
+        posting = claim_postings.returned_revoked(facts, revoked, return_id)
+        await ledger.book(session, made.platform_id, posting, at=made.settled_at)
+        await session.refresh(lot)
+
+
+async def _short_minor(session: AsyncSession, dispute: LotDispute) -> int:
+    """What of a lost dispute neither tips nor Stars have covered yet."""
+    name = f"dispute:{dispute.stripe_dispute}:"
+    claimed = sa.select(sa.func.coalesce(sa.func.sum(DisputeClaim.cash_minor), 0)).where(
+        DisputeClaim.dispute_id == dispute.id
+    )
+    revoked = (
+        sa.select(sa.func.coalesce(sa.func.sum(StarAllocation.cash_minor), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == StarAllocation.transaction_id)
+        .where(
+            StarAllocation.lot_id == dispute.lot_id,
+            LedgerTransaction.platform_id == dispute.platform_id,
+            LedgerTransaction.external_key.startswith(name, autoescape=True),
+        )
+    )
+    covered = int(await session.scalar(claimed) or 0) + int(await session.scalar(revoked) or 0)
+    return dispute.amount_minor - dispute.tax_minor - covered
+
+
+async def _claim(session: AsyncSession, dispute: LotDispute, lot: StarLot, now: datetime) -> Claims:
     """Keeps what of the lot's tips is claimed: whatever its unspent cash does not cover."""
     unspent = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor).cash_left_minor
     unspent += await _under_way_minor(session, lot.id)
     short = dispute.amount_minor - dispute.tax_minor - unspent
     claims: list[Claim] = []
     if short > 0:
-        claims = await _newest_tips(session, dispute, lot.id, short)
+        claims = await _newest_tips(session, dispute, short, now)
     for claim in claims:
         session.add(
             DisputeClaim(dispute_id=dispute.id, tip_id=claim.tip_id, cash_minor=claim.cash_minor)
@@ -196,9 +237,9 @@ class _Tip:
 
 
 async def _newest_tips(
-    session: AsyncSession, dispute: LotDispute, lot_id: UUID, cash_minor: int
+    session: AsyncSession, dispute: LotDispute, cash_minor: int, now: datetime
 ) -> list[Claim]:
-    tips = await _tips_of(session, lot_id)
+    tips = await _tips_of(session, dispute.lot_id)
     earned = await _earnings(session, [tip.id for tip in tips])
     creators = {creator for shares in earned.values() for creator in shares}
     deleted = await lock_creators(session, dispute.platform_id, creators)
@@ -207,7 +248,7 @@ async def _newest_tips(
         cash = min(tip.cash_minor - tip.claimed_minor, cash_minor)
         if cash > 0:
             cash_minor -= cash
-            immature = tip.matures_at > dispute.opened_at
+            immature = tip.matures_at > now
             claims.append(_claim_on(tip, cash, earned[tip.id], deleted, immature=immature))
     return claims
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from payouts import inbox
 from payouts.cashier import Cashier
-from payouts.gateway import PAGE, StripeRefused
+from payouts.gateway import NO_ACCESS, PAGE, StripeRefused
 from payouts.gateway_models import ConnectedAccount, InboxEvent
 from payouts.onboarding import DISCONNECTED, account_closed
 from payouts.stripe_objects import StripeEvent
@@ -21,9 +21,6 @@ OF_CONNECTED: Final = (
     "payout.canceled",
 )
 """Kinds of connected accounts' events that something of ours comes of."""
-
-NO_ACCESS: Final = "account_invalid"
-"""What Stripe says of an account that is gone, or is no longer connected to ours."""
 
 
 async def missed_events(cashier: Cashier, since: datetime) -> int:

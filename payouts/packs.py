@@ -6,6 +6,7 @@ from typing import Final
 
 from core.errors import NotFound, Problem
 from core.money_settings import MoneySettings, StarPack
+from payouts.amounts import least
 
 BASIS_POINTS: Final = 10_000
 
@@ -25,6 +26,12 @@ class PackNamedTwice(Problem):
     status = 503
     code = "star_pack_named_twice"
     title = "Each pack of Stars has a key of its own"
+
+
+class PackNotCharged(Problem):
+    status = 503
+    code = "star_pack_not_charged"
+    title = "A pack has a price that Stripe does not charge"
 
 
 class RateMissing(Problem):
@@ -61,10 +68,12 @@ def margin_minor(settings: MoneySettings, pack: StarPack) -> int:
 
 
 def check_packs(settings: MoneySettings) -> None:
-    """What start-up asks. Raises PackLoses, RateMissing, PackNamedTwice."""
+    """What start-up asks. Raises PackLoses, RateMissing, PackNamedTwice, PackNotCharged."""
     keys = [pack.key for pack in settings.star_packs]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
         raise PackNamedTwice(f"ENCORE_STAR_PACKS names {', '.join(twice)} more than once")
+    if odd := [pack.key for pack in settings.star_packs if pack.price_minor % least(pack.currency)]:
+        raise PackNotCharged(f"ENCORE_STAR_PACKS: the last digits of {', '.join(odd)} must be 0")
     margins = [(pack, margin_minor(settings, pack)) for pack in settings.star_packs]
     if losing := [(pack, -margin) for pack, margin in margins if margin < 0]:
         raise PackLoses(_losses(settings, losing))

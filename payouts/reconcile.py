@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
-from core.errors import Conflict
+from core.errors import Problem, Unavailable
 from payouts import alerts, inbox, invariants, stripe_lines
 from payouts.cashier import Cashier
 from payouts.crediting import settle_charge
 from payouts.dispute_events import settle_dispute
-from payouts.gateway import PAGE, StripeRefused
+from payouts.gateway import PAGE
 from payouts.gateway_models import StripeBooks
 from payouts.missed import missed_events
 from payouts.orders import end_left_orders
@@ -103,7 +103,9 @@ async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
     try:
         if settle is not None:
             await settle(cashier, movement)
-    except (Conflict, StripeRefused) as refused:  # nothing holds up what comes after it
+    except Unavailable:
+        raise  # it passes
+    except Problem as refused:  # nothing holds up what comes after it
         log.warning("movement %s: %s", movement.id, refused.detail)
     if not await _unposted(cashier, [movement]):
         return True

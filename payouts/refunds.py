@@ -12,12 +12,19 @@ from core.auth.principal import Principal
 from core.errors import Conflict
 from core.queue import enqueue
 from payouts.alerts import set_aside
+from payouts.amounts import least
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.crediting import settle_charge
-from payouts.gateway import KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
+from payouts.gateway import CALLS_END, KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
-from payouts.lot_returns import request_return, return_failed, return_succeeded
+from payouts.lot_disputes import revoke_returned
+from payouts.lot_returns import (
+    NothingUnused,
+    request_return,
+    return_failed,
+    return_succeeded,
+)
 from payouts.models import StarLot
 from payouts.orders import order_of
 from payouts.stripe_objects import Refund
@@ -51,11 +58,14 @@ async def request_refund(
         session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id
     )
     lot = await session.get_one(StarLot, order.lot_id)
+    amount_minor = in_currency_of(order, lot, made.cash_minor + made.tax_minor)
+    if amount_minor == 0:
+        raise NothingUnused("What is left of this purchase is less than can be paid back.")
     refund = StarRefund(
         id=made.id,
         order_id=order_id,
         stars=made.stars,
-        amount_minor=in_currency_of(order, lot, made.cash_minor + made.tax_minor),
+        amount_minor=amount_minor,
         state=RefundState.OPEN,
         created_at=await money_now(session),
     )
@@ -80,8 +90,10 @@ async def owe_open_refunds(session: AsyncSession) -> int:
 
 
 def in_currency_of(order: StarOrder, lot: StarLot, back_minor: int) -> int:
-    """What the order's buyer gets for `back_minor` of what its lot holds, tax included."""
-    return order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
+    """What the order's buyer gets for `back_minor` of what its lot holds, tax included; of some
+    currencies only so much as can be paid."""
+    back = order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
+    return back - back % least(order.currency)
 
 
 async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | None:
@@ -92,17 +104,20 @@ async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | No
 
 
 async def send_refund(cashier: Cashier, refund_id: UUID, *, now: datetime | None = None) -> None:
-    """Brings an open refund to its end. Raises StripeBusy, OutcomeUnknown: try again later."""
+    """Brings an open refund to its end. Raises Unavailable: try again later."""
     async with cashier.database.transaction() as session:
         refund = await session.get_one(StarRefund, refund_id)
         order = await session.get_one(StarOrder, refund.order_id)
         now = now or await money_now(session)
     if refund.state is not RefundState.OPEN or order.charge is None:
         return
+    age = now - refund.created_at
     if refund.stripe_refund is not None:
         await settle_refund(cashier, refund.stripe_refund)
-    elif now - refund.created_at > KEYS_KEPT:
-        await _adopt(cashier, refund, order.charge, or_close=True)
+    elif age > KEYS_KEPT:
+        over = age > KEYS_KEPT + CALLS_END
+        if not await _adopt(cashier, refund, order.charge, or_close=over):
+            raise OutcomeUnknown
     else:
         await _ask(cashier, refund, order.charge)
 
@@ -140,6 +155,7 @@ async def _refused(cashier: Cashier, refund_id: UUID, error_code: str) -> None:
     """Certainly not made: the Stars are in the wallet again, and may be given back once more."""
     async with cashier.database.transaction() as session:
         await return_failed(session, return_id=refund_id)
+        await revoke_returned(session, return_id=refund_id)
         await _ended(session, refund_id, RefundState.FAILED, error_code)
 
 
@@ -163,6 +179,7 @@ async def _note(cashier: Cashier, found: Refund) -> None:
             await _ended(session, refund.id, RefundState.SUCCEEDED, None)
         if found.status in FAILED and refund.state is not RefundState.FAILED:
             await return_failed(session, return_id=refund.id, line=found.failure_movement)
+            await revoke_returned(session, return_id=refund.id)
             await _ended(session, refund.id, RefundState.FAILED, found.failure_code)
 
 

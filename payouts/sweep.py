@@ -3,7 +3,7 @@
 An intent is committed with its hold in the ledger, then Stripe is asked with its id as the key. An
 open intent is asked for again with the same key until it is as old as KEYS_KEPT: from then on
 Stripe may have forgotten the key, so its transfers are listed instead, and what is found is
-adopted.
+adopted. It is closed once no call of another process can be on its way any more.
 """
 
 import logging
@@ -22,7 +22,7 @@ from payouts.alerts import set_aside
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.creators import earnings
-from payouts.gateway import KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
+from payouts.gateway import CALLS_END, KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import ConnectedAccount
 from payouts.models import Creator
 from payouts.stripe_facts import IntentState, TransferIntent
@@ -200,14 +200,16 @@ async def owe_open_transfers(cashier: Cashier) -> int:
 
 
 async def make_transfer(cashier: Cashier, intent_id: UUID, *, now: datetime | None = None) -> None:
-    """Brings an open intent to its end. Raises StripeBusy, OutcomeUnknown: try again later."""
+    """Brings an open intent to its end. Raises Unavailable: try again later."""
     async with cashier.database.transaction() as session:
         intent = await session.get_one(TransferIntent, intent_id)
         now = now or await money_now(session)
     if intent.state is not IntentState.OPEN:
         return
-    if now - intent.created_at > KEYS_KEPT:
-        await _adopt(cashier, intent, or_close=True)
+    age = now - intent.created_at
+    if age > KEYS_KEPT:
+        if not await _adopt(cashier, intent, or_close=age > KEYS_KEPT + CALLS_END):
+            raise OutcomeUnknown
         return
     try:
         made = await cashier.gateway.transfer(

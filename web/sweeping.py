@@ -6,11 +6,11 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
+from core.errors import Unavailable
 from core.settings import Settings
 from payouts import sweep
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
-from payouts.gateway import OutcomeUnknown, StripeBusy
 from payouts.stripe_facts import IntentState, TransferIntent
 from payouts.sweep import Due, Waiting
 
@@ -70,7 +70,7 @@ def _explain(console: Console, passed: Waiting, settings: Settings) -> None:
 async def _end(cashier: Cashier, console: Console, intent: TransferIntent, which: str) -> bool:
     try:
         await sweep.make_transfer(cashier, intent.id)
-    except (StripeBusy, OutcomeUnknown):
+    except Unavailable:
         said = LATER
     else:
         async with cashier.database.transaction() as session:

@@ -182,13 +182,17 @@ class AnyOrder(RuleBasedStateMachine):
             assert before is ReturnState.FAILED
             return
         if not paid and before is not ReturnState.FAILED:
+            await lot_disputes.revoke_returned(self.session, return_id=return_id)
             self.stars += made.stars
+            assert 0 <= self.stars - await self.till.wallet() <= made.stars
+            self.stars = await self.till.wallet()
 
     @precondition(lambda self: self.lots)
-    @rule(number=pick, amount=st.integers(1, 1500))
-    def dispute(self, number: int, amount: int) -> None:
+    @rule(number=pick, amount=st.integers(1, 1500), late=st.integers(0, 20))
+    def dispute(self, number: int, amount: int, late: int) -> None:
+        """Told of so many days later."""
         name = f"dp_{uuid4().hex}"
-        line = charge(-amount, 1500, kind="adjustment", at=self.now)
+        line = charge(-amount, 1500, kind="adjustment", at=self.now - timedelta(days=late))
         for _ in range(2):
             self.run(
                 lot_disputes.open_dispute(
@@ -198,6 +202,7 @@ class AnyOrder(RuleBasedStateMachine):
                     lot_id=one_of(self.lots, number),
                     stripe_dispute=name,
                     line=line,
+                    at=self.now,
                 )
             )
         self.disputes[name] = amount

@@ -13,6 +13,7 @@ from payouts.reconcile import reconcile
 from payouts.refunds import send_refund
 from payouts.sweep import make_transfer, sweep
 from payouts.wallets import Holdings
+from tests.factories import sign_in
 from tests.payouts.shop import Person, Shop
 
 REFUNDS = {"method": "POST", "path": "/v1/refunds"}
@@ -173,4 +174,62 @@ async def test_fault_23_a_dispute(shop: Shop, moment: Moment, end: End) -> None:
     found = await shop.earnings(creator)
     assert found.matured_minor + found.transferred_minor == left.creator_minor
     assert await shop.balance(AccountKind.LOSS_EXPENSE) - lost_before == left.loss_minor
+    await shop.agree()
+
+
+async def test_a_dispute_that_is_told_of_when_the_money_has_gone(shop: Shop) -> None:
+    """The tip was immature when it was opened, but the sweep was first: it is our loss."""
+    buyer, creator = await shop.person(), await shop.person()
+    order = await shop.bought(buyer)
+    await shop.onboard(creator)
+    await shop.tip(buyer, creator, TIPPED, at=shop.now - timedelta(days=13, hours=23))
+    await shop.control("faults/webhooks", action="drop", count=50)
+    dispute = await shop.control("disputes", charge=shop.charge_of(order))
+    await shop.control("faults/clear")
+    await shop.control("clock", advance_seconds=2 * 3600)
+    await sweep(shop.cashier)
+    await shop.settle()
+    assert (await shop.earnings(creator)).transferred_minor == TIPPED
+    await reconcile(shop.cashier)
+    await shop.settle()
+    await shop.sound()
+    await shop.control("disputes/settle", dispute=dispute["id"], won=False)
+    await shop.settle()
+    found = await shop.earnings(creator)
+    assert (found.transferred_minor, found.matured_minor, found.on_hold_minor) == (TIPPED, 0, 0)
+    await shop.agree()
+
+
+async def test_a_refund_that_fails_once_its_dispute_was_lost(shop: Shop) -> None:
+    """The buyer has had the money of the bank, and does not get the Stars again."""
+    buyer, creator = await shop.person(), await shop.person()
+    order = await shop.bought(buyer)
+    await shop.tip(buyer, creator, 100)
+    lost_before = await shop.balance(AccountKind.LOSS_EXPENSE)
+    refund = await shop.give_back(buyer, order)
+    dispute = await shop.control("disputes", charge=shop.charge_of(order))
+    await shop.settle(but="payouts.refund")
+    await shop.control("disputes/settle", dispute=dispute["id"], won=False)
+    await shop.settle(but="payouts.refund")
+    assert await shop.wallet(buyer) == Holdings(held=400)
+    await shop.settle()
+    receipt = await shop.http.get(f"/orders/{order['id']}/receipt", headers=buyer.headers)
+    assert [(r["id"], r["state"]) for r in receipt.json()["refunds"]] == [(refund["id"], "failed")]
+    assert await shop.wallet(buyer) == Holdings()
+    assert await shop.balance(AccountKind.LOSS_EXPENSE) == lost_before
+    await shop.agree()
+
+
+async def test_nobody_makes_us_pay_fees_all_day(shop: Shop) -> None:
+    """Stripe keeps the fee of what goes back. Who signs in anew is the same person."""
+    buyer = await shop.person()
+    order = await shop.bought(buyer)
+    path = f"/orders/{order['id']}/refunds"
+    async with shop.database.transaction() as session:
+        again = {"Authorization": f"Bearer {await sign_in(session, buyer.user)}"}
+    for headers in (buyer.headers, again) * 5:
+        assert (await shop.http.post(path, headers=headers)).status_code == 202
+    refused = await shop.http.post(path, headers=again)
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    await shop.settle()
     await shop.agree()

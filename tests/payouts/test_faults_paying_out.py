@@ -3,16 +3,25 @@
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from payouts.gateway import KeyReused, OutcomeUnknown, StripeBusy
+from payouts.gateway import (
+    KEYS_KEPT,
+    Gateway,
+    KeyReused,
+    OutcomeUnknown,
+    StripeBusy,
+    StripeClosed,
+)
 from payouts.reconcile import reconcile
 from payouts.stripe_facts import IntentState, TransferIntent
 from payouts.sweep import make_transfer, sweep
 from tests.payouts.shop import MINIMUM, Person, Shop
+from tests.polling import until
 
 TRANSFERS = {"method": "POST", "path": "/v1/transfers"}
 MUCH = 100_000_000
@@ -149,6 +158,50 @@ async def test_fault_20_the_key_is_forgotten_after_a_day(shop: Shop) -> None:
     await sweep(shop.cashier)
     await shop.settle()
     await paid_once(shop, undone)
+    await shop.agree()
+
+
+async def test_fault_20_a_call_is_on_its_way_when_the_key_grows_old(shop: Shop) -> None:
+    """Somebody else finds nothing at Stripe, and must not give the intent up yet."""
+    creator = await shop.earner()
+    intent = await intended(shop, creator)
+    await shop.forget_jobs()
+    await fail(shop, action="slow", seconds=0.3)
+    old = intent.created_at + KEYS_KEPT
+    calling = asyncio.create_task(make_transfer(shop.cashier, intent.id, now=old))
+    left = "select 1 from faults where target = 'request' and remaining > 0"
+    await until(lambda: shop.world.store.sql.execute(left).fetchone() is None)
+    with pytest.raises(OutcomeUnknown):
+        await make_transfer(shop.cashier, intent.id, now=old + timedelta(seconds=1))
+    await calling
+    await sweep(shop.cashier)
+    await shop.settle()
+    await paid_once(shop, creator)
+    await shop.agree()
+
+
+async def test_fault_16_and_our_key_is_changed_before_we_know(shop: Shop) -> None:
+    """That Stripe lets nobody in by the old one says nothing of what was done with it."""
+    creator = await shop.earner()
+    intent = await intended(shop, creator)
+    await shop.forget_jobs()
+    await shop.cashier.gateway.transfer(
+        key=str(intent.id),
+        destination=intent.destination,
+        amount_minor=intent.amount_minor,
+        currency=intent.currency,
+        group=str(intent.id),
+        metadata={},
+    )
+    base = shop.cashier.settings.stripe_base
+    revoked = replace(shop.cashier, gateway=Gateway("sk_test_" + "r" * 32, base=base))
+    with pytest.raises(StripeClosed):
+        await make_transfer(revoked, intent.id)
+    await revoked.gateway.close()
+    await sweep(shop.cashier)
+    await make_transfer(shop.cashier, intent.id)
+    await shop.settle()
+    await paid_once(shop, creator)
     await shop.agree()
 
 

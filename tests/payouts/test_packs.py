@@ -1,5 +1,7 @@
 """No pack is sold at a loss, and the ones that are shipped are not."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from core.settings import Settings
 from payouts.packs import (
     PackLoses,
     PackNamedTwice,
+    PackNotCharged,
     PackUnknown,
     RateMissing,
     check_packs,
@@ -49,6 +52,15 @@ def test_a_currency_needs_a_rate_and_a_pack_a_key_of_its_own() -> None:
         check_packs(priced(SMALL.model_copy(update={"currency": "SEK"})))
     with pytest.raises(PackNamedTwice, match="small"):
         check_packs(priced(SMALL, SMALL))
+
+
+@pytest.mark.parametrize(("currency", "price"), [("KWD", 1_995), ("ISK", 99_050)])
+def test_a_price_that_stripe_does_not_charge_is_refused(currency: str, price: int) -> None:
+    pack = StarPack(key="odd", currency=currency, price_minor=price, stars=1)
+    rates = {"KWD": Decimal("0.3"), "ISK": Decimal("0.7")}
+    settings = priced(pack).model_copy(update={"fx_rates": rates})
+    with pytest.raises(PackNotCharged, match="odd"):
+        check_packs(settings)
 
 
 def test_packs_are_found_by_key() -> None:
