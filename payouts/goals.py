@@ -1,11 +1,7 @@
 """What a room collects Stars for: set by its host, counted with every tip, live and replayed."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,53 +13,7 @@ from rooms.models import Room
 from rooms.queries import room_for
 
 GOAL_SET = "goal.set"
-GOAL_REACHED = "goal.reached"
 GOAL_CLOSED = "goal.closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Of a goal, with a tip that was just counted."""
-
-    goal_id: UUID
-    title: str
-    target_stars: int
-    raised_stars: int
-    just_reached: bool
-
-    @property
-    def reached(self) -> bool:
-        return self.raised_stars >= self.target_stars
-
-    def told(self) -> dict[str, Any]:
-        """As events say it."""
-        return {
-            "goal_id": str(self.goal_id),
-            "title": self.title,
-            "target_stars": self.target_stars,
-            "raised_stars": self.raised_stars,
-            "reached": self.reached,
-        }
-
-
-class Counted:
-    """Goals that a batch of tips was counted towards: `rows` are those of `land_tips`."""
-
-    def __init__(self, rows: Iterable[asyncpg.Record], tips: Iterable[tuple[UUID, int]]) -> None:
-        self._goals = {room_id: goal for room_id, *goal in rows}
-        self._raised = {room_id: goal[3] for room_id, goal in self._goals.items()}
-        for room_id, stars in tips:
-            if room_id in self._raised:
-                self._raised[room_id] -= stars
-
-    def after(self, room_id: UUID, stars: int) -> Progress | None:
-        """With the next tip of the batch."""
-        if room_id not in self._goals:
-            return None
-        goal_id, title, target, _ = self._goals[room_id]
-        before = self._raised[room_id]
-        raised = self._raised[room_id] = before + stars
-        return Progress(goal_id, title, target, raised, before < target <= raised)
 
 
 async def goal_of(session: AsyncSession, room: Room) -> RoomGoal | None:

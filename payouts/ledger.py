@@ -1,9 +1,10 @@
 """Writes postings, each once, and reads balances. Everything else of this package books by it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +17,17 @@ from payouts.accounts import Account, Entry
 from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerTransaction
 from payouts.postings import Posting
 
-_BOOK = f"select ledger_book({', '.join(f'${n}' for n in range(1, 22))})"
+_NUMBERS: Final = {
+    **{9: "bigint", 14: "int", 15: "int", 16: "bigint"},
+    **{17: "int", 19: "int", 20: "int", 21: "bigint"},
+}
+"""Of the parameters of `ledger_book` those which go as text: asyncpg looks at each element of an
+array in Python, and there are seven entries to a tip."""
+
+PARAMETERS: Final = ", ".join(
+    f"${n}::text::{_NUMBERS[n]}[]" if n in _NUMBERS else f"${n}" for n in range(1, 22)
+)
+_BOOK: Final = f"select ledger_book({PARAMETERS})"
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,16 @@ class Sheet:
     @property
     def columns(self) -> list[Sequence[object]]:
         accounts = [(a.kind.value, a.owner, a.currency) for a in self._accounts]
-        return [
+        columns: list[Sequence[object]] = [
             self._ids,
             *_turned(self._transactions, 8),
             *_turned(accounts, 3),
             *_turned(self._entries, 3),
             *_turned(self._taken, 5),
         ]
+        for number in _NUMBERS:
+            columns[number - 2] = _literal(columns[number - 2])
+        return columns
 
 
 def _columns(posting: Posting, at: datetime) -> tuple[object, ...]:
@@ -108,6 +122,11 @@ def _columns(posting: Posting, at: datetime) -> tuple[object, ...]:
 def _turned(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[object]]:
     """Rows as columns; as many of them where there is no row."""
     return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _literal(numbers: Iterable[object]) -> str:
+    """As PostgreSQL reads an array."""
+    return "{" + ",".join("null" if n is None else str(n) for n in numbers) + "}"
 
 
 async def find(session: AsyncSession, platform_id: UUID, key: str) -> LedgerTransaction | None:

@@ -42,17 +42,20 @@ begin
 end $$
 """  # noqa: S608 - constants
 
-# Two that book one key at once may meet first in the index of balance transactions: no conflict
-# raises by itself, and which it was is looked up.
-BOOK: Final = f"""
-create or replace function ledger_book(
+SHEET: Final = """
     p_platform uuid,
     p_ids uuid[], p_kinds text[], p_keys text[], p_ats timestamptz[], p_txns text[],
     p_matures timestamptz[], p_rooms uuid[], p_room_ms bigint[], p_facts jsonb[],
     p_account_kinds text[], p_owners text[], p_currencies text[],
     p_entry_of int[], p_entry_on int[], p_amounts bigint[],
     p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
-) returns boolean language plpgsql {PLANS} as $$
+"""
+"""The parameters of `ledger_book`, for functions that book among other things."""
+
+# Two that book one key at once may meet first in the index of balance transactions: no conflict
+# raises by itself, and which it was is looked up.
+BOOK: Final = f"""
+create or replace function ledger_book({SHEET}) returns boolean language plpgsql {PLANS} as $$
 declare
     accounts bigint[];
     added int;

@@ -1,9 +1,9 @@
 """How many Stars somebody may spend in an hour and in a day: everybody's limits, and one's own."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -48,7 +48,8 @@ class Spending:
     own_day_stars: int | None
 
     def after(self, stars: int) -> "Spending":
-        return replace(self, hour_stars=self.hour_stars + stars, day_stars=self.day_stars + stars)
+        hour, day = self.hour_stars + stars, self.day_stars + stars
+        return Spending(hour, day, self.own_hour_stars, self.own_day_stars)
 
     def within(self, caps: Caps) -> Caps:
         """What holds for them."""
@@ -63,7 +64,16 @@ async def spendings_of(
     raw: asyncpg.Connection, user_ids: Iterable[UUID], *, now: datetime
 ) -> dict[UUID, Spending]:
     """Under the locks of their wallets nothing can come in between."""
-    rows = await raw.fetch(_SPENT, list(user_ids), now - HOUR, now - DAY)
+    return spendings(await raw.fetch(_SPENT, list(user_ids), *since(now)))
+
+
+def since(now: datetime) -> tuple[datetime, datetime]:
+    """From when on Stars count: in an hour, in a day."""
+    return now - HOUR, now - DAY
+
+
+def spendings(rows: Iterable[Sequence[Any]]) -> dict[UUID, Spending]:
+    """By who spent: `rows` are those of `tip_spending`."""
     return {user_id: Spending(*spent) for user_id, *spent in rows}
 
 

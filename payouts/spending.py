@@ -6,6 +6,7 @@ No row is touched that tips of several wallets share.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -79,7 +80,7 @@ class Spending:
         self.booked: dict[str, UUID] = {}
         """The transactions of the keys that were booked before."""
 
-        self._platform_id = platform_id
+        self.platform_id = platform_id
         self._terms = terms
         self._wallets: dict[UUID, Wallet] = {}
         self._sheet = Sheet()
@@ -87,7 +88,12 @@ class Spending:
     async def open(self, raw: asyncpg.Connection, asked: Iterable[tuple[UUID, str]]) -> None:
         """Locks the wallets of these payers and finds which of the keys are booked."""
         payers, keys = zip(*asked, strict=True)
-        self._wallets, self.booked = await _open(raw, self._platform_id, set(payers), keys)
+        users = set(payers)
+        self.opened(users, await _open(raw, self.platform_id, users, keys))
+
+    def opened(self, payers: Iterable[UUID], rows: Iterable[Sequence[Any]]) -> None:
+        """As `open`, with rows of `star_wallets` that were read among other things."""
+        self._wallets, self.booked = _wallets(payers, rows)
 
     def tip(self, tip: Tip) -> Booked:
         """Decides. A key that was booked before changes nothing and gives the former transaction,
@@ -111,7 +117,12 @@ class Spending:
     async def write(self, raw: asyncpg.Connection) -> None:
         """All that were decided, once."""
         if self._sheet:
-            await ledger.book_sheet(raw, self._platform_id, self._sheet)
+            await ledger.book_sheet(raw, self.platform_id, self._sheet)
+
+    @property
+    def columns(self) -> list[object]:
+        """What `write` would send, for functions that book among other things."""
+        return [self.platform_id, *self._sheet.columns]
 
 
 async def book_tips(
@@ -148,23 +159,31 @@ async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms:
 
 async def open_wallet(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> Wallet:
     """Locks the wallet: whatever moves its Stars waits here, and nothing else does."""
-    wallets, _ = await _open(await raw_connection(session), platform_id, {user_id}, ())
+    rows = await _open(await raw_connection(session), platform_id, {user_id}, ())
+    wallets, _ = _wallets({user_id}, rows)
     return wallets[user_id]
 
 
 async def _open(
     raw: asyncpg.Connection, platform_id: UUID, users: Iterable[UUID], keys: Sequence[str]
+) -> Sequence[asyncpg.Record]:
+    names = [str(user) for user in users]
+    rows: Sequence[asyncpg.Record] = await raw.fetch(_WALLETS, platform_id, names, keys)
+    return rows
+
+
+def _wallets(
+    users: Iterable[UUID], rows: Iterable[Sequence[Any]]
 ) -> tuple[dict[UUID, Wallet], dict[str, UUID]]:
     names = {str(user): user for user in users}
     wallets = {user: Wallet() for user in names.values()}
     booked: dict[str, UUID] = {}
-    for row in await raw.fetch(_WALLETS, platform_id, list(names), keys):
-        payer, wallet_id, open_disputes, lot_id, stars, gone, cash, promotional, key, made = row
+    for payer, wallet_id, open_disputes, lot_id, *lot, key, made in rows:
         if payer is None:
             booked[key] = made
             continue
         wallet = wallets[names[payer]]
         wallet.id, wallet.open_disputes = wallet_id, open_disputes
         if lot_id is not None:
-            wallet.lots.append(Lot(lot_id, stars, gone, cash, promotional))
+            wallet.lots.append(Lot(lot_id, *lot))
     return wallets, booked

@@ -1,10 +1,12 @@
 """What PostgreSQL itself does for many tips in one round trip."""
 
+import re
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from core.db import PLANS
+from payouts.ledger_sql import SHEET
 
 SPENDING: Final = f"""
 create or replace function tip_spending(
@@ -24,42 +26,71 @@ begin
 end $$
 """  # noqa: S608 - constants
 
-# Goals are locked in one order, and counted by rooms: a thousand tips of a batch are one update.
+_SHEET_NAMES: Final = ", ".join(re.findall(r"p_\w+", SHEET))
+
+# Transactions of the sheet are the tips, in their order. Goals are locked in one order, and counted
+# by rooms: a thousand tips of a batch are one update. Each tip's event says how far it brought the
+# goal, which is known here alone.
 LAND: Final = f"""
-create or replace function land_tips(
-    p_platform uuid, p_at timestamptz, p_ids uuid[], p_rooms uuid[], p_payers uuid[],
-    p_stars int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
-    p_room_ms bigint[], p_wishes bytea[]
-) returns table (room_id uuid, goal_id uuid, title text, target_stars int, raised_stars bigint)
-language plpgsql {PLANS} as $$
+create or replace function land_tips({SHEET},
+    p_payers uuid[], p_tipped int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
+    p_wishes bytea[], p_told jsonb[]
+) returns table (room_id uuid, goal_id uuid) language plpgsql {PLANS} as $$
 declare
     goals uuid[];
+    events record;
 begin
+    if not ledger_book({_SHEET_NAMES}) then
+        raise exception 'these tips have been booked' using errcode = 'unique_violation';
+    end if;
     select array_agg(l.id) into goals from (
         select g.id from room_goal g where g.room_id = any(p_rooms) and g.closed_at is null
         order by g.id for no key update
     ) l;
-    return query
     with counted as (
         update room_goal g set raised_stars = n.raised, reached_at = case
             when n.raised >= g.target_stars then coalesce(g.reached_at, now())
             else g.reached_at end
         from room_goal o, lateral (
             select o.raised_stars + sum(t.stars) as raised
-            from unnest(p_rooms, p_stars) as t (room, stars) where t.room = o.room_id
+            from unnest(p_rooms, p_tipped) as t (room, stars) where t.room = o.room_id
         ) n where o.id = any(goals) and g.id = o.id
         returning g.room_id, g.id, g.title, g.target_stars, g.raised_stars
+    ), sent as (
+        select t.*, c.id as goal, c.title, c.target_stars as target, c.raised_stars
+            - sum(t.stars) over (partition by t.room)
+            + sum(t.stars) over (partition by t.room order by t.number) as raised
+        from unnest(p_ids, p_ats, p_rooms, p_room_ms, p_payers, p_tipped, p_messages,
+                p_anonymous, p_live, p_wishes, p_told) with ordinality
+            as t (id, at, room, room_ms, payer, stars, message, anonymous, live, wish, told, number)
+        left join counted c on c.room_id = t.room
     ), landed as (
         insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
             anonymous, live, room_ms, at, wish_sha256)
-        select t.id, p_platform, t.room, t.payer, c.id, t.stars, t.message,
-            t.anonymous, t.live, t.room_ms, p_at, t.wish
-        from unnest(p_ids, p_rooms, p_payers, p_stars, p_messages, p_anonymous, p_live,
-            p_room_ms, p_wishes) as t (id, room, payer, stars, message, anonymous, live,
-            room_ms, wish)
-        left join counted c on c.room_id = t.room
+        select t.id, p_platform, t.room, t.payer, t.goal, t.stars, t.message,
+            t.anonymous, t.live, t.room_ms, t.at, t.wish
+        from sent t
+    ), told as (
+        select t.*, case when t.goal is not null then jsonb_build_object(
+            'goal_id', t.goal, 'title', t.title, 'target_stars', t.target,
+            'raised_stars', t.raised, 'reached', t.raised >= t.target) end as progress
+        from sent t
+    ), happened as (
+        select t.number, t.room, 'tip.sent' as kind, t.room_ms, t.goal,
+            case when not t.anonymous then t.payer end as actor,
+            t.told || jsonb_build_object('goal', t.progress) as data
+        from told t
+        union all
+        select t.number, t.room, 'goal.reached', null, t.goal, null, t.progress
+        from told t where t.raised >= t.target and t.raised - t.stars < t.target
     )
-    select c.room_id, c.id, c.title, c.target_stars, c.raised_stars from counted c;
+    select array_agg(h.room) as rooms, array_agg(h.kind) as kinds, array_agg(h.actor) as actors,
+        array_agg(h.room_ms) as room_ms, array_agg(h.data) as data, array_agg(h.goal) as goals
+    into events from (select * from happened order by number, kind desc) h;
+    perform record_room_events(
+        events.rooms, events.kinds, events.actors, events.room_ms, events.data);
+    return query select distinct t.room, t.goal
+    from unnest(events.rooms, events.goals) as t (room, goal) where t.goal is not null;
 end $$
 """  # noqa: S608 - constants
 

@@ -20,8 +20,8 @@ from core.auth.principal import Principal
 from core.auth.rights import require_user
 from core.db import raw_connection
 from core.errors import Conflict, Forbidden, Problem
-from payouts import goals, limits
-from payouts.goals import Counted
+from payouts import limits
+from payouts.ledger import PARAMETERS
 from payouts.limits import Caps, SpendingLimitReached
 from payouts.postings import Pin, Terms
 from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
@@ -31,9 +31,8 @@ from payouts.tip_place import landed, shares_of
 from replay.recordings import NotRecorded
 from replay.seconds import room_ms_at
 from rooms.access import Action
-from rooms.events import TIP_SENT, Happened, record_events
 from rooms.models import Room, RoomState
-from rooms.moments import Course, courses_of
+from rooms.moments import Course, courses_from
 from rooms.queries import room_for
 
 
@@ -209,10 +208,14 @@ class _Sending:
         self._new: list[tuple[Asked, Sent]] = []
 
     async def read(self, raw: asyncpg.Connection, asked: Sequence[Asked]) -> None:
-        payers = {one.payer_id for one in asked}
-        await self._spending.open(raw, [(one.payer_id, one.key) for one in asked])
-        self._spent = await limits.spendings_of(raw, payers, now=self._now)
-        self._courses = await courses_of(raw, {one.room_id for one in asked})
+        payers = list({one.payer_id for one in asked})
+        keys, rooms = [one.key for one in asked], list({one.room_id for one in asked})
+        since = limits.since(self._now)
+        found = await raw.fetchrow(_OPEN, self._spending.platform_id, keys, payers, rooms, *since)
+        wallets, spent, courses = found
+        self._spending.opened(payers, wallets or ())
+        self._spent = limits.spendings(spent)
+        self._courses = courses_from(courses)
         if former := list(self._spending.booked.values()):
             rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
             self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
@@ -258,38 +261,36 @@ class _Sending:
     async def write(self, raw: asyncpg.Connection) -> None:
         if not self._new:
             return
-        await self._spending.write(raw)
-        tips = [tip for _, tip in self._new]
-        rows = await raw.fetch(_LAND, *_columns(tips))
-        counted = Counted(rows, [(tip.room_id, tip.stars) for tip in tips])
-        happened: list[Happened] = []
-        for one, tip in self._new:
-            happened += _happened(tip, one.name, counted.after(tip.room_id, tip.stars))
-        await record_events(raw, happened)
+        landed = await raw.fetch(_LAND, *self._spending.columns, *_columns(self._new))
+        goals = {row["room_id"]: row["goal_id"] for row in landed}
+        for _, tip in self._new:
+            tip.goal_id = goals.get(tip.room_id)
 
 
-_LAND = "select * from land_tips($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+# All three read what is there once the wallets are locked: the last two take arguments from the
+# first, and a function sees what was committed while it waited.
+_OPEN = """
+with opened as materialized (
+    select array_agg(w) as wallets, $3::uuid[] as payers, $4::uuid[] as rooms
+    from star_wallets($1, $3::uuid[]::text[], $2) w
+)
+select o.wallets,
+    (select array_agg(s) from tip_spending(o.payers, $5, $6) s),
+    (select array_agg(c) from room_courses(o.rooms) c)
+from opened o
+"""
+_LAND = f"select * from land_tips({PARAMETERS}, $22, $23, $24, $25, $26, $27, $28)"  # noqa: S608
 
 
-def _columns(tips: Sequence[Sent]) -> list[object]:
-    """Of `land_tips` (payouts/tip_sql.py)."""
-    names = ("id", "room_id", "payer_id", "stars", "message", "anonymous", "live", "room_ms")
-    columns = [[getattr(tip, name) for tip in tips] for name in (*names, "wish_sha256")]
-    return [tips[0].platform_id, tips[0].at, *columns]
-
-
-def _happened(tip: Sent, name: str, progress: goals.Progress | None) -> list[Happened]:
-    tip.goal_id = None if progress is None else progress.goal_id
-    actor_id = None if tip.anonymous else tip.payer_id
-    data = {**told(tip, name), "goal": progress and progress.told()}
-    happened = [Happened(tip.room_id, TIP_SENT, actor_id, tip.room_ms, data)]
-    if progress is not None and progress.just_reached:
-        happened.append(Happened(tip.room_id, goals.GOAL_REACHED, None, None, progress.told()))
-    return happened
+def _columns(new: Sequence[tuple[Asked, Sent]]) -> list[Sequence[object]]:
+    """Of `land_tips` (payouts/tip_sql.py), behind those of the ledger."""
+    names = ("payer_id", "stars", "message", "anonymous", "live", "wish_sha256")
+    columns = [[getattr(tip, name) for _, tip in new] for name in names]
+    return [*columns, [json.dumps(told(tip, one.name)) for one, tip in new]]
 
 
 def told(tip: Sent, name: str) -> dict[str, Any]:
-    """As the room's events say it: of who is anonymous nothing."""
+    """As the room's events say it, but for its goal: of who is anonymous nothing."""
     tier = tier_of(tip.stars)
     return {
         "tip_id": str(tip.id),

@@ -6,13 +6,10 @@ saw `seq` has seen everything before it. Take it last, nothing slow after it.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
@@ -108,29 +105,6 @@ async def record_event(
     message = {"room_id": str(room.id), "seq": seq, "kind": kind}
     await _notify(session, DURABLE_CHANNEL, message)
     return event
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event that is to be recorded; its `room_ms` as `record_event` takes it."""
-
-    room_id: UUID
-    kind: str
-    actor_id: UUID | None
-    room_ms: int | None
-    data: dict[str, Any]
-
-
-async def record_events(raw: asyncpg.Connection, happened: Sequence[Happened]) -> None:
-    """As `record_event`, for many at once: each room's are in the order given."""
-    await raw.execute(
-        "select record_room_events($1, $2, $3, $4, $5)",
-        [one.room_id for one in happened],
-        [one.kind for one in happened],
-        [one.actor_id for one in happened],
-        [one.room_ms for one in happened],
-        [json.dumps(one.data) for one in happened],
-    )
 
 
 async def announce(session: AsyncSession, room_id: UUID, kind: str, data: dict[str, Any]) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
@@ -54,20 +53,20 @@ class Course:
         return there
 
 
-async def courses_of(raw: asyncpg.Connection, room_ids: Iterable[UUID]) -> dict[UUID, Course]:
-    """Of rooms that are live or have ended, in one round trip."""
-    rows = await raw.fetch("select * from room_courses($1)", list(room_ids))
-    by_room = groupby(rows, key=itemgetter("room_id"))
+def courses_from(rows: Iterable[Sequence[Any]]) -> dict[UUID, Course]:
+    """Of rooms that are live or have ended; `rows` are those of `room_courses`."""
+    by_room = groupby(rows, key=itemgetter(0))
     return {room_id: _course(list(its_rows)) for room_id, its_rows in by_room}
 
 
 async def course_of(session: AsyncSession, room_id: UUID) -> Course:
-    courses = await courses_of(await raw_connection(session), [room_id])
-    return courses[room_id]
+    raw = await raw_connection(session)
+    rows = await raw.fetch("select * from room_courses($1)", [room_id])
+    return courses_from(rows)[room_id]
 
 
-def _course(rows: Sequence[asyncpg.Record]) -> Course:
-    now_ms, moves, marks = rows[0]["now_ms"], list[Move](), list[tuple[int, str]]()
+def _course(rows: Sequence[Sequence[Any]]) -> Course:
+    now_ms, moves, marks = rows[0][1], list[Move](), list[tuple[int, str]]()
     for _, _, kind, at, user_id, share_bps in rows:
         room_ms = at or 0
         now_ms = max(now_ms, room_ms)

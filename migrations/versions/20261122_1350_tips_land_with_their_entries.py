@@ -1,0 +1,133 @@
+"""Tips land with their entries
+
+Revision ID: 5d18e0c7a9b2
+Revises: c2e95b70d416
+Created: 2026-11-22 13:50:00.000000+00:00
+"""
+
+from collections.abc import Sequence
+
+from alembic import op
+
+revision: str = '5d18e0c7a9b2'
+down_revision: str | Sequence[str] | None = 'c2e95b70d416'
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+LAND = """
+create or replace function land_tips(
+    p_platform uuid,
+    p_ids uuid[], p_kinds text[], p_keys text[], p_ats timestamptz[], p_txns text[],
+    p_matures timestamptz[], p_rooms uuid[], p_room_ms bigint[], p_facts jsonb[],
+    p_account_kinds text[], p_owners text[], p_currencies text[],
+    p_entry_of int[], p_entry_on int[], p_amounts bigint[],
+    p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
+,
+    p_payers uuid[], p_tipped int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
+    p_wishes bytea[], p_told jsonb[]
+) returns table (room_id uuid, goal_id uuid) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off as $$
+declare
+    goals uuid[];
+    events record;
+begin
+    if not ledger_book(p_platform, p_ids, p_kinds, p_keys, p_ats, p_txns, p_matures, p_rooms, p_room_ms, p_facts, p_account_kinds, p_owners, p_currencies, p_entry_of, p_entry_on, p_amounts, p_taken_by, p_lots, p_offsets, p_stars, p_cash) then
+        raise exception 'these tips have been booked' using errcode = 'unique_violation';
+    end if;
+    select array_agg(l.id) into goals from (
+        select g.id from room_goal g where g.room_id = any(p_rooms) and g.closed_at is null
+        order by g.id for no key update
+    ) l;
+    with counted as (
+        update room_goal g set raised_stars = n.raised, reached_at = case
+            when n.raised >= g.target_stars then coalesce(g.reached_at, now())
+            else g.reached_at end
+        from room_goal o, lateral (
+            select o.raised_stars + sum(t.stars) as raised
+            from unnest(p_rooms, p_tipped) as t (room, stars) where t.room = o.room_id
+        ) n where o.id = any(goals) and g.id = o.id
+        returning g.room_id, g.id, g.title, g.target_stars, g.raised_stars
+    ), sent as (
+        select t.*, c.id as goal, c.title, c.target_stars as target, c.raised_stars
+            - sum(t.stars) over (partition by t.room)
+            + sum(t.stars) over (partition by t.room order by t.number) as raised
+        from unnest(p_ids, p_ats, p_rooms, p_room_ms, p_payers, p_tipped, p_messages,
+                p_anonymous, p_live, p_wishes, p_told) with ordinality
+            as t (id, at, room, room_ms, payer, stars, message, anonymous, live, wish, told, number)
+        left join counted c on c.room_id = t.room
+    ), landed as (
+        insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
+            anonymous, live, room_ms, at, wish_sha256)
+        select t.id, p_platform, t.room, t.payer, t.goal, t.stars, t.message,
+            t.anonymous, t.live, t.room_ms, t.at, t.wish
+        from sent t
+    ), told as (
+        select t.*, case when t.goal is not null then jsonb_build_object(
+            'goal_id', t.goal, 'title', t.title, 'target_stars', t.target,
+            'raised_stars', t.raised, 'reached', t.raised >= t.target) end as progress
+        from sent t
+    ), happened as (
+        select t.number, t.room, 'tip.sent' as kind, t.room_ms, t.goal,
+            case when not t.anonymous then t.payer end as actor,
+            t.told || jsonb_build_object('goal', t.progress) as data
+        from told t
+        union all
+        select t.number, t.room, 'goal.reached', null, t.goal, null, t.progress
+        from told t where t.raised >= t.target and t.raised - t.stars < t.target
+    )
+    select array_agg(h.room) as rooms, array_agg(h.kind) as kinds, array_agg(h.actor) as actors,
+        array_agg(h.room_ms) as room_ms, array_agg(h.data) as data, array_agg(h.goal) as goals
+    into events from (select * from happened order by number, kind desc) h;
+    perform record_room_events(
+        events.rooms, events.kinds, events.actors, events.room_ms, events.data);
+    return query select distinct t.room, t.goal
+    from unnest(events.rooms, events.goals) as t (room, goal) where t.goal is not null;
+end $$
+"""
+OLD_LAND = """
+create or replace function land_tips(
+    p_platform uuid, p_at timestamptz, p_ids uuid[], p_rooms uuid[], p_payers uuid[],
+    p_stars int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
+    p_room_ms bigint[], p_wishes bytea[]
+) returns table (room_id uuid, goal_id uuid, title text, target_stars int, raised_stars bigint)
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off as $$
+declare
+    goals uuid[];
+begin
+    select array_agg(l.id) into goals from (
+        select g.id from room_goal g where g.room_id = any(p_rooms) and g.closed_at is null
+        order by g.id for no key update
+    ) l;
+    return query
+    with counted as (
+        update room_goal g set raised_stars = n.raised, reached_at = case
+            when n.raised >= g.target_stars then coalesce(g.reached_at, now())
+            else g.reached_at end
+        from room_goal o, lateral (
+            select o.raised_stars + sum(t.stars) as raised
+            from unnest(p_rooms, p_stars) as t (room, stars) where t.room = o.room_id
+        ) n where o.id = any(goals) and g.id = o.id
+        returning g.room_id, g.id, g.title, g.target_stars, g.raised_stars
+    ), landed as (
+        insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
+            anonymous, live, room_ms, at, wish_sha256)
+        select t.id, p_platform, t.room, t.payer, c.id, t.stars, t.message,
+            t.anonymous, t.live, t.room_ms, p_at, t.wish
+        from unnest(p_ids, p_rooms, p_payers, p_stars, p_messages, p_anonymous, p_live,
+            p_room_ms, p_wishes) as t (id, room, payer, stars, message, anonymous, live,
+            room_ms, wish)
+        left join counted c on c.room_id = t.room
+    )
+    select c.room_id, c.id, c.title, c.target_stars, c.raised_stars from counted c;
+end $$
+"""
+
+
+def upgrade() -> None:
+    op.execute("drop function land_tips")
+    op.get_bind().exec_driver_sql(LAND)
+
+
+def downgrade() -> None:
+    op.execute("drop function land_tips")
+    op.get_bind().exec_driver_sql(OLD_LAND)
