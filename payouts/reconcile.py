@@ -6,7 +6,7 @@ The same code settles an object, whether an event or this told of it.
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from core.auth.platforms import ensure_default_platform
 from core.errors import Problem, Unavailable
 from payouts import alerts, inbox, invariants, stripe_lines
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.crediting import settle_charge
 from payouts.dispute_events import settle_dispute
 from payouts.gateway import PAGE
@@ -54,8 +55,8 @@ class Reconciled:
 
 async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconciled:
     """Everything since the last run, and the day before it again; then whatever was left lying."""
-    began = now or datetime.now(UTC)
     async with cashier.database.transaction() as session:
+        began = now or await money_now(session)
         books = await session.get_one(StripeBooks, 1)
         since = (books.reconciled_to or began - FIRST_WINDOW) - OVERLAP
     missed = await missed_events(cashier, since)

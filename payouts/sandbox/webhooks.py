@@ -136,7 +136,7 @@ async def _send(
     world: World, client: httpx.AsyncClient, event: Object, endpoint: Object, row: sqlite3.Row
 ) -> bool:
     """Whether the endpoint took it: answered 2xx in time."""
-    payload = json.dumps(rendered(world, event), indent=2).encode()
+    payload = json.dumps(rendered(world, event)).encode()
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Stripe-Signature": _header(endpoint["_secret"], payload, row["tampering"]),

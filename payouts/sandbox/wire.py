@@ -242,5 +242,5 @@ def _response(request: Request, answer: Answer, *, replayed: bool) -> Response:
             headers["Original-Request"] = answer.request_id
     if account := request.headers.get("stripe-account"):
         headers["Stripe-Account"] = account
-    text = json.dumps(answer.body, indent=2)
+    text = json.dumps(answer.body)
     return Response(text, answer.status, headers, media_type="application/json")

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
-from tests.payouts.shop import Shop, open_shop
+from tests.payouts.opening import open_shop
+from tests.payouts.shop import Shop
 from tests.payouts.tills import Till, make_till
 
 

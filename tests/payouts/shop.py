@@ -1,41 +1,30 @@
 """Encore's web process and the sandbox, both over loopback, and people who buy and earn."""
 
 import asyncio
-import contextlib
 import json
-import socket
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx
 import sqlalchemy as sa
-import uvicorn
-from pydantic import SecretStr
 
 from core.auth.models import Platform, User
 from core.auth.platforms import ensure_default_platform
 from core.db import Database
-from core.mail import open_mailer
-from core.money_settings import SHIPPED_PACKS, StarPack
-from core.settings import Settings
-from core.storage import open_store
-from core.webhooks.sender import Sender
 from payouts import invariants, ledger
 from payouts.accounts import Account, AccountKind
 from payouts.books import terms_of
 from payouts.cashier import Cashier, follow_sandbox
 from payouts.creators import Earnings, earnings
-from payouts.gateway import Gateway
 from payouts.gateway_models import ConnectedAccount, InboxEvent, StarOrder
+from payouts.onboarding import DISCONNECTED
 from payouts.postings import Share
 from payouts.purchases import grant
 from payouts.reconcile import reconcile
-from payouts.sandbox.process import Options, serving
 from payouts.sandbox.resources.balance import available
 from payouts.sandbox.world import World
 from payouts.spending import Tip, book_tip
@@ -44,8 +33,6 @@ from payouts.wallets import Holdings, holdings_of
 from tests.factories import make_user, sign_in
 from tests.payouts.both_books import differences
 from tests.polling import eventually
-from tests.transcripts.fakes import scripted_engine
-from web.app import create_app
 from workers.kinds import Tools
 from workers.money import MONEY_JOBS
 
@@ -58,7 +45,6 @@ returning entrypoint, payload
 KEY = "sk_test_" + "k" * 32
 PLATFORM_SECRET = "whsec_" + "p" * 24
 CONNECT_SECRET = "whsec_" + "c" * 24
-STOCK = StarPack(key="stock", currency="USD", price_minor=9_999_900, stars=7_000_000, bonus=0)
 MINIMUM = 300
 NEXT_SECRET = "whsec_" + "n" * 24
 """What is signed with once the platform's is rotated."""
@@ -173,6 +159,19 @@ class Shop:
     async def forget_jobs(self) -> None:
         """The queue has given them up."""
         await self._take_jobs()
+
+    async def disconnect(self, creators: Sequence[UUID]) -> None:
+        """Nobody pays them, or looks after their accounts, any more."""
+        async with self.database.transaction() as session:
+            theirs = sa.update(ConnectedAccount).where(ConnectedAccount.user_id.in_(creators))
+            gone = theirs.values(transfers_active=False, disabled_reason=DISCONNECTED)
+            await session.execute(gone)
+
+    async def grow_old(self, by: timedelta) -> None:
+        """Every event in the inbox came so much earlier."""
+        async with self.database.transaction() as session:
+            came = InboxEvent.received_at - by
+            await session.execute(sa.update(InboxEvent).values(received_at=came))
 
     async def sound(self) -> None:
         """All eleven invariants hold, in the books of all people of this shop."""
@@ -319,83 +318,3 @@ class Shop:
         async with self.database.transaction() as session:
             found = sa.select(InboxEvent).where(InboxEvent.subject == subject)
             return list((await session.scalars(found)).all())
-
-
-@contextlib.asynccontextmanager
-async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
-    (folder / "sandbox").mkdir()
-    async with serving(Options(data=folder / "sandbox", key=KEY)) as world:
-        settings = _settings(database, folder, world.base_url)
-        app = create_app(settings)
-        app.state.cashier = _patient(app.state.cashier)
-        async with (
-            _listening(app) as url,
-            httpx.AsyncClient(base_url=f"{url}/v1", timeout=20) as http,
-            httpx.AsyncClient(base_url=world.base_url, timeout=20) as browser,
-        ):
-            shop = Shop(world, app.state.cashier, _tools(app.state.cashier), http, browser)
-            for secret, connect in ((PLATFORM_SECRET, False), (CONNECT_SECRET, True)):
-                hook = f"{url}/v1/stripe/webhooks"
-                await shop.control("webhooks/endpoints", url=hook, secret=secret, connect=connect)
-            await _stock(shop)
-            yield shop
-
-
-async def _stock(shop: Shop) -> None:
-    """Transfers of all tests come out of one balance, and disputes take more than was paid."""
-    await shop.bought(await shop.person(), STOCK.key)
-    await shop.control("clock", advance_seconds=3 * 86_400)  # what was paid is available
-
-
-def _settings(database: Database, folder: Path, base_url: str) -> Settings:
-    return Settings(
-        _env_file=None,
-        data_dir=folder,
-        database_url=SecretStr(database.url),
-        stripe_key=SecretStr(KEY),
-        stripe_base=base_url,
-        stripe_webhook_secrets=SecretStr(f"{PLATFORM_SECRET},{CONNECT_SECRET},{NEXT_SECRET}"),
-        stripe_requests_per_second=1000,
-        star_packs=(*SHIPPED_PACKS, STOCK),
-        sweep_minimum_minor=MINIMUM,
-    )
-
-
-def _patient(cashier: Cashier) -> Cashier:
-    """One that does not wait as long as Stripe would like."""
-    base = cashier.settings.stripe_base
-    gateway = Gateway(KEY, base=base, per_second=1000, first_busy_wait_s=0.01)
-    return replace(cashier, gateway=gateway)
-
-
-def _tools(cashier: Cashier) -> Tools:
-    settings = cashier.settings
-    return Tools(
-        settings=settings,
-        database=cashier.database,
-        secret=b"a secret of this test installation, long enough",
-        store=open_store(settings),
-        mailer=open_mailer(settings),
-        sender=Sender(allow_private=True),
-        engine=scripted_engine(),
-        cashier=cashier,
-    )
-
-
-@contextlib.asynccontextmanager
-async def _listening(app: Any) -> AsyncIterator[str]:
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_level="critical", timeout_graceful_shutdown=1, ws="none", lifespan="on"
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    running = asyncio.create_task(server.serve(sockets=[bound]))
-    await eventually(lambda: asyncio.sleep(0, server.started))
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await running
-        bound.close()

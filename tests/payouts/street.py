@@ -1,0 +1,301 @@
+"""What can happen between Encore and Stripe, each by one act, on a platform of its own.
+
+The network between them is here: Stripe's events are taken as the sandbox made them, and brought in
+any order, as often as it likes, or never.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from stripe import WebhookSignature
+
+from payouts import invariants
+from payouts.reconcile import reconcile
+from payouts.sandbox.store import Object
+from payouts.spending import StarsMissing, WalletFrozen
+from payouts.sweep import sweep
+from tests.factories import make_platform
+from tests.payouts.shop import CONNECT_SECRET, PLATFORM_SECRET, Person, Shop
+
+GOOD, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
+DAY: Final = 86_400
+MATURED: Final = timedelta(days=30)
+LOST: Final = timedelta(hours=2)
+"""After so long reconciliation finds an event whose job was lost."""
+
+T = TypeVar("T")
+
+SINCE: Final = "select place, body from objects where kind = 'event' and place > ? order by place"
+NEWEST: Final = "select max(place) as place from objects"
+THERE: Final = """
+select kind, id, account, body ->> 'destination' as destination,
+  coalesce(body ->> 'amount', 0) - coalesce(body ->> 'amount_refunded', 0)
+    - coalesce(body ->> 'amount_reversed', 0) as left,
+  case kind
+    when 'charge' then account = ? and body ->> 'paid' and not body ->> 'disputed'
+    when 'refund' then body ->> 'status' <> 'failed'
+    when 'dispute' then body ->> 'status' = 'needs_response'
+    when 'payout' then body ->> 'status' not in ('failed', 'canceled')
+    else 1 end as can
+from objects where place > ? and kind in ('charge', 'refund', 'dispute', 'transfer', 'payout')
+order by place
+"""
+
+
+def one_of(there: Sequence[T], number: int) -> T:
+    return there[number % len(there)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An object of Stripe's to which something can still happen; `left` of its amount."""
+
+    id: str
+    account: str
+    destination: str | None
+    left: int
+
+
+@dataclass
+class Street:
+    """Two who buy, two who earn, what they have done, and what of Stripe's has not been told."""
+
+    shop: Shop
+    buyers: list[Person]
+    creators: list[Person]
+    began: int
+    """Place of the last object in the sandbox that is not of this street."""
+    seen: int
+    orders: list[tuple[Person, Object]] = field(default_factory=list)
+    tips: list[tuple[Person, Person, int, str]] = field(default_factory=list)
+    untold: list[Object] = field(default_factory=list)
+    told: list[Object] = field(default_factory=list)
+    open: dict[str, list[Seen]] = field(default_factory=dict)
+    made: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    """Steps by what they were."""
+
+    async def look(self) -> None:
+        """What Stripe has now, and would tell: nothing of it has been sent."""
+        sql = self.shop.world.store.sql
+        for row in sql.execute(SINCE, (self.seen,)).fetchall():
+            self.untold.append(json.loads(row["body"]))
+            self.seen = row["place"]
+        there = sql.execute(THERE, (self.shop.world.platform, self.began)).fetchall()
+        made = Counter(row["kind"] for row in there)
+        self.done += {kind: (made - self.made)[kind] for kind in ("transfer", "payout")}
+        self.made, self.open = made, {}
+        for row in there:
+            if row["can"] and row["left"] > 0:
+                each = Seen(row["id"], row["account"], row["destination"], row["left"])
+                self.open.setdefault(row["kind"], []).append(each)
+
+    async def hold(self) -> None:
+        """All eleven, of everything that happened here."""
+        async with self.shop.database.transaction() as session:
+            platform_id = self.buyers[0].user.platform_id
+            found = await invariants.check(session, platform_id)
+        assert len(found) == 11
+        assert [each for each in found if not each.holds] == []
+
+    async def rest(self) -> None:
+        """Nothing more is told: reconciliation alone brings both books to the same."""
+        await self.shop.control("faults/clear")
+        await self.shop.work()
+        await self.shop.grow_old(LOST)
+        await self.shop.agree()
+        await self.hold()
+        await self.shop.disconnect([creator.user.id for creator in self.creators])
+
+
+async def open_street(shop: Shop) -> Street:
+    began = _newest(shop)
+    async with shop.database.transaction() as session:
+        platform = await make_platform(session)
+    people = [await shop.person(platform) for _ in range(4)]
+    for creator in people[2:]:
+        await shop.onboard(creator)
+    await shop.bought(people[0], "usd-1000")
+    await shop.control("faults/webhooks", action="drop", count=10**6)
+    return Street(shop, people[:2], people[2:], began, _newest(shop))
+
+
+def _newest(shop: Shop) -> int:
+    return int(shop.world.store.sql.execute(NEWEST).fetchone()["place"])
+
+
+Do = Callable[[Street, int], Coroutine[Any, Any, str | None]]
+Can = Callable[[Street], object]
+
+
+@dataclass(frozen=True)
+class Act:
+    """`do` it with a number that says to whom and how; it returns what it came to, where that is
+    not what it is called. `can`: whether there is anything that it could happen to."""
+
+    name: str
+    do: Do
+    can: Can
+
+
+ACTS: Final = list[Act]()
+
+
+def act(can: Can = lambda street: True, *, often: int = 1) -> Callable[[Do], Do]:
+    """Named by its function; `often` as likely as others."""
+
+    def register(do: Do) -> Do:
+        ACTS.extend([Act(do.__name__.replace("_", " "), do, can)] * often)
+        return do
+
+    return register
+
+
+@act()
+async def buy(street: Street, number: int) -> str | None:
+    buyer, card = one_of(street.buyers, number), DECLINED if number % 5 == 4 else GOOD
+    order = await street.shop.order(buyer, one_of(["usd-500", "usd-1000"], number // 2))
+    await street.shop.pay(order["checkout_url"], card)
+    street.orders.append((buyer, order))
+    return "buy declined" if card == DECLINED else None
+
+
+@act(often=6)
+async def tip(street: Street, number: int) -> str | None:
+    payer, creator = one_of(street.buyers, number), one_of(street.creators, number // 2)
+    stars, key = 1 + number % 400, f"tip:{street.began}:{len(street.tips)}:{number}"
+    had = (await street.shop.wallet(payer)).stars
+    at = street.shop.now - (MATURED if number // 4 % 2 else timedelta())
+    try:
+        await street.shop.tip(payer, creator, stars, key=key, at=at)
+    except (StarsMissing, WalletFrozen):
+        assert (await street.shop.wallet(payer)).stars == had
+        return "tip refused"
+    assert (await street.shop.wallet(payer)).stars == had - stars
+    street.tips.append((payer, creator, stars, key))
+    return None
+
+
+@act(lambda street: street.tips, often=2)
+async def tip_again(street: Street, number: int) -> None:
+    payer, creator, stars, key = one_of(street.tips, number)
+    had = await street.shop.wallet(payer)
+    await street.shop.tip(payer, creator, stars, key=key)
+    assert await street.shop.wallet(payer) == had
+
+
+@act(lambda street: street.orders, often=2)
+async def refund(street: Street, number: int) -> str | None:
+    buyer, order = one_of(street.orders, number)
+    url = f"/orders/{order['id']}/refunds"
+    answer = await street.shop.http.post(url, headers=buyer.headers)
+    assert answer.status_code in (202, 409)
+    return None if answer.status_code == 202 else "refund refused"
+
+
+@act(lambda street: "refund" in street.open, often=2)
+async def refund_fails(street: Street, number: int) -> None:
+    await street.shop.control("refunds/fail", id=one_of(street.open["refund"], number).id)
+
+
+@act(lambda street: "charge" in street.open)
+async def dispute(street: Street, number: int) -> None:
+    charge = one_of(street.open["charge"], number)
+    amount = max(1, charge.left // (1 + number % 4))
+    await street.shop.control("disputes", charge=charge.id, amount=amount)
+
+
+@act(lambda street: "dispute" in street.open)
+async def dispute_won(street: Street, number: int) -> None:
+    name = one_of(street.open["dispute"], number).id
+    await street.shop.control("disputes/settle", dispute=name, won=True)
+
+
+@act(lambda street: "dispute" in street.open)
+async def dispute_lost(street: Street, number: int) -> None:
+    name = one_of(street.open["dispute"], number).id
+    await street.shop.control("disputes/settle", dispute=name, won=False)
+
+
+@act(often=2)
+async def time_passes(street: Street, number: int) -> None:
+    """Transfers are paid out on the way, disputes that nobody answered are lost."""
+    await street.shop.control("clock", advance_seconds=one_of([1, 3, 15], number) * DAY)
+
+
+@act(lambda street: "transfer" in street.open, often=2)
+async def transfer_reversed(street: Street, number: int) -> str | None:
+    transfer = one_of(street.open["transfer"], number)
+    lies = await street.shop.lies_at(str(transfer.destination))
+    amount = min(lies, max(1, transfer.left // (1 + number % 4)))
+    if amount < 1:
+        return "transfer stays"
+    back = street.shop.cashier.gateway._v1.transfers.reversals  # the dashboard's button
+    await back.create_async(transfer.id, {"amount": amount})
+    return None
+
+
+@act(lambda street: "payout" in street.open, often=3)
+async def payout_fails(street: Street, number: int) -> None:
+    payout = one_of(street.open["payout"], number)
+    await street.shop.control("payouts/fail", id=payout.id)
+    await street.shop.control("accounts/enable", id=payout.account)
+
+
+@act(lambda street: street.untold, often=5)
+async def event(street: Street, number: int) -> None:
+    """Any of them, so in any order."""
+    told = street.untold.pop(number % len(street.untold))
+    street.told.append(told)
+    await _tell(street, told)
+
+
+@act(lambda street: street.untold)
+async def event_twice_at_once(street: Street, number: int) -> None:
+    told = street.untold.pop(number % len(street.untold))
+    street.told.append(told)
+    await asyncio.gather(_tell(street, told), _tell(street, told))
+
+
+@act(lambda street: street.told, often=2)
+async def event_again(street: Street, number: int) -> None:
+    await _tell(street, one_of(street.told, number))
+
+
+@act(lambda street: street.untold, often=2)
+async def event_lost(street: Street, number: int) -> None:
+    street.untold.pop(number % len(street.untold))
+
+
+async def _tell(street: Street, told: Object) -> None:
+    body = json.dumps(told)
+    secret = CONNECT_SECRET if told.get("account") else PLATFORM_SECRET
+    header = WebhookSignature.generate_signature_header(body, secret)
+    headers = {"Stripe-Signature": header}
+    answer = await street.shop.http.post("/stripe/webhooks", content=body, headers=headers)
+    assert answer.status_code == 204
+
+
+@act(often=4)
+async def jobs_run(street: Street, number: int) -> None:
+    await street.shop.work()
+
+
+@act()
+async def jobs_lost(street: Street, number: int) -> None:
+    await street.shop.forget_jobs()
+
+
+@act()
+async def sweep_pays(street: Street, number: int) -> None:
+    await sweep(street.shop.cashier)
+
+
+@act()
+async def reconciled(street: Street, number: int) -> None:
+    await reconcile(street.shop.cashier)
