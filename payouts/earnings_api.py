@@ -32,7 +32,24 @@ from payouts.statements import NoMonth, as_csv, month_bounds, statement
 router = APIRouter(prefix="/v1/creators/me", tags=["creators"])
 
 REFUSED = (Unauthenticated, AccountNeeded)
-CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}}}
+
+
+def _csv(*lines: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"text/csv": {"example": "\r\n".join((*lines, ""))}}}}
+
+
+STATEMENT: Final = _csv(
+    "statement,count,owed_USD,held_USD",
+    "Opening,,0.00,0.00",
+    "Tips,12,12.50,0.00",
+    "Closing,,12.50,0.00",
+    "of tips: room 0197f3a0-0000-7000-8000-000000000004,,12.50,",
+)
+ENTRIES: Final = _csv(
+    "at,transaction,kind,account,amount,currency,room,room_ms",
+    "2026-11-22T10:01:03.400000+00:00,0197f3a0-0000-7000-8000-000000000006,tip,owed,1.00,USD,"
+    "0197f3a0-0000-7000-8000-000000000004,63400",
+)
 
 
 class NothingEarned(NotFound):
@@ -98,7 +115,7 @@ async def list_statements(session: SessionDep, earner: EarnerDep) -> MonthsOut:
     "/statements/{month}.csv",
     summary="A month as CSV",
     response_class=Response,
-    responses=problems(*REFUSED, NoMonth) | CSV,
+    responses=problems(*REFUSED, NoMonth) | STATEMENT,
 )
 async def statement_csv(month: str, session: SessionDep, earner: EarnerDep) -> Response:
     """Amounts in units of the currency, with a point: `12.50`."""
@@ -116,7 +133,7 @@ async def statement_csv(month: str, session: SessionDep, earner: EarnerDep) -> R
     "/statements/{month}/entries.csv",
     summary="The entries of a month",
     response_class=StreamingResponse,
-    responses=problems(*REFUSED, NoMonth) | CSV,
+    responses=problems(*REFUSED, NoMonth) | ENTRIES,
 )
 async def statement_entries(
     month: str, services: ServicesDep, earner: EarnerDep

@@ -85,14 +85,15 @@ async def spending_of(session: AsyncSession, user_id: UUID, *, now: datetime) ->
 def check(spending: Spending, stars: int, caps: Caps) -> None:
     """Raises SpendingLimitReached."""
     allowed = spending.within(caps)
-    for period, spent, limit in (
-        ("hour", spending.hour_stars, allowed.hour_stars),
-        ("day", spending.day_stars, allowed.day_stars),
+    for period, spent, limit, most in (
+        ("hour", spending.hour_stars, allowed.hour_stars, caps.hour_stars),
+        ("day", spending.day_stars, allowed.day_stars, caps.day_stars),
     ):
         if spent + stars > limit:
             left = max(0, limit - spent)
+            own = " You set this limit: your wallet changes it." if limit < most else ""
             raise SpendingLimitReached(
-                f"{left} of {limit} Stars are left for this {period}.",
+                f"{left} of {limit} Stars are left for this {period}: tip fewer, or later.{own}",
                 period=period,
                 limit_stars=limit,
                 left_stars=left,

@@ -99,7 +99,7 @@ async def _written(
     mine = sa.and_(StarOrder.user_id == user_id, StarOrder.client_key == wish.client_key)
     order = (await session.scalars(sa.select(StarOrder).where(mine))).one()
     if order.pack != wish.pack:
-        raise OrderDiffers(f"the order with this key is for {order.pack}")
+        raise OrderDiffers(f"The order with this key is for {order.pack}: send another key.")
     if order.state is OrderState.NEW and order.expires_at < datetime.now(UTC):
         order.state = OrderState.EXPIRED  # Stripe has forgotten the key: it would be another page
     return order

@@ -37,7 +37,7 @@ FAILED: Final = ("failed", "canceled")
 
 class OrderNotPaid(Conflict):
     code = "order_not_paid"
-    title = "This order has not been paid"
+    title = "This order has not been paid: there is nothing to give back"
 
 
 async def request_refund(

@@ -29,7 +29,7 @@ class StarsMissing(Conflict):
 
 class WalletFrozen(Conflict):
     code = "wallet_frozen"
-    title = "The wallet is frozen while the bank looks into a payment"
+    title = "The wallet is frozen until the bank has looked into a payment"
 
 
 @dataclass
@@ -51,7 +51,9 @@ class Wallet:
         taken = take(self.lots, stars)
         there = sum(t.stars for t in taken)
         if there < stars:
-            raise StarsMissing(f"{there} Stars are there, {stars} are needed.", available=there)
+            raise StarsMissing(
+                f"{there} of {stars} Stars are there: buy some first.", available=there
+            )
         for number, one in enumerate(taken):  # from the first lot on
             self.lots[number] = self.lots[number].without(one.stars)
         self.lots = [lot for lot in self.lots if lot.left]

@@ -60,8 +60,8 @@ def message_for(stars: int, text: str) -> str | None:
     message, tier = plain_line(text), tier_of(stars)
     if len(message) > tier.message_chars:
         raise MessageTooLong(
-            f"{len(message)} characters; with {stars} Stars there is room for "
-            f"{tier.message_chars}.",
+            f"{len(message)} characters; with {stars} {'Star' if stars == 1 else 'Stars'} there is "
+            f"room for {tier.message_chars}: shorten it, or tip more.",
             max_chars=tier.message_chars,
         )
     return message or None

@@ -38,7 +38,7 @@ from rooms.queries import room_for
 
 class TipDiffers(Conflict):
     code = "tip_differs"
-    title = "Another tip was sent with this key"
+    title = "Another tip was sent with this key: send a new one"
 
 
 class TipToOneself(Forbidden):

@@ -1,6 +1,8 @@
 """The trial balance: every account's debits and credits, people's accounts by their kind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts.accounts import AccountKind
 from payouts.models import LedgerAccount, LedgerEntry
+
+TOTAL: Final = "total"
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,13 @@ async def trial_balance(session: AsyncSession, platform_id: UUID | None = None) 
     order = list(AccountKind)
     rows = sorted(await session.execute(query), key=lambda row: (row[1], order.index(row[0])))
     return [TrialLine(kind.value, currency, int(d), int(c)) for kind, currency, d, c in rows]
+
+
+def totals(lines: Sequence[TrialLine]) -> list[TrialLine]:
+    """What each currency comes to: as much on one side as on the other, or something is wrong."""
+    found = []
+    for currency in dict.fromkeys(line.currency for line in lines):
+        mine = [line for line in lines if line.currency == currency]
+        debit, credit = sum(line.debit for line in mine), sum(line.credit for line in mine)
+        found.append(TrialLine(TOTAL, currency, debit, credit))
+    return found

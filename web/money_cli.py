@@ -25,7 +25,7 @@ from payouts.models import Creator
 from payouts.purchases import grant
 from payouts.statements import Statement, as_csv, month_bounds, rows_of, statement
 from payouts.stripe_facts import MoneyException
-from payouts.trial import TrialLine
+from payouts.trial import TrialLine, totals
 from web.database import in_transaction
 from web.sweeping import pay
 from web.till import at_the_till
@@ -183,7 +183,8 @@ def pay_creators(
 
 @money.command("trial-balance")
 def trial_balance(platform: Slug = None) -> None:
-    """Print every kind of account: debits, credits, balance. Each currency sums to 0."""
+    """Print every kind of account: debits, credits, balance. Each currency sums to 0, as its last
+    line says."""
 
     async def work(session: AsyncSession) -> list[TrialLine]:
         return await trial.trial_balance(session, await _platform(session, platform))
@@ -191,7 +192,8 @@ def trial_balance(platform: Slug = None) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("Account", "", "Debit", "Credit", "Balance"):
         table.add_column(title, justify="left" if title in ("Account", "") else "right")
-    for line in in_transaction(work):
+    lines = in_transaction(work)
+    for line in [*lines, *totals(lines)]:
         sums = (line.debit, line.credit, line.debit - line.credit)
         table.add_row(
             line.account, line.currency, *(decimal(amount, line.currency) for amount in sums)

@@ -1,6 +1,7 @@
 """`encore sandbox`: moves the clock of the Stripe stand-in and makes things go wrong in it."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import httpx
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from core.errors import Problem, Unavailable
 from core.settings import Settings
+from payouts.amounts import decimal
 from web.sandbox import wants_sandbox, with_sandbox
 
 sandbox = typer.Typer(no_args_is_help=True, help="The Stripe stand-in: its clock and its faults.")
@@ -36,7 +38,8 @@ class SandboxRefused(Problem):
 @sandbox.command("status")
 def status() -> None:
     """Its time, its platform account, webhooks by state, and the faults that wait."""
-    console.print_json(data=_ask("GET", "state"))
+    told = _ask("GET", "state")
+    console.print_json(data={"time": _moment(told["now"]), **told})
 
 
 @sandbox.command("clock")
@@ -48,7 +51,34 @@ def clock(
     if matched is None:
         raise typer.BadParameter(f"{span} is not of the form 90s, 30m, 36h or 14d")
     told = _ask("POST", "clock", advance_seconds=int(matched[1]) * SECONDS[matched[2]])
-    console.print(f"It is {told['now']} there now.")
+    console.print(f"It is {_moment(told['now'])} there now.")
+
+
+@sandbox.command("list")
+def latest(
+    kind: Annotated[
+        Literal["accounts", "charges", "disputes", "events", "payouts", "refunds", "transfers"],
+        typer.Argument(help="Of what: their IDs are what dispute, fail, account, resend take."),
+    ],
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many of the newest.")] = 10,
+) -> None:
+    """List what has happened there, the newest first, with its IDs."""
+    for each in _ask("POST", "latest", kind=kind.removesuffix("s"), limit=limit)["data"]:
+        console.print("  ".join(_told(each)), markup=False)
+
+
+def _told(each: dict[str, Any]) -> list[str]:
+    """ID, time, amount, and how it is or what it was."""
+    said = [each["id"], _moment(each["created"])]
+    if "amount" in each:
+        said.append(f"{decimal(each['amount'], (of := each['currency'].upper()))} {of}")
+    if each["object"] == "account":
+        said.append(f"payouts {'on' if each['payouts_enabled'] else 'off'}")
+    return [*said, *(str(each[key]) for key in ("status", "type") if each.get(key))]
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @sandbox.command("webhooks")

@@ -92,6 +92,11 @@ class Endpoint(Asked):
     """Instead of every endpoint of this kind that is there."""
 
 
+class Latest(Asked):
+    kind: Literal["account", "charge", "dispute", "event", "payout", "refund", "transfer"]
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
 class Nothing(Asked):
     pass
 
@@ -104,6 +109,11 @@ def state(world: World, asked: Nothing) -> Object:
         "deliveries": {row["state"]: row["n"] for row in world.store.sql.execute(count)},
         "faults": [dict(row) for row in world.store.sql.execute("select * from faults")],
     }
+
+
+def latest(world: World, asked: Latest) -> Object:
+    """Of all accounts, newest first: to find the id of what shall go wrong."""
+    return {"data": [rendered(world, o) for o in world.store.latest(asked.kind, asked.limit)]}
 
 
 def move_clock(world: World, asked: Clock) -> Object:
@@ -222,6 +232,7 @@ def routes() -> list[Route]:
     """All are POST, but the state."""
     posts: dict[str, tuple[type[BaseModel], Control]] = {
         "/clock": (Clock, move_clock),
+        "/latest": (Latest, latest),
         "/faults/requests": (RequestFault, fault_request),
         "/faults/webhooks": (WebhookFault, fault_webhook),
         "/faults/clear": (Nothing, clear),

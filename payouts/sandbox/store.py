@@ -137,6 +137,13 @@ class Store:
         found = [json.loads(row["body"]) for row in rows]
         return found[::-1] if before is not None else found
 
+    def latest(self, kind: str, limit: int) -> list[Object]:
+        """Of all accounts, newest first."""
+        rows = self.sql.execute(
+            "select body from objects where kind = ? order by place desc limit ?", (kind, limit)
+        )
+        return [json.loads(row["body"]) for row in rows]
+
     def state(self, name: str) -> str | None:
         row = self.sql.execute("select value from state where name = ?", (name,)).fetchone()
         return None if row is None else str(row["value"])

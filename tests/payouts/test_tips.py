@@ -187,6 +187,7 @@ async def test_limits_of_an_hour_and_of_a_day(hall: Hall) -> None:
         async with hall.session.begin_nested():
             await hall.tip(fan, 1, caps=caps)
     assert refused.value.extra == {"period": "hour", "limit_stars": 100, "left_stars": 0}
+    assert refused.value.detail.endswith("tip fewer, or later.")
     first.at -= timedelta(hours=2)
     await hall.session.flush()
     with pytest.raises(SpendingLimitReached) as refused:

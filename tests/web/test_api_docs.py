@@ -1,5 +1,6 @@
 """The API documents itself: every endpoint has a summary, its refusals, and an example to copy."""
 
+import csv
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_what_takes_a_credential_says_how_it_refuses_one(app: FastAPI) -> None:
             assert "401" in operation["responses"], name
         if "webhook-endpoint" in name:
             assert "403" in operation["responses"], name
+
+
+def test_files_of_money_are_shown_by_example(app: FastAPI) -> None:
+    """Each line of the example has as many cells as its heading."""
+    for name in ("{month}.csv", "{month}/entries.csv"):
+        told = app.openapi()["paths"][f"/v1/creators/me/statements/{name}"]["get"]["responses"]
+        heading, *lines = csv.reader(told["200"]["content"]["text/csv"]["example"].splitlines())
+        assert {len(line) for line in lines} == {len(heading)}
 
 
 def test_the_example_of_a_recording_is_one() -> None:

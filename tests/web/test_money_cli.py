@@ -46,6 +46,10 @@ async def test_the_books_as_an_operator_sees_them(empty_url: str) -> None:
     assert ["stars_liability", "USD", "1.39", "6.99", "-5.60"] in [
         line.split() for line in balance.stdout.splitlines()
     ]
+    last = [line.split() for line in balance.stdout.splitlines()[-2:]]
+    assert [(line[0], line[1], line[-1]) for line in last] == [
+        ("total", "USD", "0.00"), ("total", "XST", "0"),
+    ]  # fmt: skip
     month = f"{datetime.now(UTC):%Y-%m}"
     said = await encore(empty_url, "statement", str(till.creators[0]), "--month", month)
     assert [line.split() for line in said.stdout.splitlines()[1:]] == [

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,6 +51,12 @@ async def encore(*arguments: str) -> str:
     return done.stdout
 
 
+def told(said: str) -> datetime:
+    return datetime.strptime(said.strip(), "It is %Y-%m-%d %H:%M:%S UTC there now.").replace(
+        tzinfo=UTC
+    )
+
+
 async def keyed(request: httpx.Request) -> None:
     """What is asked of Stripe's API to be made is made once."""
     if request.method == "POST":
@@ -61,8 +68,8 @@ async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None
     assert settings.stripe_key is not None
     key = {"Authorization": f"Bearer {settings.stripe_key.get_secret_value()}"}
     assert '"faults": []' in await encore("status")
-    before = int((await encore("clock", "14d")).split()[2])
-    assert int((await encore("clock", "90s")).split()[2]) >= before + 90
+    before, after = [told(await encore("clock", span)) for span in ("14d", "90s")]
+    assert after >= before + timedelta(seconds=90)
     hooks = {"request": [keyed]}
     async with httpx.AsyncClient(base_url=url, headers=key, event_hooks=hooks) as stripe:
         endpoints = (await stripe.get("/v1/webhook_endpoints")).json()["data"]
@@ -76,6 +83,8 @@ async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None
             "payment_method": "pm_card_visa",
         }
         paid = (await stripe.post("/v1/payment_intents", data=params)).json()
+        listed = (await encore("list", "charges")).split("  ")
+        assert (listed[0], listed[2:]) == (paid["latest_charge"], ["7.00 USD", "succeeded\n"])
         opened = await encore("dispute", paid["latest_charge"], "--amount", "100")
         assert opened.endswith("needs_response\n")
         assert "won" in await encore("dispute", opened.split()[0], "--won")
@@ -84,6 +93,7 @@ async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None
         assert "failed" in await encore("fail", refund.json()["id"])
         made = (await stripe.post("/v1/accounts", data={"country": "US"})).json()["id"]
         assert "payouts on" in await encore("account", "enable", made)
+        assert "payouts on" in await encore("list", "accounts", "--limit", "1")
         assert "payouts off" in await encore("account", "restrict", made)
         [event, *_] = (await stripe.get("/v1/events")).json()["data"]
         assert (await encore("resend", event["id"])).strip() == event["id"]

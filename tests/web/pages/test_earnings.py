@@ -1,5 +1,6 @@
 """What creators see of their money, and nobody else."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +66,7 @@ async def test_a_statement_names_its_rooms(house: House, look: Look) -> None:
     mine = look(house.hosting)
     month = (await mine.text("/earnings")).split("/earnings/statements/")[1][:7]
     html = await mine.text(f"/earnings/statements/{month}")
+    assert re.search(r"<h1>Statement of [A-Z][a-z]+ 20\d\d</h1>", html)
     assert '<th scope="row">Tips</th><td>3</td><td>3.00</td><td>0.00</td>' in html
     assert '<th scope="row">Closing</th><td></td><td>3.00</td>' in html
     assert f'<a href="/earnings/rooms/{room.id}">Night &lt;b&gt;radio&lt;/b&gt;</a>' in html
