@@ -5,6 +5,7 @@ income; what they owe is our loss. Who they were is forgotten at once.
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import pseudonymize
 from core.errors import Conflict
+from core.queue import enqueue
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
 from payouts.clock import money_now
@@ -26,6 +28,9 @@ from rooms.leaving import forget_names
 from rooms.models import Room, RoomState
 
 log = logging.getLogger(__name__)
+
+LEFT_JOB: Final = "person.left"
+"""For what was made later than rooms: `user_id` has left."""
 
 
 class StillLive(Conflict):
@@ -107,6 +112,7 @@ async def leave(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> N
     await pseudonymize(session, user_id)
     tipped = sa.select(RoomTip.room_id).where(RoomTip.payer_id == user_id)
     await forget_names(session, user_id, also=tipped)
+    await enqueue(session, LEFT_JOB, {"user_id": str(user_id)}, dedupe_key=str(user_id))
 
 
 async def close_left(cashier: Cashier, *, now: datetime | None = None) -> int:

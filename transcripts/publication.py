@@ -52,7 +52,7 @@ async def publish(session: AsyncSession, *, recording_id: UUID, run_id: UUID) ->
 
     The run must be done. Takes the room's lock.
     """
-    room = await _locked_room(session, recording_id)
+    room = await locked_room(session, recording_id)
     head = await session.get(Transcript, recording_id, populate_existing=True)
     if head is None:
         head = Transcript(recording_id=recording_id, run_id=run_id, version=0)
@@ -119,7 +119,8 @@ def edit_of(patch: Patch) -> Edit:
     )
 
 
-async def _locked_room(session: AsyncSession, recording_id: UUID) -> Room:
+async def locked_room(session: AsyncSession, recording_id: UUID) -> Room:
+    """The room of a recording, with its lock."""
     query = sa.select(Room.id).where(Room.recording_id == recording_id)
     room_id = (await session.execute(query)).scalar_one()
     await lock_room(session, room_id)

@@ -16,10 +16,11 @@ from ingest.fleet import is_awaited
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
 from payouts.checkpoints import take_checkpoints
+from payouts.leaving import LEFT_JOB
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
-from transcripts import runs
+from transcripts import leaving, runs
 from workers.abandoned import end_abandoned_rooms
 from workers.cleanup import clean_up
 from workers.kinds import Chore, JobKind, Queue, Tools
@@ -114,6 +115,16 @@ async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
             raise
 
 
+async def forget_person(tools: Tools, payload: dict[str, Any]) -> None:
+    """Who has left, in what transcripts call them."""
+    user_id = UUID(payload["user_id"])
+    async with tools.database.transaction() as session:
+        recordings = await leaving.recordings_with(session, user_id)
+    for recording_id in recordings:
+        async with tools.database.transaction() as session:
+            await leaving.forget_names(session, recording_id, user_id)
+
+
 async def fail_given_up_runs(tools: Tools) -> None:
     """Nobody works on them any more: hosts see why, and may ask again."""
     async with tools.database.transaction() as session:
@@ -132,6 +143,7 @@ JOBS: Final = (
     JobKind(RECORDING_FINISHED, recording_finished, at_once=4),
     JobKind(COMPACT_JOB, compact_recording, at_once=2),
     JobKind(SWEEP_JOB, sweep_recording, at_once=2),
+    JobKind(LEFT_JOB, forget_person, at_once=1),
     JobKind(runs.MAKE_JOB, make_transcript, at_once=None, queue=Queue.TRANSCRIBE),
     *MONEY_JOBS,
 )

@@ -1,0 +1,49 @@
+"""Whoever has left is named nowhere any more: in rooms at once, in transcripts by a job."""
+
+import asyncpg
+import sqlalchemy as sa
+
+from core.auth.leaving import NOBODY
+from payouts.leaving import leave
+from replay.subtitles import shown_cues, subtitles_version
+from rooms.models import Participant
+from tests.factories import as_user
+from tests.rooms.conftest import make_house
+from tests.transcripts.heard import make_heard, spoken
+from transcripts.models import Rename, SpeakerName, Transcript
+from transcripts.naming import name_speaker
+from workers.kinds import Tools
+from workers.run import drain
+
+
+async def test_transcripts_forget_how_they_called_who_has_left(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    async with tools.database.transaction() as session:
+        heard = await make_heard(await make_house(session))
+        ada, grace = await heard.speaker("Ada"), await heard.speaker("Grace")
+        words = {ada: spoken("hello sea"), grace: spoken("welcome all", 20_000)}
+        await heard.publish(await heard.run(words))
+        recording_id, host = heard.recording.id, as_user(heard.house.host)
+        for one, name in ((ada, "Ada Lovelace"), (grace, "Grace Hopper")):
+            await name_speaker(
+                session,
+                principal=host,
+                recording_id=recording_id,
+                participant_id=one.id,
+                name=name,
+            )
+    async with tools.database.transaction() as session:
+        before = await subtitles_version(session, recording_id)
+        await leave(session, platform_id=heard.house.platform.id, user_id=ada.user_id)
+    await drain(tools)
+    async with tools.database.transaction() as session:
+        cues = await shown_cues(session, recording_id)
+        shown = {(cue.name, cue.text) for cue in cues}
+        assert shown == {(NOBODY, "hello sea"), ("Grace Hopper", "welcome all")}
+        for table in (SpeakerName, Rename):
+            rows = await session.scalars(sa.select(table.participant_id))
+            assert set(rows) == {grace.id}
+        assert (await session.get_one(Participant, ada.id)).display_name == NOBODY
+        assert await subtitles_version(session, recording_id) > before, "caches read anew"
+        assert (await session.get_one(Transcript, recording_id)).version == 4
