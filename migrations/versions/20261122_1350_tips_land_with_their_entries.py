@@ -1,7 +1,7 @@
 """Tips land with their entries
 
 Revision ID: 5d18e0c7a9b2
-Revises: c2e95b70d416
+Revises: c4a7e91d20b8
 Created: 2026-11-22 13:50:00.000000+00:00
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = '5d18e0c7a9b2'
-down_revision: str | Sequence[str] | None = 'c2e95b70d416'
+down_revision: str | Sequence[str] | None = 'c4a7e91d20b8'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
