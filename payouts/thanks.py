@@ -12,11 +12,12 @@ from core.auth.rights import require_user
 from core.errors import NotFound
 from payouts.tip_models import RoomTip
 from rooms.access import Action
-from rooms.events import TIP_HIDDEN, TIP_SENT, record_event
+from rooms.events import TIP_SENT, record_event, tell_changed
 from rooms.models import Room, RoomEvent
 from rooms.queries import room_for
 
 TIP_THANKED = "tip.thanked"
+TIP_HIDDEN = "tip.hidden"
 
 
 class TipUnknown(NotFound):
@@ -80,3 +81,4 @@ async def _untell(session: AsyncSession, room: Room, tip: RoomTip) -> None:
         .values(data=wordless)
         .execution_options(synchronize_session=False)
     )
+    await tell_changed(session, [room.id])

@@ -6,6 +6,7 @@ saw `seq` has seen everything before it. Take it last, nothing slow after it.
 """
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -23,9 +24,6 @@ CAPTION = "caption"
 
 TIP_SENT = "tip.sent"
 """The durable event that holds what a listener wrote: for those alone who may listen."""
-
-TIP_HIDDEN = "tip.hidden"
-"""What was written is taken out of the event that told it, the one case in which one changes."""
 
 MAX_NOTIFY_BYTES = 7999
 """PostgreSQL refuses longer payloads."""
@@ -105,6 +103,13 @@ async def record_event(
     message = {"room_id": str(room.id), "seq": seq, "kind": kind}
     await _notify(session, DURABLE_CHANNEL, message)
     return event
+
+
+async def tell_changed(session: AsyncSession, room_ids: Iterable[UUID]) -> None:
+    """With the commit: something was taken out of what happened in these rooms, and who keeps that
+    in memory forgets it."""
+    for room_id in room_ids:
+        await _notify(session, DURABLE_CHANNEL, {"room_id": str(room_id), "changed": True})
 
 
 async def announce(session: AsyncSession, room_id: UUID, kind: str, data: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from core.db import Database
 from core.errors import Problem
 from core.listen import Listener, Subscription
 from rooms.backlog import PAGE, Backlog
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, TIP_HIDDEN, EventKind, announce
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, EventKind, announce
 from rooms.frames import HEARTBEAT, Frame, chunk, durable_frame, ephemeral_frame
 from rooms.listing import events_after
 from rooms.models import Room
@@ -57,6 +57,10 @@ class RoomFeed:
         self.checking = asyncio.Event()
         self.streams: set[Stream] = set()
         self.wanted = asyncio.Event()
+        self.changes = 0
+        """How often something was taken out of what is kept, or may have been: after the next
+        reading, whose own events are as they are now, it is forgotten."""
+
         self.parts: dict[str, tuple[int, float]] = {}
         self.announced: tuple[int, float] = (0, 0.0)
         self._shown: Frame | None = None
@@ -65,6 +69,7 @@ class RoomFeed:
         self._sight = sight
         self._backlog = backlog
         self._told_at = time.monotonic()
+        self._forgotten = 0
         self._head = 0
         self._recent: deque[Frame] = deque(maxlen=pace.recent_events)
 
@@ -98,23 +103,24 @@ class RoomFeed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
-        more = True
+        more, changes = True, self.changes
         while more:
             async with self._database.transaction() as session:
                 events = await events_after(session, self.room_id, after=self._head, limit=PAGE)
             for event in events:
                 self._head = event.seq
-                if event.kind == TIP_HIDDEN:
-                    self.forget()
                 frame = durable_frame(event)
                 self._recent.append(frame)
                 if frame.kind == EventKind.ROOM_UPDATED:
                     self._sight.forget()
                 self.broadcast(frame)
             more = len(events) == PAGE
+        if changes > self._forgotten:
+            self._forgotten = changes
+            self.forget()
 
     def forget(self) -> None:
-        """An event that is kept in memory has changed: who resumes has it from the database."""
+        """Events that are kept in memory have changed: who resumes has them from the database."""
         self._recent.clear()
         self._backlog.forget(self.room_id)
 
@@ -290,6 +296,7 @@ class FeedHub:
         if "room_id" not in message:
             self._wake_all()
         elif feed := self._feeds.get(UUID(message["room_id"])):
+            feed.changes += "changed" in message
             feed.wanted.set()
 
     def _on_live(self, message: dict[str, Any]) -> None:
@@ -297,7 +304,9 @@ class FeedHub:
             feed.on_live(message["kind"], message["data"])
 
     def _wake_all(self) -> None:
+        """After notifications were lost."""
         for feed in self._feeds.values():
+            feed.changes += 1
             feed.wanted.set()
 
     async def _wake_once_connected(self) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import NOBODY
+from rooms.events import tell_changed
 from rooms.models import Participant, RoomEvent
 
 _NAMES: Final = ("display_name", "name")
@@ -24,10 +25,13 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
         sa.or_(RoomEvent.room_id.in_(inside), RoomEvent.room_id.in_(also)),
         RoomEvent.data.op("->>")("user_id") == str(user_id),
     )
+    changed: set[UUID] = set()
     for name in _NAMES:
         nameless = RoomEvent.data.op("||")(_literal({name: NOBODY}))
         named = RoomEvent.data.op("->>")(name).is_not(None)
-        await session.execute(sa.update(RoomEvent).where(theirs, named).values(data=nameless))
+        told = sa.update(RoomEvent).where(theirs, named).values(data=nameless)
+        changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
+    await tell_changed(session, changed)
 
 
 def _literal(data: dict[str, Any]) -> sa.ColumnElement[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -42,6 +43,8 @@ from web.limits import BodyLimit
 
 STATIC = Path(__file__).parent / "static"
 CHANNELS = ("encore_room", "encore_live")
+IDLE_LIMIT = timedelta(minutes=1)
+"""Of a transaction: the locks of a process that was stopped in the midst of a tip end with it."""
 
 DESCRIPTION = """
 Live audio rooms that don't vanish: recorded on the server while people talk, replayed the
@@ -101,7 +104,7 @@ def _services(settings: Settings) -> Services:
     url = settings.database_url.get_secret_value()
     return Services(
         settings=settings,
-        database=Database(url),
+        database=Database(url, idle_limit=IDLE_LIMIT),
         secret=load_secret(settings),
         store=open_store(settings),
         listener=Listener(url, CHANNELS),

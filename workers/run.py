@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 BATCH: Final = 10
 AT_ONCE: Final = 40
 RESTART_SECONDS: Final = 1.0
+IDLE_LIMIT: Final = timedelta(minutes=1)
+"""Of a transaction: the locks of a process that was stopped in its midst end with it."""
+
 DATABASE_AWAY: Final = (
     OSError,
     asyncpg.PostgresError,
@@ -91,7 +94,8 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
     """What jobs need, from the settings; `database_url` must be set."""
     if settings.database_url is None:
         raise ValueError("settings.database_url must be set")
-    database = Database(settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
+    database = Database(url, idle_limit=IDLE_LIMIT)
     cashier = open_cashier(settings, database)
     try:
         yield Tools(

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import sqlalchemy as sa
+
 from payouts.crediting import settle_charge
 from payouts.gateway_models import StarOrder
 from payouts.models import StarLot
@@ -59,6 +61,12 @@ async def test_who_waits_for_stripe_holds_no_connection(shop: Shop) -> None:
     held = shop.database.engine.pool.status()
     await asyncio.gather(*asked)
     assert "Current Checked out connections: 0" in held
+
+
+async def test_a_stopped_process_does_not_lock_wallets_for_good(shop: Shop) -> None:
+    async with shop.database.transaction() as session:
+        limit = await session.scalar(sa.text("show idle_in_transaction_session_timeout"))
+    assert limit == "1min"
 
 
 def test_what_goes_back_is_what_stripe_can_pay() -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from core.db import Database
 from core.listen import Listener
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, TIP_HIDDEN, TIP_SENT, record_event
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event, tell_changed
 from rooms.feed import FeedHub
 from rooms.models import Room, RoomEvent
 from rooms.stream import Pace
@@ -86,42 +85,42 @@ async def test_resuming_anywhere_reads_from_memory_and_store_alike(
             assert seen == list(range(after + 1, last + 1)), f"after {after}"
 
 
+async def hush(database: Database, room: Room) -> None:
+    async with database.transaction() as session:
+        told = sa.update(RoomEvent).where(RoomEvent.room_id == room.id)
+        await session.execute(told.where(RoomEvent.kind == "test.said").values(data={}))
+        await tell_changed(session, [room.id])
+        await record_event(session, room, "test.hushed")
+
+
 async def test_words_that_were_taken_out_are_told_to_nobody_who_resumes(
     database: Database, room: Room
 ) -> None:
     """Whether they were read into memory as they happened, or as a page of what is older."""
     async with process(database, Pace(recent_events=4)) as hub, listening(hub, room) as tape:
         for _ in range(2):
-            await tell(database, room, TIP_SENT, {"tip_id": "1", "message": "hush"})
+            await tell(database, room, "test.said", {"words": "a secret"})
             await record(database, room, 3)
         while await tape.durable() < room.event_seq:
             pass
-        assert (await texts_of(hub, room)).count("hush") == 2
-        async with database.transaction() as session:
-            wordless = sa.cast({"tip_id": "1", "message": None}, JSONB)
-            told = sa.update(RoomEvent).where(RoomEvent.room_id == room.id)
-            await session.execute(told.where(RoomEvent.kind == TIP_SENT).values(data=wordless))
-            await record_event(session, room, TIP_HIDDEN)
+        assert (await texts_of(hub, room)).count("a secret") == 2
+        await hush(database, room)
         while await tape.durable() < room.event_seq:
             pass
         seen = await texts_of(hub, room)
-    assert "hush" not in seen
-    assert seen.count(TIP_SENT) == 2
-    assert TIP_HIDDEN in seen
+    assert "a secret" not in seen
+    assert (seen.count("test.said"), seen.count("test.hushed")) == (2, 1)
 
 
 async def test_what_was_kept_while_nobody_listened_is_read_anew(
     database: Database, room: Room
 ) -> None:
     async with process(database, Pace(recent_events=1)) as hub:
-        await tell(database, room, TIP_SENT, {"message": "hush"})
+        await tell(database, room, "test.said", {"words": "a secret"})
         await record(database, room, 2)
-        assert "hush" in await texts_of(hub, room)
-        async with database.transaction() as session:
-            told = sa.update(RoomEvent).where(RoomEvent.room_id == room.id)
-            await session.execute(told.where(RoomEvent.kind == TIP_SENT).values(data={}))
-            await record_event(session, room, TIP_HIDDEN)
-        assert "hush" not in await texts_of(hub, room)
+        assert "a secret" in await texts_of(hub, room)
+        await hush(database, room)
+        assert "a secret" not in await texts_of(hub, room)
 
 
 async def test_thousands_who_resume_share_the_pages(
