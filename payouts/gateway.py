@@ -380,16 +380,17 @@ class Gateway:
 
 def _ours(error: stripe.StripeError) -> Problem:
     """What the library raises, as one of our outcomes."""
-    log.warning("stripe: %s %s %s", error.http_status, error.code, error.request_id)
+    code = error.code or (error.error and error.error.code)  # of a 403 it is there alone
+    log.warning("stripe: %s %s %s", error.http_status, code, error.request_id)
     match error:
         case stripe.APIConnectionError():
             return OutcomeUnknown()
         case stripe.CardError():
-            return StripeRefused(error.code or "card_declined")
+            return StripeRefused(code or "card_declined")
         case stripe.IdempotencyError():
             return KeyReused()
-        case stripe.AuthenticationError() | stripe.PermissionError() if error.code != NO_ACCESS:
+        case stripe.AuthenticationError() | stripe.PermissionError() if code != NO_ACCESS:
             return StripeClosed()
         case stripe.APIError():
             return OutcomeUnknown()
-    return StripeRefused(error.code or type(error).__name__)
+    return StripeRefused(code or type(error).__name__)

@@ -46,7 +46,7 @@ def verified_event(
         raise SignatureInvalid
     try:
         return StripeEvent.of(json.loads(body))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise EventMalformed from None
 
 

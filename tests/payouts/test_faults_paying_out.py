@@ -17,6 +17,7 @@ from payouts.gateway import (
     StripeBusy,
     StripeClosed,
 )
+from payouts.onboarding import DISCONNECTED
 from payouts.reconcile import reconcile
 from payouts.stripe_facts import IntentState, TransferIntent
 from payouts.sweep import make_transfer, sweep
@@ -334,4 +335,19 @@ async def test_fault_04_what_connected_accounts_tell_is_asked_for_too(shop: Shop
     await shop.settle()
     state = await shop.http.get("/creators/me/onboarding", headers=creator.headers)
     assert state.json()["step"] == "ready"
+    await shop.agree()
+
+
+async def test_fault_25_an_account_is_gone_and_nobody_told_us(shop: Shop) -> None:
+    """It does not hold up what else is to be reconciled."""
+    creator = await shop.person()
+    account = await shop.onboard(creator)
+    await shop.control("faults/webhooks", action="drop", count=50)
+    await shop.cashier.gateway._v1.accounts.delete_async(account)  # the dashboard's button
+    await shop.control("faults/clear")
+    for _ in range(2):
+        await reconcile(shop.cashier)
+        await shop.settle()
+    state = await shop.http.get("/creators/me/onboarding", headers=creator.headers)
+    assert state.json()["disabled_reason"] == DISCONNECTED
     await shop.agree()

@@ -8,12 +8,14 @@ import pytest
 import stripe
 
 from payouts.wallets import Holdings
+from payouts.webhooks import EventMalformed, verified_event
 from tests.payouts.shop import CONNECT_SECRET, NEXT_SECRET, PLATFORM_SECRET, Shop
 
 NOT_OURS = "radar.early_fraud_warning.created"
 """Stripe knows it, and nothing of ours does."""
 
 BOUGHT = Holdings(stars=500)
+HUGE = b'{"id":"evt_1","type":"x","livemode":false,"created":1e30,"data":{"object":{}}}'
 
 
 def signed(body: bytes, *secrets: str, at: int | None = None) -> str:
@@ -119,3 +121,9 @@ async def test_fault_25_what_we_do_not_know_is_set_aside(shop: Shop) -> None:
     foreign = await shop.control("balance/adjust", amount=-123, currency="usd")
     await shop.agree()
     assert await shop.exceptions(foreign["id"]) == ["unexplained_movement"]
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, HUGE, b"[1]"])
+def test_what_is_signed_and_no_event_is_refused(body: bytes) -> None:
+    with pytest.raises(EventMalformed):
+        verified_event(body, signed(body, PLATFORM_SECRET), [PLATFORM_SECRET])
