@@ -141,7 +141,10 @@ class ListenOut(BaseModel):
     replay_url: str = Field(description="the same once it has ended")
     live_master_url: str = Field(description="the live edge with its captions, for HLS players")
     master_url: str = Field(description="from 0:00, or the replay, with captions")
-    tracks: list[TrackOut]
+    tracks: list[TrackOut] = Field(
+        description="those of which something is stored: of a live room half a minute after their "
+        "speakers began, and about as far behind"
+    )
     expires_at: datetime = Field(description="ask again by then; the paths change")
 
 
