@@ -102,11 +102,15 @@ class TsQuery:
     """What the index can tell of `matches`: that all words are there, and of a phrase that its
     first two stand side by side."""
 
+    counted: str
+    """The same with what a word begins with in place of each that it may become: PostgreSQL
+    takes rare words for more common than they are."""
+
     side_by_side: bool = False
     """Each alternative wants a phrase."""
 
     begun: bool = False
-    """A word may go on, in more ways than can be named."""
+    """A word may go on."""
 
 
 def parse(text: str, *, prefix: bool = False) -> Query:
@@ -158,8 +162,9 @@ def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
         matches=" | ".join(f"({branch.matches})" for branch in branches),
         ranks=" | ".join(f"({branch.ranks})" for branch in branches),
         words=" | ".join(f"({branch.words})" for branch in branches),
+        counted=" | ".join(f"({branch.counted})" for branch in branches),
         side_by_side=query.side_by_side,
-        begun=query.begun is not None and vocabulary.begun is None,
+        begun=query.begun is not None,
     )
 
 
@@ -183,10 +188,11 @@ def _branch(units: Sequence[Unit], language: str, vocabulary: Vocabulary) -> TsQ
     words_without = [f"!{terms[0][1]}" for terms in unwanted if len(terms) == 1]
     here = " | ".join(map(_begun_here, wanted))
     words = " & ".join([_words(named), *words_without])
+    counted = " & ".join([_words(wanted), *words_without])
     if len(wanted) == 1:
-        return TsQuery(" & ".join([here, *without]), here, words)
+        return TsQuery(" & ".join([here, *without]), here, words, counted)
     all_ = " & ".join(f"({_side_by_side(terms)})" for terms in wanted)
-    return TsQuery(" & ".join([all_, f"({here})", *without]), all_, words)
+    return TsQuery(" & ".join([all_, f"({here})", *without]), all_, words, counted)
 
 
 def _words(wanted: Sequence[Terms]) -> str:

@@ -64,7 +64,7 @@ async def read(connection: asyncpg.Connection, asked: TsQuery, reach: Reach, pag
         "cues": reach.effort.most_cues,
         "matches": asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'",
     }
-    statement = _READ[page.sort].replace(":recordings", str(reach.effort.most_recordings))
+    statement = _written_out(_READ[page.sort], recordings=reach.effort.most_recordings)
     rows = await _ranked(connection, asked, reach, page, statement, values)
     return Ranked(_told_of(rows), rows[0]["cut"], seen=0, heard=1.0)
 
@@ -83,12 +83,13 @@ async def look_up(
 
     Where as many as `most` have its words, whoever may hear them, nothing is told.
     """
-    values: dict[str, object] = {"matches": asked.matches, "words": asked.words, "most": most}
+    values: dict[str, object] = {"matches": asked.matches, "words": asked.words}
     if times:
         values["times"] = " | ".join(f"'{tag}'" for tag in times)
     if reach.tag is not None:
         values["tag"] = f"'{reach.tag}'"
     statement = _LOOKED_UP[page.sort, bool(times), reach.tag is not None]
+    statement = _written_out(statement, most=most)
     rows = await _ranked(connection, asked, reach, page, statement, values)
     return Ranked(
         [] if rows[0]["cut"] else _told_of(rows),
@@ -96,6 +97,13 @@ async def look_up(
         seen=rows[0]["seen"],
         heard=float(rows[0]["heard"]),
     )
+
+
+def _written_out(statement: str, **bounds: int | None) -> str:
+    """With numbers for `:names`, which the plan has to know: it does not know the other values."""
+    for name, bound in bounds.items():
+        statement = statement.replace(f":{name}", "null" if bound is None else str(bound))
+    return statement
 
 
 def _told_of(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
@@ -140,8 +148,8 @@ _NEWEST: Final = """
         from newest
     )
 """
-"""`newer`: cues in those that went live later. `:recordings` is written out: who hears fewer is
-looked for among rooms, who hears more from the newest recording on."""
+"""`newer`: cues in those that went live later. Who hears fewer than `:recordings` is looked for
+among rooms, who hears more from the newest recording on."""
 
 _TO_READ: Final = """
     select recording_id as at, live_at from newest where newer < :cues order by live_at desc
@@ -160,19 +168,19 @@ _TAGGED: Final = "and vector @@ cast(:tag as tsquery)"
 
 _MATCHES: Final = """
     with whole as (select true as whole), matches as materialized (
-        {of_all} limit cast(:most as bigint)
+        {of_all} limit :most
     ), {held}
 """
 _LATELY: Final = """
     with lately as materialized (
-        {of_all} and vector @@ cast(:times as tsquery) limit cast(:most as bigint)
+        {of_all} and vector @@ cast(:times as tsquery) limit :most
     ), whole as materialized (
         select count(*) < cast(:enough as bigint) as whole from lately
     ), matches as materialized (
         select * from lately where not (select whole from whole)
         union all
         (select * from ({of_all}) as every where (select whole from whole)
-        limit cast(:most as bigint))
+        limit :most)
     ), {held}
 """
 """`every` is not looked for unless `whole`."""
@@ -183,7 +191,7 @@ _HELD: Final = """
         from (select distinct recording_id from matches) as found join audible using (recording_id)
     ), bound as (
         select
-            count(*) >= cast(:most as bigint) as cut, count(*) as seen,
+            count(*) >= :most as cut, count(*) as seen,
             (select count(*) from heard) / greatest(count(distinct recording_id), 1.0) as heard,
             (select whole from whole) as whole
         from matches

@@ -106,7 +106,7 @@ async def _within(
 
 async def _expected(connection: asyncpg.Connection, asked: TsQuery, reach: Reach) -> Expected:
     """As PostgreSQL would plan with."""
-    words = asked.words if reach.tag is None else f"({asked.words}) & '{reach.tag}'"
+    words = asked.counted if reach.tag is None else f"({asked.counted}) & '{reach.tag}'"
     [[plan]] = await ask(connection, _MATCHING, {"words": words})
     found, all_ = (float(one["Plan Rows"]) for one in plan[0]["Plan"]["Plans"])
     found *= BEGUN if asked.begun else 1
