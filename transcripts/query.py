@@ -110,7 +110,7 @@ class TsQuery:
     """Each alternative wants a phrase."""
 
     begun: bool = False
-    """A word may go on."""
+    """A word may go on in more ways than can be named."""
 
 
 def parse(text: str, *, prefix: bool = False) -> Query:
@@ -164,7 +164,7 @@ def render(query: Query, vocabulary: Vocabulary) -> TsQuery:
         words=" | ".join(f"({branch.words})" for branch in branches),
         counted=" | ".join(f"({branch.counted})" for branch in branches),
         side_by_side=query.side_by_side,
-        begun=query.begun is not None,
+        begun=query.begun is not None and vocabulary.begun is None,
     )
 
 

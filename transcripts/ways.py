@@ -17,8 +17,9 @@ from transcripts.ranking import Page, Ranked, look_up, read
 from transcripts.reach import Reach
 from transcripts.tags import tags_between
 
-BEGUN: Final = 2
-"""So many times more begins with a few letters than the statistics have of it: a guess."""
+BEGUN: Final = 4
+"""So many times more begins with a few letters than the statistics have of it, where more than a
+hundred words do: a guess."""
 
 MOST_OF_IT: Final = 1 / 3
 """Of all cues: a time in which more than that was said is not worth telling from all times."""
