@@ -139,6 +139,12 @@ async def subtitles_version(session: AsyncSession, recording_id: UUID) -> int:
     return await session.scalar(query) or 0
 
 
+async def rename_speakers(session: AsyncSession, recording_id: UUID) -> None:
+    """Whoever keeps its subtitles reads them anew: people are called otherwise."""
+    track = sa.update(SubtitleTrack).where(SubtitleTrack.recording_id == recording_id)
+    await session.execute(track.values(version=SubtitleTrack.version + 1))
+
+
 async def last_heard(session: AsyncSession, recording_id: UUID) -> dict[UUID, int]:
     """Where the last live cue of each speaker ends: a restarted process goes on there."""
     rows = await session.execute(

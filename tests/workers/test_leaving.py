@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from core.auth.leaving import NOBODY
 from payouts.leaving import leave
-from replay.subtitles import shown_cues, subtitles_version
+from replay.subtitles import CueKind, SubtitleCue, SubtitleTrack, shown_cues, subtitles_version
 from rooms.models import Participant
 from tests.factories import as_user
 from tests.rooms.conftest import make_house
@@ -47,3 +47,29 @@ async def test_transcripts_forget_how_they_called_who_has_left(
         assert (await session.get_one(Participant, ada.id)).display_name == NOBODY
         assert await subtitles_version(session, recording_id) > before, "caches read anew"
         assert (await session.get_one(Transcript, recording_id)).version == 4
+
+
+async def test_captions_without_a_transcript_are_read_anew(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    async with tools.database.transaction() as session:
+        heard = await make_heard(await make_house(session))
+        ada, recording_id = await heard.speaker("Ada"), heard.recording.id
+        session.add(SubtitleTrack(recording_id=recording_id, language="en", kind=CueKind.LIVE))
+        await session.flush()
+        cue = {"start_ms": 0, "end_ms": 900, "stored_ms": 1000, "language": "en", "text": "hello"}
+        session.add(
+            SubtitleCue(
+                recording_id=recording_id,
+                number=1,
+                participant_id=ada.id,
+                kind=CueKind.LIVE,
+                **cue,
+            )
+        )
+    async with tools.database.transaction() as session:
+        await leave(session, platform_id=heard.house.platform.id, user_id=ada.user_id)
+    await drain(tools)
+    async with tools.database.transaction() as session:
+        assert [cue.name for cue in await shown_cues(session, recording_id)] == [NOBODY]
+        assert await subtitles_version(session, recording_id) == 2
