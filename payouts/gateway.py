@@ -380,8 +380,9 @@ class Gateway:
 
 def _ours(error: stripe.StripeError) -> Problem:
     """What the library raises, as one of our outcomes."""
+    kind = type(error).__name__
     code = error.code or (error.error and error.error.code)  # of a 403 it is there alone
-    log.warning("stripe: %s %s %s", error.http_status, code, error.request_id)
+    log.warning("stripe: %s %s %s %s", kind, error.http_status, code, error.request_id)
     match error:
         case stripe.APIConnectionError():
             return OutcomeUnknown()

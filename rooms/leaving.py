@@ -9,9 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import NOBODY
 from rooms.events import tell_changed
-from rooms.models import Participant, RoomEvent
+from rooms.models import Participant, Room, RoomEvent, RoomState
 
 _NAMES: Final = ("display_name", "name")
+
+
+async def call_off(session: AsyncSession, host_id: UUID) -> None:
+    """Rooms that have not begun: nobody could begin them any more."""
+    waiting = sa.select(Room.id).where(Room.host_id == host_id, Room.state == RoomState.SCHEDULED)
+    found = (await session.scalars(waiting.with_for_update())).all()
+    for of_room in (RoomEvent.room_id, Participant.room_id, Room.id):
+        await session.execute(sa.delete(of_room.class_).where(of_room.in_(found)))
 
 
 async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[UUID]) -> None:

@@ -107,6 +107,8 @@ def give(
 
     async def work(session: AsyncSession) -> bool:
         user = await _person(session, person, platform)
+        if user.disabled_at is not None:
+            raise PersonUnknown(f"{person!r} has left.")
         booked = await grant(
             session,
             platform_id=user.platform_id,

@@ -74,7 +74,9 @@ def _told(each: dict[str, Any]) -> list[str]:
         said.append(f"{decimal(each['amount'], (of := each['currency'].upper()))} {of}")
     if each["object"] == "account":
         said.append(f"payouts {'on' if each['payouts_enabled'] else 'off'}")
-    return [*said, *(str(each[key]) for key in ("status", "type") if each.get(key))]
+    if each["object"] == "event":
+        said.append(each["type"])
+    return [*said, each["status"]] if each.get("status") else said
 
 
 def _moment(seconds: int) -> str:

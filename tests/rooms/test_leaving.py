@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from core.auth.leaving import NOBODY
-from rooms.leaving import forget_names
+from rooms.leaving import call_off, forget_names
 from rooms.models import Participant, Room, RoomEvent
 from tests.rooms.conftest import House
 
@@ -28,3 +28,12 @@ async def test_rooms_forget_one_name_and_keep_the_others(house: House) -> None:
     said = {data["user_id"]: data["display_name"] for data in told if "display_name" in data}
     assert said[str(guest.user_id)] == NOBODY
     assert said[str(house.host.id)] != NOBODY
+
+
+async def test_rooms_that_have_not_begun_are_called_off(house: House) -> None:
+    waiting, live = await house.room(), await house.live_room()
+    for _ in range(2):
+        await call_off(house.session, house.host.id)
+    mine = sa.select(Room.id).where(Room.host_id == house.host.id)
+    assert (await house.session.scalars(mine)).all() == [live.id]
+    assert waiting.id != live.id

@@ -85,6 +85,9 @@ async def test_presents_and_a_farewell(empty_url: str) -> None:
     said = [(await encore(empty_url, *gift, "--platform", slug)).stdout for _ in range(2)]
     assert said == ["50 Stars are theirs.\n", "They had these before; nothing new.\n"]
     assert (await encore(empty_url, "leave", str(user.id), "--yes")).exit_code == 0
+    gone = await encore(empty_url, "give", str(user.id), "1", "--campaign", "summer")
+    assert isinstance(gone.exception, Problem)
+    assert gone.exception.detail.endswith("has left.")
     async with database.transaction() as session:
         owner = {"platform_id": user.platform_id, "user_id": user.id}
         assert (await holdings_of(session, **owner)).stars == 50

@@ -11,6 +11,7 @@ from payouts.sandbox.resources.account_shapes import new_bank
 from payouts.sandbox.resources.accounts import living, onboard
 from payouts.sandbox.resources.balance import totals
 from payouts.sandbox.resources.banks import BANKS
+from payouts.sandbox.resources.payouts import soon_paid_out
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call, World
 
@@ -102,4 +103,7 @@ def _onboard(call: Call, link: Object, form: dict[str, str]) -> None:
     account["_bank_number"] = number
     account["email"] = form.get("email") or account["email"]
     account["business_type"] = account["business_type"] or "individual"
+    had_another = bool(account["external_accounts"]["data"])
     onboard(call, account, new_bank(call, account, number, ROUTING, holder))
+    if had_another:
+        soon_paid_out(call, account)  # what the former bank sent back

@@ -57,6 +57,7 @@ async def test_from_a_card_to_a_creators_statement(new_person: NewPerson, stack:
     await encore(stack, "sandbox", "clock", "15d")
     await encore(stack, "money", "sweep")
     await _is_paid(host)
+    await _leave(host)
     assert "FAIL" not in await encore(stack, "money", "check")
 
 
@@ -163,3 +164,12 @@ async def _is_paid(host: Page) -> None:
     lines = host.locator("#statement")
     await expect(lines).to_contain_text(re.compile(r"Transfers\s*1\s*-11\.00"))
     await expect(lines).to_contain_text(re.compile(r"Closing\s*0\.00"))
+
+
+async def _leave(host: Page) -> None:
+    await host.goto("/earnings")
+    await host.get_by_text("Leave Encore").click()
+    await host.get_by_role("button", name="Close my account").click()
+    await host.get_by_role("dialog").get_by_role("button", name="Close my account").click()
+    await expect(host.get_by_role("link", name="Sign in")).to_be_visible()
+    await expect(host.locator("#main")).to_contain_text("Somebody who left")

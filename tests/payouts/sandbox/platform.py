@@ -137,9 +137,14 @@ class Platform:
                 "metadata": {"creator": "1"},
             }
         )
+        await self.answer(account["id"], bank)
+        return str(account["id"])
+
+    async def answer(self, account: str, bank: str) -> None:
+        """What the hosted pages ask of a creator."""
         link = await self.v1.account_links.create_async(
             {
-                "account": account["id"],
+                "account": account,
                 "type": "account_onboarding",
                 "refresh_url": "http://127.0.0.1:1/again",
                 "return_url": "http://127.0.0.1:1/onboarded",
@@ -148,7 +153,6 @@ class Platform:
         form = {"first_name": "Grace", "last_name": "Hopper", "bank": bank}
         answer = await self.http.post(urlsplit(link["url"]).path, data=form)
         assert answer.headers["location"] == "http://127.0.0.1:1/onboarded"
-        return str(account["id"])
 
 
 @contextlib.asynccontextmanager

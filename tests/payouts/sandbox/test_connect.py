@@ -163,6 +163,10 @@ async def test_payouts_reach_the_bank_by_themselves(shop: Platform) -> None:
     await until(lambda: "payout.failed" in shop.connect_box.types())
     told = [name for name in shop.connect_box.types() if name.startswith("payout")]
     assert told == ["payout.created", "payout.updated", "payout.paid", "payout.failed"]
+    await shop.answer(creator, "000123456789")
+    await shop.control("clock", advance_seconds=4 * DAY)
+    again = (await shop.v1.payouts.list_async({}, theirs))["data"][0]
+    assert (again["amount"], again["status"]) == (600, "paid"), "a new bank gets what came back"
 
 
 async def test_payouts_by_request_fail_at_a_bank_that_refuses(shop: Platform) -> None:
