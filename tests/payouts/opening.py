@@ -39,8 +39,8 @@ async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
         app.state.cashier = _patient(app.state.cashier)
         async with (
             _listening(app) as url,
-            httpx.AsyncClient(base_url=f"{url}/v1", timeout=20) as http,
-            httpx.AsyncClient(base_url=world.base_url, timeout=20) as browser,
+            _client(f"{url}/v1") as http,
+            _client(world.base_url) as browser,
         ):
             shop = Shop(world, app.state.cashier, _tools(app.state.cashier), http, browser)
             for secret, connect in ((PLATFORM_SECRET, False), (CONNECT_SECRET, True)):
@@ -48,6 +48,12 @@ async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
                 await shop.control("webhooks/endpoints", url=hook, secret=secret, connect=connect)
             await _stock(shop)
             yield shop
+
+
+def _client(base_url: str) -> httpx.AsyncClient:
+    """Leaves a connection before the server does, which may close it just as it is used again."""
+    limits = httpx.Limits(keepalive_expiry=1)
+    return httpx.AsyncClient(base_url=base_url, timeout=20, limits=limits)
 
 
 async def _stock(shop: Shop) -> None:
