@@ -20,7 +20,7 @@ PER_MS: Final = 48
 _PER_MS_16: Final = RATE // 1000
 
 LONGEST_MS: Final = 10_000
-RULES: Final = SpeechRules(min_silence_ms=480, min_speech_ms=160, longest_ms=LONGEST_MS)
+RULES: Final = SpeechRules(min_silence_ms=416, min_speech_ms=160, longest_ms=LONGEST_MS)
 SHORTER_PAUSES: Final = ((7500, 160), (5000, 288))
 """(So long an utterance, ms; the pause that ends it): the longer it is, the shorter."""
 
