@@ -97,12 +97,14 @@ def resolve(
 @money.command("give")
 def give(
     person: Who,
-    stars: Annotated[int, typer.Argument(min=1, max=MOST_GIVEN)],
+    stars: Annotated[int, typer.Argument(min=1, max=MOST_GIVEN, help="How many.")],
     campaign: Annotated[str, typer.Option(help="What they are for: each person has them once.")],
     platform: Slug = None,
 ) -> None:
-    """Give somebody promotional Stars. They tip like others and can't be given back; what they
-    earn a creator is paid by you (exp:promo)."""
+    """Give somebody promotional Stars, once for each campaign.
+
+    They tip like others, and can't be given back. What they earn creators you pay (exp:promo).
+    """
     settings = Settings()
 
     async def work(session: AsyncSession) -> bool:
@@ -129,8 +131,10 @@ def let_go(
     platform: Slug = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
-    """Let somebody go, for good: forget who it was, pay what is theirs with the sweeps to come,
-    whatever the minimum. What can't be paid waits, unclaimed."""
+    """Let somebody go, for good: forget who it was, and pay what is theirs.
+
+    Sweeps pay it as it matures, whatever the minimum. What can't be paid waits, unclaimed.
+    """
     if not yes:
         _ask_whether(person, platform)
 
@@ -185,8 +189,7 @@ def pay_creators(
 
 @money.command("trial-balance")
 def trial_balance(platform: Slug = None) -> None:
-    """Print every kind of account: debits, credits, balance. Each currency sums to 0, as its last
-    line says."""
+    """Print every kind of account and the total of each currency, whose balance is 0."""
 
     async def work(session: AsyncSession) -> list[TrialLine]:
         return await trial.trial_balance(session, await _platform(session, platform))

@@ -235,6 +235,15 @@ async def test_few_tips_stay_on_top_and_the_smallest_give_way(page: Page) -> Non
     assert await run(page, "tip-view.js", body) == [False, ["1000", "30", "20"], None]
 
 
+async def test_a_front_row_without_anybody_says_so(page: Page) -> None:
+    body = "return [[], a.items].map((items) => m.sumText({ ...a, items }, true))"
+    told = {"items": [{"name": "Ada"}], "anonymous_stars": 10, "total_stars": 30}
+    sums = "10 Stars without a name. 30 Stars in all."
+    assert await run(page, "supporters.js", body, told) == [
+        f"None of those who gave has joined the room. {sums}", sums,
+    ]  # fmt: skip
+
+
 async def test_tips_that_would_lie_over_each_other_are_one_mark(page: Page) -> None:
     body = """document.body.innerHTML = '<div style="width: 600px"></div>';
       const timeline = new m.Timeline(document.querySelector('div'), 60_000);

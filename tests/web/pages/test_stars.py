@@ -153,8 +153,10 @@ async def test_a_wallet_shows_ones_own_limits(house: House, look: Look) -> None:
     assert "0 of 50,000 Stars tipped within a day" in await look(buyer).text("/wallet")
     await set_own_limits(house.session, buyer.user_id, hour_stars=None, day_stars=300)
     html = await look(buyer).text("/wallet")
-    assert "0 of 300 Stars tipped within a day" in html
+    assert "0 of 300 Stars tipped within a day</summary>" in html
     assert 'value="300"' in html
+    await set_own_limits(house.session, buyer.user_id, hour_stars=20, day_stars=None)
+    assert "within a day, 0 of 20 within an hour</summary>" in await look(buyer).text("/wallet")
 
 
 async def test_a_frozen_wallet_says_what_to_do(house: House, look: Look) -> None:

@@ -22,6 +22,14 @@ function row(one) {
   return item;
 }
 
+/** What stands below the list. Who listens without having joined is in no front row. */
+export function sumText({ items, anonymous_stars, total_stars }, ofPresent) {
+  if (!total_stars) return "Nobody yet.";
+  const absent = ofPresent && !items.length ? "None of those who gave has joined the room. " : "";
+  const unnamed = anonymous_stars ? `${starsText(anonymous_stars)} without a name. ` : "";
+  return `${absent}${unnamed}${starsText(total_stars)} in all.`;
+}
+
 /** Read while they are shown: anew after tips, a whole audience not at once. */
 export class Supporters {
   constructor(room) {
@@ -47,7 +55,6 @@ export class Supporters {
     const found = await call("GET", this.paths[asked]).catch(() => null);
     if (!found || asked !== this.choice.value) return; // an answer to what is asked no more
     $("#supporter-list").replaceChildren(...found.items.map(row));
-    const unnamed = found.anonymous_stars ? `${starsText(found.anonymous_stars)} without a name. ` : "";
-    $("#supporter-sum").textContent = found.total_stars ? `${unnamed}${starsText(found.total_stars)} in all.` : "Nobody yet.";
+    $("#supporter-sum").textContent = sumText(found, asked === "present");
   }
 }

@@ -27,6 +27,7 @@ export class TipSheet extends EventTarget {
     this.message = $("#tip-message");
     this.stars.max = most;
     this.balance = null;
+    this.frozen = false;
     this.sending = false;
     this.#wire();
   }
@@ -115,7 +116,7 @@ export class TipSheet extends EventTarget {
     $("#tip-room").textContent = this.#roomText();
     this.message.toggleAttribute("aria-invalid", this.#tooLong);
     const send = $("#tip-send");
-    send.disabled = this.sending || (!this.#short && (this.#tooLong || !(stars >= 1)));
+    send.disabled = this.sending || (this.frozen && !sent) || (!this.#short && (this.#tooLong || !(stars >= 1)));
     send.textContent = this.#sendText();
     this.dialog.style.setProperty("--tier", this.#tier(stars).color);
   }
@@ -138,6 +139,7 @@ export class TipSheet extends EventTarget {
     const wallet = await call("GET", "/v1/wallet").catch(() => null);
     if (!wallet) return;
     this.balance = wallet.frozen ? null : wallet.stars;
+    this.frozen = wallet.frozen;
     $("#tip-balance").textContent = wallet.frozen
       ? "Your Stars are frozen while a bank looks into a payment."
       : `You have ${starsText(wallet.stars)}.`;
