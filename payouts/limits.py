@@ -46,10 +46,15 @@ class Spending:
     day_stars: int
     own_hour_stars: int | None
     own_day_stars: int | None
+    ever_stars: int
+    latest: datetime | None
+    """When their last tip was."""
 
-    def after(self, stars: int) -> "Spending":
-        hour, day = self.hour_stars + stars, self.day_stars + stars
-        return Spending(hour, day, self.own_hour_stars, self.own_day_stars)
+    def after(self, stars: int, at: datetime) -> "Spending":
+        hour, day, ever = (
+            spent + stars for spent in (self.hour_stars, self.day_stars, self.ever_stars)
+        )
+        return Spending(hour, day, self.own_hour_stars, self.own_day_stars, ever, at)
 
     def within(self, caps: Caps) -> Caps:
         """What holds for them."""

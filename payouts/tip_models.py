@@ -23,7 +23,7 @@ class RoomTip(Base):
         sa.CheckConstraint("stars > 0", name="stars"),
         sa.CheckConstraint("room_ms >= 0", name="room_ms"),
         sa.Index("ix_room_tip_room_id_room_ms_id", "room_id", "room_ms", "id"),
-        sa.Index("ix_room_tip_payer_id_at", "payer_id", "at"),
+        sa.Index("ix_room_tip_payer_id_at_payer_stars", "payer_id", "at", "payer_stars"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -45,6 +45,10 @@ class RoomTip(Base):
     at: Mapped[datetime]
     wish_sha256: Mapped[bytes]
     """Of all that was asked for: the same client key with another wish is refused."""
+
+    payer_stars: Mapped[int] = mapped_column(sa.BigInteger)
+    """What the payer had tipped by then, with this one: it grows with `at`. Two rows say what was
+    spent in between, however many tips that were."""
 
     thanked_at: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]

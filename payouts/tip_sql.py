@@ -8,20 +8,32 @@ import sqlalchemy as sa
 from core.db import PLANS
 from payouts.ledger_sql import SHEET
 
+_LATEST: Final = "order by t.at desc, t.payer_stars desc limit 1"
+
+# Each tip says what its payer had spent with it: what was spent in a day is the difference of two.
 SPENDING: Final = f"""
 create or replace function tip_spending(
     p_payers uuid[], p_hour timestamptz, p_day timestamptz
 ) returns table (
-    payer uuid, hour_stars bigint, day_stars bigint, own_hour_stars int, own_day_stars int
+    payer uuid, hour_stars bigint, day_stars bigint, own_hour_stars int, own_day_stars int,
+    ever_stars bigint, latest timestamptz
 ) language plpgsql {PLANS} as $$
 begin
     return query
-    select p.id, coalesce(t.hour, 0), coalesce(t.day, 0), l.hour_stars, l.day_stars
+    select p.id,
+        case when s.at > p_hour then s.payer_stars - coalesce(h.payer_stars, 0) else 0 end,
+        case when s.at > p_day then s.payer_stars - coalesce(d.payer_stars, 0) else 0 end,
+        l.hour_stars, l.day_stars, coalesce(s.payer_stars, 0), s.at
     from unnest(p_payers) as p (id)
-    cross join lateral (
-        select sum(t.stars) filter (where t.at > p_hour) as hour, sum(t.stars) as day
-        from room_tip t where t.payer_id = p.id and t.at > p_day
-    ) t
+    left join lateral (
+        select t.at, t.payer_stars from room_tip t where t.payer_id = p.id {_LATEST}
+    ) s on true
+    left join lateral (
+        select t.payer_stars from room_tip t where t.payer_id = p.id and t.at <= p_hour {_LATEST}
+    ) h on true
+    left join lateral (
+        select t.payer_stars from room_tip t where t.payer_id = p.id and t.at <= p_day {_LATEST}
+    ) d on true
     left join spending_limit l on l.user_id = p.id;
 end $$
 """  # noqa: S608 - constants
@@ -34,7 +46,7 @@ _SHEET_NAMES: Final = ", ".join(re.findall(r"p_\w+", SHEET))
 LAND: Final = f"""
 create or replace function land_tips({SHEET},
     p_payers uuid[], p_tipped int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
-    p_wishes bytea[], p_told jsonb[]
+    p_wishes bytea[], p_payer_stars bigint[], p_told jsonb[]
 ) returns table (room_id uuid, goal_id uuid) language plpgsql {PLANS} as $$
 declare
     goals uuid[];
@@ -61,14 +73,15 @@ begin
             - sum(t.stars) over (partition by t.room)
             + sum(t.stars) over (partition by t.room order by t.number) as raised
         from unnest(p_ids, p_ats, p_rooms, p_room_ms, p_payers, p_tipped, p_messages,
-                p_anonymous, p_live, p_wishes, p_told) with ordinality
-            as t (id, at, room, room_ms, payer, stars, message, anonymous, live, wish, told, number)
+                p_anonymous, p_live, p_wishes, p_payer_stars, p_told) with ordinality
+            as t (id, at, room, room_ms, payer, stars, message, anonymous, live, wish, payer_stars,
+                told, number)
         left join counted c on c.room_id = t.room
     ), landed as (
         insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
-            anonymous, live, room_ms, at, wish_sha256)
+            anonymous, live, room_ms, at, wish_sha256, payer_stars)
         select t.id, p_platform, t.room, t.payer, t.goal, t.stars, t.message,
-            t.anonymous, t.live, t.room_ms, t.at, t.wish
+            t.anonymous, t.live, t.room_ms, t.at, t.wish, t.payer_stars
         from sent t
     ), told as (
         select t.*, case when t.goal is not null then jsonb_build_object(

@@ -132,6 +132,7 @@ class Sent:
     room_ms: int
     at: datetime
     wish_sha256: bytes
+    payer_stars: int
     thanked_at: datetime | None = None
     hidden_at: datetime | None = None
 
@@ -236,10 +237,12 @@ class _Sending:
         shares = shares_of(course.on_stage(room_ms), host=one.host_id, payer=payer_id)
         if not shares:
             raise TipToOneself
-        limits.check(self._spent[payer_id], stars, self._caps)
+        spent = self._spent[payer_id]
+        limits.check(spent, stars, self._caps)
+        at = max(self._now, spent.latest or self._now)  # clocks of processes may differ
         pin = Pin(one.room_id, room_ms)
-        booked = self._spending.tip(Tip(payer_id, one.key, stars, shares, pin, self._now))
-        self._spent[payer_id] = self._spent[payer_id].after(stars)
+        booked = self._spending.tip(Tip(payer_id, one.key, stars, shares, pin, at))
+        spent = self._spent[payer_id] = spent.after(stars, at)
         tip = Sent(
             id=booked.transaction_id,
             platform_id=one.platform_id,
@@ -251,8 +254,9 @@ class _Sending:
             anonymous=one.wish.anonymous,
             live=one.live,
             room_ms=room_ms,
-            at=self._now,
+            at=at,
             wish_sha256=one.digest,
+            payer_stars=spent.ever_stars,
         )
         self._tips[tip.id] = tip
         self._new.append((one, tip))
@@ -279,12 +283,12 @@ select o.wallets,
     (select array_agg(c) from room_courses(o.rooms) c)
 from opened o
 """
-_LAND = f"select * from land_tips({PARAMETERS}, $22, $23, $24, $25, $26, $27, $28)"  # noqa: S608
+_LAND = f"select * from land_tips({PARAMETERS}, $22, $23, $24, $25, $26, $27, $28, $29)"  # noqa: S608
 
 
 def _columns(new: Sequence[tuple[Asked, Sent]]) -> list[Sequence[object]]:
     """Of `land_tips` (payouts/tip_sql.py), behind those of the ledger."""
-    names = ("payer_id", "stars", "message", "anonymous", "live", "wish_sha256")
+    names = ("payer_id", "stars", "message", "anonymous", "live", "wish_sha256", "payer_stars")
     columns = [[getattr(tip, name) for _, tip in new] for name in names]
     return [*columns, [json.dumps(told(tip, one.name)) for one, tip in new]]
 

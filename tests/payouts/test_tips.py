@@ -1,7 +1,7 @@
 """Tips against PostgreSQL: booked, pinned, told and counted in one transaction, once."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from core.auth.rights import AccountNeeded
 from core.db import Database
 from core.errors import NotFound, Unauthenticated
 from payouts import goals, ledger
-from payouts.limits import Caps, SpendingLimitReached, set_own_limits
+from payouts.limits import Caps, SpendingLimitReached, set_own_limits, spending_of
 from payouts.models import LedgerAccount, LedgerTransaction
 from payouts.spending import StarsMissing, WalletFrozen
 from payouts.tip_models import RoomGoal, RoomTip
@@ -202,6 +202,18 @@ async def test_limits_of_an_hour_and_of_a_day(hall: Hall) -> None:
     first.at += timedelta(hours=2)
     await hall.session.flush()
     assert await hall.broken() == []
+
+
+async def test_a_clock_that_is_behind_hides_nothing_that_was_spent(hall: Hall) -> None:
+    """Web processes on several machines: what one of them booked is ahead of another's now."""
+    fan = await hall.fan(100)
+    first = await hall.tip(fan, stars=10)
+    ahead = first.at + timedelta(minutes=5)
+    await hall.session.execute(sa.update(RoomTip).values(at=ahead))
+    tips = [await hall.tip(fan, stars=stars) for stars in (20, 30)]
+    assert [(tip.at, tip.payer_stars) for tip in tips] == [(ahead, 30), (ahead, 60)]
+    spent = await spending_of(hall.session, tips[0].payer_id, now=datetime.now(UTC))
+    assert (spent.hour_stars, spent.day_stars, spent.ever_stars) == (60, 60, 60)
 
 
 async def test_a_goal_counts_and_is_reached_once(hall: Hall) -> None:

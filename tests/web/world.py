@@ -165,6 +165,7 @@ def a_tip(room: Room, payer: User) -> RoomTip:
         room_ms=0,
         at=datetime.now(UTC),
         wish_sha256=b"",
+        payer_stars=5,
     )
 
 
