@@ -3,9 +3,8 @@
 A liability is negative: what is owed to a creator, Stars that may still be spent.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 STARS: Final = "XST"
 """Stars as a currency of their own; ISO 4217 leaves codes in X to what is no state's money."""
@@ -52,8 +51,7 @@ CACHED: Final = (AccountKind.WALLET, AccountKind.WALLET_HOLD, AccountKind.CREATO
 """Kinds with a floor, and therefore with a balance in the account's own row."""
 
 
-@dataclass(frozen=True, order=True)
-class Account:
+class Account(NamedTuple):
     """One account of a platform by name; its row is made when something is first booked on it."""
 
     kind: AccountKind
@@ -64,8 +62,7 @@ class Account:
         return f"{self.kind}:{self.owner}" if self.owner else str(self.kind)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     account: Account
     amount: int
     """Minor units, or Stars; a debit is positive."""

@@ -17,15 +17,15 @@ from payouts.accounts import Account, Entry
 from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerTransaction
 from payouts.postings import Posting
 
-_NUMBERS: Final = {
-    **{9: "bigint", 14: "int", 15: "int", 16: "bigint"},
+_AS_TEXT: Final = {
+    **{9: "bigint", 11: "text", 12: "text", 13: "text", 14: "int", 15: "int", 16: "bigint"},
     **{17: "int", 19: "int", 20: "int", 21: "bigint"},
 }
-"""Of the parameters of `ledger_book` those which go as text: asyncpg looks at each element of an
-array in Python, and there are seven entries to a tip."""
+"""Of the parameters of `ledger_book` those which go as an array's text: asyncpg looks at each
+element of an array in Python, and a tip has seven entries."""
 
 PARAMETERS: Final = ", ".join(
-    f"${n}::text::{_NUMBERS[n]}[]" if n in _NUMBERS else f"${n}" for n in range(1, 22)
+    f"${n}::text::{_AS_TEXT[n]}[]" if n in _AS_TEXT else f"${n}" for n in range(1, 22)
 )
 _BOOK: Final = f"select ledger_book({PARAMETERS})"
 
@@ -101,8 +101,9 @@ class Sheet:
             *_turned(self._entries, 3),
             *_turned(self._taken, 5),
         ]
-        for number in _NUMBERS:
-            columns[number - 2] = _literal(columns[number - 2])
+        for number, kind in _AS_TEXT.items():
+            literal = _texts if kind == "text" else _numbers
+            columns[number - 2] = literal(columns[number - 2])
         return columns
 
 
@@ -124,9 +125,14 @@ def _turned(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[obj
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-def _literal(numbers: Iterable[object]) -> str:
-    """As PostgreSQL reads an array."""
-    return "{" + ",".join("null" if n is None else str(n) for n in numbers) + "}"
+def _numbers(values: Iterable[object]) -> str:
+    """As PostgreSQL reads an array of numbers and nulls."""
+    return "{" + ",".join(map(str, values)).replace("None", "null") + "}"
+
+
+def _texts(values: Iterable[object]) -> str:
+    escaped = (str(v).replace("\\", "\\\\").replace('"', '\\"') for v in values)
+    return "{" + ",".join(f'"{v}"' for v in escaped) + "}"
 
 
 async def find(session: AsyncSession, platform_id: UUID, key: str) -> LedgerTransaction | None:

@@ -5,12 +5,11 @@ so that the parts of a whole always sum to the whole.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True)
-class Lot:
+class Lot(NamedTuple):
     """What is known of a lot when Stars are to leave it; `cash_minor` is that of all `stars`."""
 
     id: UUID
@@ -32,8 +31,7 @@ class Lot:
         return self.cash_minor - released(self, 0)
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """Stars that leave a lot (negative: come back) and the cash that goes with them."""
 
     lot_id: UUID

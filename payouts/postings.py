@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from payouts.accounts import STARS, Account, AccountKind, Entry
@@ -66,8 +66,7 @@ class BalanceTransaction:
         return self.amount_minor - self.fee_minor
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """One of those who earn by a tip, and the weight of their share."""
 
     creator_id: UUID

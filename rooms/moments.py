@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,8 +19,7 @@ _STARTS: Final = frozenset({EventKind.RECORDING_STARTED, EventKind.RECORDING_RES
 _STOPS: Final = frozenset({EventKind.RECORDING_PAUSED, EventKind.RECORDING_STOPPED})
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Somebody comes on stage, or leaves it."""
 
     room_ms: int
@@ -72,7 +71,7 @@ def _course(rows: Sequence[Sequence[Any]]) -> Course:
         now_ms = max(now_ms, room_ms)
         if user_id is not None:
             joins = kind == EventKind.STAGE_JOINED
-            moves.append(Move(room_ms, UUID(user_id), joins, share_bps or 0))
+            moves.append(Move(room_ms, user_id, joins, share_bps or 0))
         elif kind:
             marks.append((room_ms, kind))
     return Course(now_ms, recorded(marks, now_ms), tuple(moves))

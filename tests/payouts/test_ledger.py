@@ -104,6 +104,16 @@ async def test_currencies_do_not_balance_each_other(till: Till) -> None:
         await ledger.book(till.session, till.platform_id, Posting(EventKind.TIP, "k", entries))
 
 
+async def test_an_owner_is_kept_as_it_is_written(till: Till) -> None:
+    """Names of accounts go to PostgreSQL as the text of an array."""
+    books, owner = Books("USD"), 'acct_"a\\b", {null},\'ü'
+    amounts = [(books.of(AccountKind.CONNECTED, owner), 5), (books.of(AccountKind.BANK), -5)]
+    posting = Posting(EventKind.PAYOUT_PAID, "payout", entries_of(amounts))
+    made = await ledger.book(till.session, till.platform_id, posting)
+    entries = await ledger.entries_of(till.session, made.transaction_id)
+    assert sorted(entries) == sorted(posting.entries)
+
+
 async def test_a_wallet_has_a_floor(till: Till) -> None:
     posting = Posting(EventKind.TIP, "k", entries_of([(wallet(till.listener), -1), (ISSUED, 1)]))
     with pytest.raises(asyncpg.CheckViolationError):
