@@ -30,6 +30,7 @@ async def _note(cashier: Cashier, found: Dispute) -> None:
     if not taken:
         return
     async with cashier.database.transaction() as session:
+        now = await money_now(session)
         paid = sa.select(StarOrder).where(StarOrder.charge == found.charge)
         order = await session.scalar(paid)
         if order is None or order.lot_id is None:
@@ -43,7 +44,7 @@ async def _note(cashier: Cashier, found: Dispute) -> None:
             lot_id=order.lot_id,
             stripe_dispute=found.id,
             line=taken[0],
-            at=await money_now(session),
+            at=now,
         )
         if found.status == WON and returned:
             await lot_disputes.dispute_won(
@@ -51,5 +52,5 @@ async def _note(cashier: Cashier, found: Dispute) -> None:
             )
         if found.status == LOST:
             await lot_disputes.dispute_lost(
-                session, platform_id=platform_id, stripe_dispute=found.id
+                session, platform_id=platform_id, stripe_dispute=found.id, at=now
             )

@@ -54,8 +54,9 @@ async def request_refund(
         raise OrderNotPaid
     if (under_way := await _open_refund(session, order_id)) is not None:
         return under_way
+    now = await money_now(session)
     made = await request_return(
-        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id
+        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id, at=now
     )
     lot = await session.get_one(StarLot, order.lot_id)
     amount_minor = in_currency_of(order, lot, made.cash_minor + made.tax_minor)
@@ -67,7 +68,7 @@ async def request_refund(
         stars=made.stars,
         amount_minor=amount_minor,
         state=RefundState.OPEN,
-        created_at=await money_now(session),
+        created_at=now,
     )
     session.add(refund)
     await session.flush()
@@ -154,7 +155,7 @@ async def _adopt(cashier: Cashier, refund: StarRefund, charge: str, *, or_close:
 async def _refused(cashier: Cashier, refund_id: UUID, error_code: str) -> None:
     """Certainly not made: the Stars are in the wallet again, and may be given back once more."""
     async with cashier.database.transaction() as session:
-        await return_failed(session, return_id=refund_id)
+        await return_failed(session, return_id=refund_id, at=await money_now(session))
         await revoke_returned(session, return_id=refund_id)
         await _ended(session, refund_id, RefundState.FAILED, error_code)
 
@@ -178,7 +179,8 @@ async def _note(cashier: Cashier, found: Refund) -> None:
             await return_succeeded(session, return_id=refund.id, line=found.movement)
             await _ended(session, refund.id, RefundState.SUCCEEDED, None)
         if found.status in FAILED and refund.state is not RefundState.FAILED:
-            await return_failed(session, return_id=refund.id, line=found.failure_movement)
+            now, line = await money_now(session), found.failure_movement
+            await return_failed(session, return_id=refund.id, line=line, at=now)
             await revoke_returned(session, return_id=refund.id)
             await _ended(session, refund.id, RefundState.FAILED, found.failure_code)
 

@@ -257,7 +257,8 @@ async def confirm(cashier: Cashier, intent_id: UUID, made: Transfer) -> None:
 async def _refused(cashier: Cashier, intent_id: UUID, error_code: str) -> None:
     """Certainly not made: the sum is matured again, and the next sweep makes another intent."""
     async with cashier.database.transaction() as session:
-        await transfer_refused(session, intent_id=intent_id, error_code=error_code)
+        now = await money_now(session)
+        await transfer_refused(session, intent_id=intent_id, error_code=error_code, at=now)
     log.warning("transfer %s refused: %s", intent_id, error_code)
 
 

@@ -225,6 +225,8 @@ async def test_fault_22_there_is_not_enough_at_stripe(shop: Shop) -> None:
     await make_transfer(shop.cashier, intent.id)
     (refused,) = await shop.intents(creator)
     assert (refused.state, refused.error_code) == (IntentState.REFUSED, "balance_insufficient")
+    assert refused.settled_at is not None
+    assert refused.settled_at >= refused.created_at, "in the same month of the statement, or later"
     assert (await shop.earnings(creator)).matured_minor == 4000
     await shop.sound()
     await shop.control("balance/adjust", amount=MUCH, currency="usd")
