@@ -1,5 +1,6 @@
 """PostgreSQL through SQLAlchemy. Nothing outside of this module commits."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -36,6 +37,10 @@ PLANS: Final = (
 """Of functions that are called hundreds of times a second: each row by its index. What PostgreSQL
 plans by the sizes of tables is kept by a connection while they grow, and planning an array of eight
 for its length takes longer than reading eight rows."""
+
+
+RAW_AT_ONCE: Final = 16
+"""Connections beside the pool: each platform's tips use two, and there may be a thousand."""
 
 
 class Base(DeclarativeBase):
@@ -112,6 +117,7 @@ class Database:
         self.url = asyncpg_url(url)
         self._options = {} if idle_limit is None else {"server_settings": _idle(idle_limit)}
         self._raw: list[asyncpg.Connection] = []
+        self._raw_turns = asyncio.Semaphore(RAW_AT_ONCE)
         self.engine: AsyncEngine = create_async_engine(
             self.url,
             pool_size=pool_size,
@@ -134,14 +140,15 @@ class Database:
         """As `transaction`, on asyncpg alone: a statement costs a quarter of what it costs
         through SQLAlchemy. For what happens hundreds of times a second, a few at once: their
         connections are kept beside the pool, as many as were ever used together."""
-        raw = await self._raw_connection()
-        try:
-            async with raw.transaction():
-                yield raw
-        finally:
-            if raw.is_in_transaction():
-                raw.terminate()  # its end was not seen
-            self._raw.append(raw)
+        async with self._raw_turns:
+            raw = await self._raw_connection()
+            try:
+                async with raw.transaction():
+                    yield raw
+            finally:
+                if raw.is_in_transaction():
+                    raw.terminate()  # its end was not seen
+                self._raw.append(raw)
 
     async def _raw_connection(self) -> asyncpg.Connection:
         while self._raw:
