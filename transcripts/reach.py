@@ -5,7 +5,7 @@ with it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,6 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from core.auth.principal import Principal
 from core.db import raw_connection
@@ -125,7 +124,6 @@ _PREPARE: Final = sa.text(
 between ways is what `transcripts.ways` does, and planning took as long as looking."""
 
 
-@lru_cache(maxsize=1_024)
 def reach_of(
     principal: Principal,
     platform_id: UUID,
@@ -133,17 +131,51 @@ def reach_of(
     effort: Effort,
     after: Cursor | None,
 ) -> Reach:
-    """Pages sorted by score all keep to the first one's.
+    """Pages sorted by score all keep to the first one's."""
+    asked = {name: getattr(filters, name) for name in _NARROWED}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    where_on, values = _beyond(after)
+    rooms = [*(_NARROWED[name] for name in asked), *where_on]
+    people = [] if filters.speaker_id is None else ["user_id = :speaker_id"]
+    beginning, of_caller = _within_hearing(principal)
+    beginning = beginning.replace("narrowed_rooms", " and ".join(["true", *rooms]))
+    beginning = beginning.replace("narrowed_people", " and ".join(["true", *people]))
+    return Reach(platform_id, filters, effort, beginning, {**of_caller, **asked, **values})
+
+
+_NARROWED: Final = {
+    "host_id": "room.host_id = :host_id",
+    "room_id": "room.id = :room_id",
+    "recording_id": "room.recording_id = :recording_id",
+    "speaker_id": "exists (select from participant as place"
+    " where place.room_id = room.id and place.user_id = :speaker_id)",
+    "topic": ":topic = any(room.topics)",
+    "since": "room.live_at >= :since",
+    "until": "room.live_at < :until",
+}
+"""What filters ask of rooms."""
+
+
+def _beyond(after: Cursor | None) -> tuple[Sequence[str], Mapping[str, Any]]:
+    """By time, a page goes on where the last one ended; by score, where all have looked."""
+    if after is not None and after.live_at is not None:
+        last = "(room.live_at, room.recording_id) < (:last_live_at, :last_recording_id)"
+        return [last], {"last_live_at": after.live_at, "last_recording_id": after.recording_id}
+    if after is not None and after.oldest is not None:
+        return ["room.live_at >= :oldest"], {"oldest": after.oldest}
+    return [], {}
+
+
+@lru_cache(maxsize=1_024)
+def _within_hearing(principal: Principal) -> tuple[str, Mapping[str, Any]]:
+    """The beginning of statements with room for filters, and what it asks with.
 
     Only a text, so it is kept for who goes on searching: what he may hear is asked each time.
     Kinds of rooms are written out: the plan has to know how many are public.
     """
-    audible = sa.select(Room.recording_id, Room.live_at).where(
-        _audible(principal, filters), _beyond(after)
-    )
-    heard = sa.select(Participant.id).where(spoken_with_consent())
-    if filters.speaker_id is not None:
-        heard = heard.where(Participant.user_id == filters.speaker_id)
+    rooms, people = sa.text("narrowed_rooms"), sa.text("narrowed_people")
+    audible = sa.select(Room.recording_id, Room.live_at).where(rooms, audible_rooms(principal))
+    heard = sa.select(Participant.id).where(people, spoken_with_consent())
     query = sa.select(sa.text("*")).select_from(sa.text("asked"))
     query = query.add_cte(_inlined(audible, "audible"), _inlined(heard, "heard_people"))
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
@@ -151,7 +183,7 @@ def reach_of(
     for name, value in compiled.params.items():
         if isinstance(value, StrEnum):
             beginning = re.sub(rf":{name}\b", f"'{value}'", beginning)
-    return Reach(platform_id, filters, effort, beginning, compiled.params)
+    return beginning, compiled.params
 
 
 _DIALECT: Final = dialect(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -160,41 +192,3 @@ _DIALECT: Final = dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 def _inlined(query: sa.Select[*tuple[Any, ...]], name: str) -> sa.CTE:
     """A part of a statement by its name, which PostgreSQL plans as if it stood in its place."""
     return query.cte(name).prefix_with("not materialized")
-
-
-def _beyond(after: Cursor | None) -> sa.ColumnElement[bool]:
-    """By time, a page goes on where the last one ended; by score, where all have looked."""
-    if after is not None and after.live_at is not None:
-        last = sa.tuple_(sa.literal(after.live_at), sa.literal(after.recording_id))
-        return sa.tuple_(Room.live_at, Room.recording_id) < last
-    if after is not None and after.oldest is not None:
-        return Room.live_at >= after.oldest
-    return sa.true()
-
-
-def _audible(principal: Principal, filters: Filters) -> sa.ColumnElement[bool]:
-    conditions = [audible_rooms(principal)]
-    for column, wanted in (
-        (Room.host_id, filters.host_id),
-        (Room.id, filters.room_id),
-        (Room.recording_id, filters.recording_id),
-    ):
-        if wanted is not None:
-            conditions.append(column == wanted)
-    if filters.speaker_id is not None:
-        conditions.append(_has_place(filters.speaker_id))
-    if filters.topic is not None:
-        conditions.append(sa.literal(filters.topic) == sa.any_(Room.topics))
-    if filters.since is not None:
-        conditions.append(Room.live_at >= filters.since)
-    if filters.until is not None:
-        conditions.append(Room.live_at < filters.until)
-    return sa.and_(*conditions)
-
-
-_SPEAKER: Final = aliased(Participant)
-
-
-def _has_place(user_id: UUID) -> sa.ColumnElement[bool]:
-    """Of a participant in the room, apart from what else is asked about the caller's own."""
-    return sa.exists().where(_SPEAKER.room_id == Room.id, _SPEAKER.user_id == user_id)
