@@ -44,7 +44,7 @@ class Effort:
     spare: float = 2.5
     """So many times more are looked for at first, as if they were spread evenly and all audible."""
 
-    few: int = 2_000
+    few: int = 1_000
     """Matches up to which all are looked up, whenever they were said."""
 
     common: float = 0.03
