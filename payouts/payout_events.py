@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.gateway_models import ConnectedAccount
 from payouts.transfers import payout_failed, payout_paid
 
@@ -33,4 +34,5 @@ async def settle_payout(cashier: Cashier, payout_id: str, account: str | None) -
                 account=account,
                 amount_minor=found.amount_minor,
                 currency=found.currency,
+                at=await money_now(session),
             )

@@ -1,7 +1,7 @@
 """Unused Stars go back for what was paid for them: the books first, then Stripe, then the end."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -197,6 +197,7 @@ async def _ended(
     session: AsyncSession, refund_id: UUID, state: RefundState, failure_code: str | None
 ) -> None:
     refund = await session.get_one(StarRefund, refund_id)
-    refund.state, refund.failure_code, refund.settled_at = state, failure_code, datetime.now(UTC)
+    refund.state, refund.failure_code = state, failure_code
+    refund.settled_at = await money_now(session)
     await session.flush()
     log.info("refund %s %s", refund_id, state.value)

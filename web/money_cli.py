@@ -18,6 +18,7 @@ from core.settings import Settings
 from payouts import alerts, invariants, trial
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
+from payouts.clock import money_now
 from payouts.earned import Earner, titles_of
 from payouts.invariants import Invariant
 from payouts.leaving import LeftBehind, close_left, leave, left_behind
@@ -118,6 +119,7 @@ def give(
             key=f"promotion:{campaign}:{user.id}",
             stars=stars,
             currency=settings.settlement_currency,
+            at=await money_now(session),
         )
         return booked.new
 

@@ -26,7 +26,11 @@ async def test_a_wallet_and_a_month_in_the_api(shop: Shop) -> None:
     await shop.settle()
     receipt = await get(f"/orders/{order['id']}/receipt")
     assert receipt["unused_stars"] == 0
-    assert [each["state"] for each in receipt["refunds"]] == ["succeeded"]
+    [refund] = receipt["refunds"]
+    assert (refund["state"], refund["settled_at"] > refund["created_at"]) == ("succeeded", True)
+    given = (await get("/wallet/history"))["items"]
+    bought = next(each for each in given if each["kind"] == "purchase")
+    assert given[0]["at"] > bought["at"], "by the clock of the money, as what was bought"
 
     earned = await get("/creators/me/earnings", creator)
     assert (earned["pending_minor"], earned["matured_minor"]) == (100, 0)

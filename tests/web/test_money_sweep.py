@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
@@ -20,6 +21,7 @@ from payouts.gateway_models import ConnectedAccount
 from payouts.modes import WrongMode
 from payouts.onboarding import refresh_account
 from payouts.sandbox.process import Options, serving
+from payouts.stripe_facts import TransferIntent
 from tests.payouts.tills import Till, make_till
 from web.cli import app
 from web.doctor import CHECKS
@@ -129,6 +131,11 @@ async def test_a_transfer_that_is_refused_is_said(books: Books) -> None:
     refused = await books.encore("sweep")
     assert refused.exit_code == 1
     assert "refused, balance_insufficient" in refused.stdout
+    async with books.cashier.database.transaction() as session:
+        dates = sa.select(TransferIntent.created_at, TransferIntent.settled_at)
+        [(intended, ended)] = (await session.execute(dates)).all()
+        assert ended is not None
+        assert intended < ended, "by one clock, so that a month's statement has both"
     await books.control("balance/adjust", amount=100_000, currency="usd")
     assert (await books.encore("sweep")).exit_code == 0
 
