@@ -61,7 +61,8 @@ class Listener:
 
     @contextlib.asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
-        """Messages (JSON objects) of one of the channels given at construction."""
+        """Messages (JSON objects) of one of the channels given at construction. A notification
+        that is a list of them brings each."""
         subscription = Subscription()
         self._subscriptions[channel].add(subscription)
         try:
@@ -99,12 +100,13 @@ class Listener:
 
     def _on_notify(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         try:
-            message = json.loads(str(payload))
+            told = json.loads(str(payload))
         except ValueError:
             log.warning("a notification on %s is not JSON", channel)
             return
-        for subscription in self._subscriptions[channel]:
-            subscription.offer(message)
+        for message in told if isinstance(told, list) else [told]:
+            for subscription in self._subscriptions[channel]:
+                subscription.offer(message)
 
     def _broadcast(self, message: dict[str, Any]) -> None:
         for subscriptions in self._subscriptions.values():

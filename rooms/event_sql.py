@@ -34,7 +34,8 @@ begin
 end $$
 """  # noqa: S608 - constants
 
-# Readers read all that came since they last did: one notification for each room is enough.
+# Readers read all that came since they last did: one message for each room is enough. Those of many
+# rooms are one notification, since each costs every process that listens; it holds 8,000 bytes.
 RECORD: Final = f"""
 create or replace function record_room_events(
     p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
@@ -62,8 +63,12 @@ begin
     insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
     select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
     from told t join moved m on m.id = t.room;
-    perform pg_notify('encore_room', json_build_object('room_id', r.id, 'seq', r.event_seq)::text)
-    from room r where r.id = any(p_rooms);
+    perform pg_notify('encore_room', json_agg(t.message)::text)
+    from (
+        select json_build_object('room_id', r.id, 'seq', r.event_seq) as message,
+            row_number() over () / 64 as page
+        from room r where r.id = any(p_rooms)
+    ) t group by t.page;
 end $$
 """  # noqa: S608 - constants
 

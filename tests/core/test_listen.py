@@ -54,6 +54,17 @@ async def test_every_subscriber_of_a_channel_hears_it(
         assert await heard(three) == {"n": 2}
 
 
+async def test_a_list_is_several_messages(
+    postgres_url: str, raw: asyncpg.Connection, channel: str
+) -> None:
+    async with (
+        listening(postgres_url, channel) as listener,
+        listener.subscribe(channel) as subscription,
+    ):
+        await notify(raw, channel, json.dumps([{"n": 1}, {"n": 2}]))
+        assert [await heard(subscription) for _ in range(2)] == [{"n": 1}, {"n": 2}]
+
+
 async def test_a_rolled_back_notification_is_not_heard(
     postgres_url: str, raw: asyncpg.Connection, channel: str
 ) -> None:
