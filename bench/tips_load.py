@@ -20,6 +20,7 @@ from payouts.limits import Caps
 from payouts.tip_jar import TipJar
 from payouts.tips import Asked, TipWish
 from rooms.models import Room
+from web.processes import spare_the_collector
 
 PROCESSES: Final = 2
 CLIENTS: Final = 8
@@ -68,6 +69,7 @@ async def tip_all(load: Load) -> list[Done]:
 
 
 def _process(load: Load, number: int, told: "multiprocessing.Queue[Done]") -> None:
+    spare_the_collector()  # as every process of Encore does
     told.put(uvloop.run(_run(load, number)))
 
 
