@@ -189,7 +189,8 @@ class Shop:
         await self.settle()
         await self.sound()
         self.foreign |= known or {}
-        assert await differences(self.database, self.world, self.foreign) == []
+        apart = await differences(self.database, self.world, self.foreign)
+        assert not apart, apart
 
     async def in_bank(self, account: str) -> int:
         """What of a connected account has reached its owner, as our memo says."""

@@ -104,10 +104,14 @@ class Street:
         assert [each for each in found if not each.holds] == []
 
     async def rest(self) -> None:
-        """Nothing more is told: reconciliation alone brings both books to the same."""
+        """Nothing more is told: reconciliation alone brings both books to the same, when what was
+        under way has come to its end, and again when that has been paid out."""
         await self.shop.control("faults/clear")
         await self.shop.work()
         await self.shop.grow_old(LOST)
+        await self.shop.agree()
+        await self.shop.control("clock", advance_seconds=15 * DAY)
+        await self.shop.settle()
         await self.shop.agree()
         await self.hold()
         await self.shop.disconnect([creator.user.id for creator in self.creators])
@@ -168,7 +172,7 @@ async def buy(street: Street, number: int) -> str | None:
 @act(often=6)
 async def tip(street: Street, number: int) -> str | None:
     payer, creator = one_of(street.buyers, number), one_of(street.creators, number // 2)
-    stars, key = 1 + number % 400, f"tip:{street.began}:{len(street.tips)}:{number}"
+    stars, key = 1 + number % 300, f"tip:{street.began}:{len(street.tips)}:{number}"
     had = (await street.shop.wallet(payer)).stars
     at = street.shop.now - (MATURED if number // 4 % 2 else timedelta())
     try:
@@ -191,14 +195,19 @@ async def tip_again(street: Street, number: int) -> None:
 
 @act(lambda street: street.orders, often=2)
 async def refund(street: Street, number: int) -> str | None:
+    """Every other time Stripe is asked for it at once."""
     buyer, order = one_of(street.orders, number)
     url = f"/orders/{order['id']}/refunds"
     answer = await street.shop.http.post(url, headers=buyer.headers)
     assert answer.status_code in (202, 409, 429), answer.text  # so often they may ask
-    return None if answer.status_code == 202 else "refund refused"
+    if answer.status_code != 202:
+        return "refund refused"
+    if number % 2:
+        await street.shop.work()
+    return None
 
 
-@act(lambda street: "refund" in street.open, often=2)
+@act(lambda street: "refund" in street.open, often=4)
 async def refund_fails(street: Street, number: int) -> None:
     await street.shop.control("refunds/fail", id=one_of(street.open["refund"], number).id)
 
@@ -291,9 +300,12 @@ async def jobs_lost(street: Street, number: int) -> None:
     await street.shop.forget_jobs()
 
 
-@act()
+@act(often=2)
 async def sweep_pays(street: Street, number: int) -> None:
+    """Every other time the transfers are made at once."""
     await sweep(street.shop.cashier)
+    if number % 2:
+        await street.shop.work()
 
 
 @act()
