@@ -38,10 +38,6 @@ WALK: Final = 125
 CAME_OF_IT: Final = {"buy declined", "tip refused", "refund refused", "transfer", "payout"}
 """What steps came to, beside what they are called by."""
 
-RARE: Final = {"refund fails", "dispute lost", "transfer reversed", "payout fails"}
-"""Wait for others to happen first: what ran before in the same shop decides whether they come in
-five hundred steps. The faults by number show each of them."""
-
 Result = TypeVar("Result")
 
 
