@@ -103,7 +103,9 @@ class TrackLanguage(Base):
 
     __tablename__ = "transcript_track_language"
 
-    participant_id: Mapped[UUID] = mapped_column(sa.ForeignKey("participant.id"), primary_key=True)
+    participant_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("participant.id", ondelete="CASCADE"), primary_key=True
+    )
     language: Mapped[str] = mapped_column(sa.Text)
     set_by: Mapped[UUID | None]
     """Null: the platform."""

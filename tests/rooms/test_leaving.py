@@ -6,6 +6,7 @@ from core.auth.leaving import NOBODY
 from rooms.leaving import call_off, forget_names
 from rooms.models import Participant, Room, RoomEvent
 from tests.rooms.conftest import House
+from transcripts.models import TrackLanguage
 
 NOWHERE = sa.select(Room.id).where(sa.false())
 
@@ -31,7 +32,12 @@ async def test_rooms_forget_one_name_and_keep_the_others(house: House) -> None:
 
 
 async def test_rooms_that_have_not_begun_are_called_off(house: House) -> None:
+    """With what their people chose before."""
     waiting, live = await house.room(), await house.live_room()
+    people = sa.select(Participant.id).where(Participant.room_id == waiting.id)
+    host_id = (await house.session.scalars(people)).one()
+    house.session.add(TrackLanguage(participant_id=host_id, language="it"))
+    await house.session.flush()
     for _ in range(2):
         await call_off(house.session, house.host.id)
     mine = sa.select(Room.id).where(Room.host_id == house.host.id)
