@@ -18,10 +18,13 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.db import asyncpg_url, dsn
+from core.errors import Problem
 from core.postgres import EmbeddedPostgres
 from core.queue import install_queue
 
@@ -33,6 +36,13 @@ LOCK = int.from_bytes(b"encore")
 QUEUE_TABLES = "pgqueuer"
 
 USAGE = 'usage: python -m core.migrate check | revision "Subject of the change"'
+
+
+class UnknownSchema(Problem):
+    """Another Encore migrated the database: a newer one, or one from before a release."""
+
+    code = "unknown_schema"
+    title = "The database is of another version of Encore"
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
@@ -50,10 +60,24 @@ async def upgrade(url: str) -> None:
     """Brings the database to the newest migration, and pgqueuer's tables to its release.
 
     Processes that start at once wait for the first one, then find nothing left to do.
+    Raises UnknownSchema, and changes nothing.
     """
     async with _locked(url) as connection:
-        await _with_alembic(url, lambda config: command.upgrade(config, "head"))
+        try:
+            await _with_alembic(url, lambda config: command.upgrade(config, "head"))
+        except CommandError as error:
+            if isinstance(error.__cause__, ResolutionError):
+                raise UnknownSchema(_what_to_do(error.__cause__)) from error
+            raise
         await install_queue(connection)
+
+
+def _what_to_do(unknown: ResolutionError) -> str:
+    return (
+        f"the database was migrated to {unknown.argument} by another version of Encore: a newer"
+        " one, or one from before a release. Start that version, or this one with an empty"
+        " database: another DATABASE_URL, or without one another ENCORE_DATA_DIR"
+    )
 
 
 async def is_current(url: str) -> bool:

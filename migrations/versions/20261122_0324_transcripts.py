@@ -1,6 +1,6 @@
 """Transcripts
 
-Revision ID: 860a7499ee41
+Revision ID: 95036c63fe65
 Revises: 3b7e90a4d152
 Created: 2026-11-22 03:24:48.211010+00:00
 """
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = '860a7499ee41'
+revision: str = '95036c63fe65'
 down_revision: str | Sequence[str] | None = '3b7e90a4d152'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -76,19 +76,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('recording_id', 'participant_id', name=op.f('pk_transcript_speaker_name'))
     )
     op.create_table('transcript_track_language',
-    sa.Column('recording_id', sa.Uuid(), nullable=False),
     sa.Column('participant_id', sa.Uuid(), nullable=False),
     sa.Column('language', sa.Text(), nullable=False),
-    sa.Column('set_by', sa.Uuid(), nullable=False),
+    sa.Column('set_by', sa.Uuid(), nullable=True),
     sa.Column('set_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.ForeignKeyConstraint(['participant_id'], ['participant.id'], name=op.f('fk_transcript_track_language_participant_id_participant')),
-    sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], name=op.f('fk_transcript_track_language_recording_id_recording')),
-    sa.PrimaryKeyConstraint('recording_id', 'participant_id', name=op.f('pk_transcript_track_language'))
+    sa.ForeignKeyConstraint(['participant_id'], ['participant.id'], name=op.f('fk_transcript_track_language_participant_id_participant'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('participant_id', name=op.f('pk_transcript_track_language'))
     )
     op.create_table('transcript',
     sa.Column('recording_id', sa.Uuid(), nullable=False),
     sa.Column('run_id', sa.Uuid(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('run_version', sa.Integer(), server_default='1', nullable=False),
     sa.Column('published_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], name=op.f('fk_transcript_recording_id_recording')),
     sa.ForeignKeyConstraint(['run_id'], ['transcript_run.id'], name=op.f('fk_transcript_run_id_transcript_run')),
@@ -106,12 +105,16 @@ def upgrade() -> None:
     sa.Column('replaced', sa.Text(), nullable=False),
     sa.Column('run_id', sa.Uuid(), nullable=False),
     sa.Column('state', sa.Enum('applied', 'conflict', 'withdrawn', name='patch_state', native_enum=False, create_constraint=True), nullable=False),
+    sa.Column('version', sa.Integer(), server_default='0', nullable=False),
     sa.Column('author_id', sa.Uuid(), nullable=False),
+    sa.Column('withdrawn_by', sa.Uuid(), nullable=True),
+    sa.Column('withdrawn_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.ForeignKeyConstraint(['author_id'], ['user_account.id'], name=op.f('fk_transcript_patch_author_id_user_account')),
     sa.ForeignKeyConstraint(['participant_id'], ['participant.id'], name=op.f('fk_transcript_patch_participant_id_participant')),
     sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], name=op.f('fk_transcript_patch_recording_id_recording')),
     sa.ForeignKeyConstraint(['run_id'], ['transcript_run.id'], name=op.f('fk_transcript_patch_run_id_transcript_run')),
+    sa.ForeignKeyConstraint(['withdrawn_by'], ['user_account.id'], name=op.f('fk_transcript_patch_withdrawn_by_user_account')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_transcript_patch')),
     sa.UniqueConstraint('recording_id', 'number', name=op.f('uq_transcript_patch_recording_id_number'))
     )
@@ -136,18 +139,26 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id', 'participant_id'], ['transcript_run_track.run_id', 'transcript_run_track.participant_id'], name=op.f('fk_transcript_window_run_id_participant_id_transcript_run_track')),
     sa.PrimaryKeyConstraint('run_id', 'participant_id', 'number', name=op.f('pk_transcript_window'))
     )
+    op.create_table('transcript_rename',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('recording_id', sa.Uuid(), nullable=False),
+    sa.Column('participant_id', sa.Uuid(), nullable=False),
+    sa.Column('replaced', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('author_id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['author_id'], ['user_account.id'], name=op.f('fk_transcript_rename_author_id_user_account')),
+    sa.ForeignKeyConstraint(['participant_id'], ['participant.id'], name=op.f('fk_transcript_rename_participant_id_participant')),
+    sa.ForeignKeyConstraint(['recording_id'], ['recording.id'], name=op.f('fk_transcript_rename_recording_id_recording')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_transcript_rename'))
+    )
+    op.create_index(op.f('ix_transcript_rename_recording_id'), 'transcript_rename', ['recording_id'], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_table('transcript_window')
-    op.drop_table('transcript_run_track')
-    op.drop_table('transcript_patch')
-    op.drop_table('transcript')
-    op.drop_table('transcript_track_language')
-    op.drop_table('transcript_speaker_name')
-    op.drop_index(op.f('ix_transcript_run_recording_id'), table_name='transcript_run')
-    op.drop_table('transcript_run')
-    op.drop_table('transcript_missing')
-    op.drop_index('ix_transcript_cue_recording_id_start_ms', table_name='transcript_cue')
-    op.drop_index(op.f('ix_transcript_cue_participant_id'), table_name='transcript_cue')
-    op.drop_table('transcript_cue')
+    for table in (
+        'transcript_rename', 'transcript_window', 'transcript_run_track',
+        'transcript_patch', 'transcript', 'transcript_track_language',
+        'transcript_speaker_name', 'transcript_run', 'transcript_missing', 'transcript_cue',
+    ):
+        op.drop_table(table)

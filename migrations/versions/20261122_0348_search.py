@@ -1,7 +1,7 @@
 """Search
 
-Revision ID: 40b31017d194
-Revises: a0025a58eec2
+Revision ID: 535cf06caa28
+Revises: 6bc59be3051e
 Created: 2026-11-22 03:48:18.463587+00:00
 """
 
@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = '40b31017d194'
-down_revision: str | Sequence[str] | None = 'a0025a58eec2'
+revision: str = '535cf06caa28'
+down_revision: str | Sequence[str] | None = '6bc59be3051e'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -21,9 +21,11 @@ def upgrade() -> None:
     # A trusted extension: whoever owns the database may create it, on managed servers too.
     op.execute("create extension if not exists pg_trgm")
     op.create_table('transcript_stem',
+    sa.Column('platform_id', sa.Uuid(), nullable=False),
     sa.Column('language', sa.Text(), nullable=False),
     sa.Column('stem', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('language', 'stem', name=op.f('pk_transcript_stem'))
+    sa.ForeignKeyConstraint(['platform_id'], ['platform.id'], name=op.f('fk_transcript_stem_platform_id_platform')),
+    sa.PrimaryKeyConstraint('platform_id', 'language', 'stem', name=op.f('pk_transcript_stem'))
     )
     op.create_index('ix_transcript_stem_trigrams', 'transcript_stem', ['stem'], unique=False, postgresql_using='gin', postgresql_ops={'stem': 'gin_trgm_ops'})
     op.create_table('transcript_searched',
@@ -57,11 +59,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index('ix_transcript_searched_cue_vector', table_name='transcript_searched_cue', postgresql_using='gin', postgresql_with={'fastupdate': 'off'})
-    op.drop_index(op.f('ix_transcript_searched_cue_recording_id'), table_name='transcript_searched_cue')
-    op.drop_index(op.f('ix_transcript_searched_cue_participant_id'), table_name='transcript_searched_cue')
-    op.drop_table('transcript_searched_cue')
-    op.drop_index('ix_transcript_searched_newest', table_name='transcript_searched')
-    op.drop_table('transcript_searched')
-    op.drop_index('ix_transcript_stem_trigrams', table_name='transcript_stem', postgresql_using='gin', postgresql_ops={'stem': 'gin_trgm_ops'})
-    op.drop_table('transcript_stem')
+    for table in ('transcript_searched_cue', 'transcript_searched', 'transcript_stem'):
+        op.drop_table(table)

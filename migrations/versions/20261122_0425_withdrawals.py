@@ -1,7 +1,7 @@
 """Withdrawals of consent are found at once
 
-Revision ID: e27c90b4a1d6
-Revises: 7c41d2e95a08
+Revision ID: 570d6ca3997d
+Revises: 535cf06caa28
 Created: 2026-11-22 04:25:02.611904+00:00
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = 'e27c90b4a1d6'
-down_revision: str | Sequence[str] | None = '7c41d2e95a08'
+revision: str = '570d6ca3997d'
+down_revision: str | Sequence[str] | None = '535cf06caa28'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

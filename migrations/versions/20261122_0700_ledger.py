@@ -1,7 +1,7 @@
 """Ledger
 
-Revision ID: 3aaee61467ae
-Revises: 3d5a60c1b7f2
+Revision ID: a3cfbeef1808
+Revises: 570d6ca3997d
 Created: 2026-11-22 07:00:46.859555+00:00
 """
 
@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = '3aaee61467ae'
-down_revision: str | Sequence[str] | None = '3d5a60c1b7f2'
+revision: str = 'a3cfbeef1808'
+down_revision: str | Sequence[str] | None = '570d6ca3997d'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-
+PLANS = (
+    "set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off"
+    " set enable_mergejoin = off set enable_bitmapscan = off"
+)
 REFUSE_CHANGE = """
 create or replace function ledger_refuse_change() returns trigger language plpgsql as $$
 begin
@@ -24,8 +27,8 @@ begin
         using errcode = 'integrity_constraint_violation';
 end $$
 """
-CHECK_ENTRIES = """
-create or replace function ledger_check_entries() returns trigger language plpgsql as $$
+CHECK_ENTRIES = f"""
+create or replace function ledger_check_entries() returns trigger language plpgsql {PLANS} as $$
 begin
     if exists (
         select from added e
@@ -55,11 +58,13 @@ declare
     found_ids bigint[];
 begin
     for attempt in 1..2 loop
-        select array_agg(a.id order by n.number) into found_ids
+        select array_agg((
+            select a.id from ledger_account a
+            where a.platform_id = p_platform and a.kind = n.kind
+                and a.owner = n.owner and a.currency = n.currency
+        ) order by n.number) into found_ids
         from unnest(p_kinds, p_owners, p_currencies) with ordinality
-            as n (kind, owner, currency, number)
-        left join ledger_account a on a.platform_id = p_platform and a.kind = n.kind
-            and a.owner = n.owner and a.currency = n.currency;
+            as n (kind, owner, currency, number);
         if array_position(found_ids, null) is null then
             return found_ids;
         end if;
@@ -78,75 +83,88 @@ begin
     raise exception 'accounts were not made';
 end $$
 """
-BOOK = """
+BOOK = f"""
 create or replace function ledger_book(
-    p_id uuid, p_platform uuid, p_kind text, p_key text, p_at timestamptz, p_txn text,
-    p_matures_at timestamptz, p_room uuid, p_room_ms bigint, p_facts jsonb,
-    p_kinds text[], p_owners text[], p_currencies text[], p_amounts bigint[],
-    p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
-) returns boolean language plpgsql as $$
+    p_platform uuid,
+    p_ids uuid[], p_kinds text[], p_keys text[], p_ats timestamptz[], p_txns text[],
+    p_matures timestamptz[], p_rooms uuid[], p_room_ms bigint[], p_facts jsonb[],
+    p_account_kinds text[], p_owners text[], p_currencies text[],
+    p_entry_of int[], p_entry_on int[], p_amounts bigint[],
+    p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
+) returns boolean language plpgsql {PLANS} as $$
 declare
     accounts bigint[];
-    moved record;
+    added int;
 begin
     insert into ledger_transaction
         (id, platform_id, kind, external_key, at, balance_transaction, matures_at, room_id,
             room_ms, facts)
-    values (p_id, p_platform, p_kind, p_key, p_at, p_txn, p_matures_at, p_room, p_room_ms, p_facts)
-    on conflict (platform_id, external_key) do nothing;
-    if not found then
+    select t.id, p_platform, t.kind, t.key, t.at, t.txn, t.matures_at, t.room, t.room_ms, t.facts
+    from unnest(p_ids, p_kinds, p_keys, p_ats, p_txns, p_matures, p_rooms, p_room_ms, p_facts)
+        as t (id, kind, key, at, txn, matures_at, room, room_ms, facts)
+    on conflict do nothing;
+    get diagnostics added = row_count;
+    if added = 0 and exists (
+        select from ledger_transaction t
+        where t.platform_id = p_platform and t.external_key = p_keys[1]
+    ) then
         return false;
+    elsif added < cardinality(p_ids) then
+        raise exception 'a key or a balance transaction has been booked'
+            using errcode = 'unique_violation';
     end if;
-    accounts := ledger_accounts(p_platform, p_kinds, p_owners, p_currencies);
-    for moved in
-        select a.id, sum(e.amount) as amount
-        from unnest(accounts, p_amounts) as e (account_id, amount)
-        join ledger_account a on a.id = e.account_id
-        where a.balance is not null
-        group by a.id order by a.id
-    loop
-        update ledger_account set balance = balance + moved.amount where id = moved.id;
-    end loop;
+    accounts := ledger_accounts(p_platform, p_account_kinds, p_owners, p_currencies);
+    perform from ledger_account a where a.id = any(accounts) and a.balance is not null
+    order by a.id for no key update;
+    update ledger_account a set balance = a.balance + m.amount
+    from (
+        select accounts[e.account] as id, sum(e.amount) as amount
+        from unnest(p_entry_on, p_amounts) as e (account, amount) group by 1
+    ) m where a.id = m.id and a.balance is not null;
     insert into ledger_entry (account_id, transaction_id, at, amount, currency)
-    select account_id, p_id, p_at, amount, currency
-    from unnest(accounts, p_amounts, p_currencies) as e (account_id, amount, currency);
+    select accounts[e.account], p_ids[e.number], p_ats[e.number], e.amount, p_currencies[e.account]
+    from unnest(p_entry_of, p_entry_on, p_amounts) as e (number, account, amount);
     if cardinality(p_lots) > 0 then
         update star_lot l set gone = l.gone + m.stars
-        from unnest(p_lots, p_stars) as m (lot_id, stars) where l.id = m.lot_id;
+        from (
+            select t.lot_id, sum(t.stars) as stars
+            from unnest(p_lots, p_stars) as t (lot_id, stars) group by 1
+        ) m where l.id = m.lot_id;
         insert into star_allocation (lot_id, transaction_id, "offset", stars, cash_minor)
-        select lot_id, p_id, first, stars, cash
-        from unnest(p_lots, p_offsets, p_stars, p_cash) as m (lot_id, first, stars, cash);
+        select t.lot_id, p_ids[t.number], t.first, t.stars, t.cash
+        from unnest(p_taken_by, p_lots, p_offsets, p_stars, p_cash)
+            as t (number, lot_id, first, stars, cash);
     end if;
     return true;
 end $$
 """
-WALLET = """
-create or replace function star_wallet(p_platform uuid, p_user text, p_key text)
+WALLETS = f"""
+create or replace function star_wallets(p_platform uuid, p_users text[], p_keys text[])
 returns table (
-    booked uuid, wallet_id bigint, open_disputes int,
-    lot_id uuid, stars int, gone int, cash_minor bigint, currency text, promotional boolean
-) language plpgsql as $$
-declare
-    wallet record;
+    payer text, wallet_id bigint, open_disputes int,
+    lot_id uuid, stars int, gone int, cash_minor bigint, promotional boolean,
+    key text, booked uuid
+) language plpgsql {PLANS} as $$
 begin
-    select a.id, a.open_disputes into wallet from ledger_account a
-    where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = p_user
+    perform from ledger_account a
+    where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
         and a.currency = 'XST'
-    for no key update;
+    order by a.id for no key update;
     return query
-    select (
-            select t.id from ledger_transaction t
-            where t.platform_id = p_platform and t.external_key = p_key
-        ),
-        wallet.id, wallet.open_disputes,
-        l.id, l.stars, l.gone, l.cash_minor, l.currency, l.promotional
-    from (select 1) as one
-    left join star_lot l on l.wallet_id = wallet.id and l.gone < l.stars
+    select a.owner, a.id, a.open_disputes, l.id, l.stars, l.gone, l.cash_minor, l.promotional,
+        null::text, null::uuid
+    from ledger_account a left join star_lot l on l.wallet_id = a.id and l.gone < l.stars
+    where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
+        and a.currency = 'XST'
     order by l.bought_at, l.id;
+    return query
+    select null::text, null::bigint, null::int, null::uuid, null::int, null::int, null::bigint,
+        null::boolean, t.external_key, t.id
+    from ledger_transaction t where t.platform_id = p_platform and t.external_key = any(p_keys);
 end $$
 """
 
-FUNCTIONS = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLET)
+FUNCTIONS = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
 TRIGGERS = (
     'create trigger append_only before update or delete or truncate on ledger_transaction for each statement execute function ledger_refuse_change()',
     'create trigger append_only before update or delete or truncate on ledger_entry for each statement execute function ledger_refuse_change()',
@@ -246,6 +264,7 @@ def upgrade() -> None:
     sa.Column('user_id', sa.Uuid(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('payouts_failed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('leaving_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['platform_id'], ['platform.id'], name=op.f('fk_creator_platform_id_platform')),
     sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_creator_user_id_user_account')),
@@ -365,35 +384,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index('ix_dispute_hold_creator_id', table_name='dispute_hold')
-    op.drop_table('dispute_hold')
-    op.drop_index(op.f('ix_dispute_claim_tip_id'), table_name='dispute_claim')
-    op.drop_table('dispute_claim')
-    op.drop_index('uq_transfer_intent_open', table_name='transfer_intent', postgresql_where=sa.text("state = 'open'"))
-    op.drop_index('ix_transfer_intent_platform_id_creator_id', table_name='transfer_intent')
-    op.drop_table('transfer_intent')
-    op.drop_index('ix_lot_return_lot_id', table_name='lot_return')
-    op.drop_table('lot_return')
-    op.drop_index('ix_lot_dispute_lot_id', table_name='lot_dispute')
-    op.drop_table('lot_dispute')
-    op.drop_index('ix_star_lot_wallet_id_bought_at_id', table_name='star_lot')
-    op.drop_table('star_lot')
-    op.drop_table('ledger_checkpoint')
-    op.drop_table('creator')
-    op.drop_index('ix_stripe_balance_transaction_transfer_intent_id', table_name='stripe_balance_transaction', postgresql_where=sa.text('transfer_intent_id is not null'))
-    op.drop_index('ix_stripe_balance_transaction_platform_id_at', table_name='stripe_balance_transaction')
-    op.drop_table('stripe_balance_transaction')
-    op.drop_index('ix_money_exception_unresolved', table_name='money_exception', postgresql_where=sa.text('resolved_at is null'))
-    op.drop_table('money_exception')
-    op.drop_table('ledger_account')
-    op.drop_table('star_allocation')
-    op.drop_index('uq_ledger_transaction_balance_transaction', table_name='ledger_transaction', postgresql_where=sa.text('balance_transaction is not null'))
-    op.drop_index('ix_ledger_transaction_room_id', table_name='ledger_transaction', postgresql_where=sa.text('room_id is not null'))
-    op.drop_table('ledger_transaction')
-    op.drop_index('ix_ledger_entry_transaction_id', table_name='ledger_entry')
-    op.drop_table('ledger_entry')
-    op.execute('drop function star_wallet')
+    op.execute('drop function star_wallets')
     op.execute('drop function ledger_book')
     op.execute('drop function ledger_accounts')
+    for table in (
+        'dispute_hold', 'dispute_claim', 'transfer_intent', 'lot_return', 'lot_dispute',
+        'star_lot', 'ledger_checkpoint', 'creator', 'stripe_balance_transaction',
+        'money_exception', 'ledger_account', 'star_allocation', 'ledger_transaction',
+        'ledger_entry',
+    ):
+        op.drop_table(table)
     op.execute('drop function ledger_check_entries')
     op.execute('drop function ledger_refuse_change')

@@ -1,7 +1,7 @@
 """Orders, refunds, accounts and events of Stripe
 
-Revision ID: 67062ac9b5fa
-Revises: 3aaee61467ae
+Revision ID: eb2cc786ca66
+Revises: a3cfbeef1808
 Created: 2026-11-22 08:14:06.522540+00:00
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = '67062ac9b5fa'
-down_revision: str | Sequence[str] | None = '3aaee61467ae'
+revision: str = 'eb2cc786ca66'
+down_revision: str | Sequence[str] | None = 'a3cfbeef1808'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -23,7 +23,9 @@ def upgrade() -> None:
     sa.Column('currency', sa.Text(), nullable=False),
     sa.Column('opened_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('reconciled_to', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('clock_ahead', sa.Interval(), server_default='0', nullable=False),
     sa.CheckConstraint('id = 1', name=op.f('ck_stripe_books_one')),
+    sa.CheckConstraint("not livemode or clock_ahead = interval '0'", name=op.f('ck_stripe_books_clock_ahead')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_stripe_books'))
     )
     op.create_table('stripe_event',
@@ -95,6 +97,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('user_id', 'client_key', name=op.f('uq_star_order_user_id_client_key'))
     )
     op.create_index('ix_star_order_user_id_id', 'star_order', ['user_id', 'id'], unique=False)
+    op.create_index('ix_star_order_waiting', 'star_order', ['expires_at'], unique=False, postgresql_where=sa.text("state in ('new', 'open')"))
     op.create_table('star_refund',
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('order_id', sa.Uuid(), nullable=False),
@@ -116,12 +119,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index('uq_star_refund_open', table_name='star_refund', postgresql_where=sa.text("state = 'open'"))
-    op.drop_index(op.f('ix_star_refund_order_id'), table_name='star_refund')
-    op.drop_table('star_refund')
-    op.drop_index('ix_star_order_user_id_id', table_name='star_order')
-    op.drop_table('star_order')
-    op.drop_table('connected_account')
-    op.drop_index('ix_stripe_event_waiting', table_name='stripe_event', postgresql_where=sa.text("state = 'received'"))
-    op.drop_table('stripe_event')
-    op.drop_table('stripe_books')
+    for table in ('star_refund', 'star_order', 'connected_account', 'stripe_event', 'stripe_books'):
+        op.drop_table(table)

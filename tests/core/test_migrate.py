@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.db import Base, asyncpg_url, dsn
 from core.ids import uuid7
-from core.migrate import is_current, upgrade
+from core.migrate import UnknownSchema, is_current, upgrade
 
 COLUMNS = """
 select table_name, column_name, data_type, udt_name, is_nullable, column_default,
@@ -74,6 +74,11 @@ async def test_processes_that_start_at_once_upgrade_once(empty_url: str) -> None
     assert await queue_tables(empty_url) == 4
     assert await is_current(empty_url)
     await upgrade(empty_url)
+    connection = await asyncpg.connect(dsn(empty_url))
+    await connection.execute("update alembic_version set version_num = 'of_another'")
+    await connection.close()
+    with pytest.raises(UnknownSchema, match="migrated to of_another by another version"):
+        await upgrade(empty_url)
 
 
 @pytest.mark.slow
