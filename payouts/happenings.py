@@ -45,17 +45,6 @@ _ACTED_ON: Final[Mapping[Handler, str]] = {
     _with(settle_transfer): "transfer.created transfer.updated transfer.reversed",
     _payout: "payout.created payout.updated payout.paid payout.failed payout.canceled",
 }
-_LEFT_ALONE: Final = """
-    payment_intent.created payment_intent.requires_action payment_intent.processing
-    payment_intent.canceled charge.failed charge.pending charge.refunded balance.available
-    customer.created customer.updated customer.deleted payment_method.attached
-    account.external_account.created account.external_account.updated
-    account.external_account.deleted account.application.authorized capability.updated
-    payout.reconciliation_completed person.created person.updated
-"""
-"""Known; what they say is told by others, or moves nothing of ours."""
-
-HANDLERS: Final[Mapping[str, Handler | None]] = {
-    **{kind: handler for handler, kinds in _ACTED_ON.items() for kind in kinds.split()},
-    **dict.fromkeys(_LEFT_ALONE.split()),
+HANDLERS: Final[Mapping[str, Handler]] = {
+    kind: handler for handler, kinds in _ACTED_ON.items() for kind in kinds.split()
 }

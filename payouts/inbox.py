@@ -21,6 +21,17 @@ log = logging.getLogger(__name__)
 
 EVENT_JOB: Final = "payouts.event"
 
+_LEFT_ALONE: Final = """
+    payment_intent.created payment_intent.requires_action payment_intent.processing
+    payment_intent.canceled charge.failed charge.pending charge.refunded balance.available
+    customer.created customer.updated customer.deleted payment_method.attached
+    account.external_account.created account.external_account.updated
+    account.external_account.deleted account.application.authorized capability.updated
+    payout.reconciliation_completed person.created person.updated
+"""
+LEFT_ALONE: Final = frozenset(_LEFT_ALONE.split())
+"""Known; what they say is told by others, or moves nothing of ours: they are done as they come."""
+
 Handler = Callable[[Cashier, InboxEvent], Awaitable[None]]
 
 
@@ -28,9 +39,9 @@ async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) 
     """Stores the event and owes its work, in one transaction; False when it was there before.
 
     One of the other mode is set aside. One of another API version is told of and worked on all the
-    same: nothing but its ids is used.
+    same: nothing but its ids is used. One that is left alone is done.
     """
-    state = InboxState.RECEIVED if event.livemode == livemode else InboxState.SET_ASIDE
+    state = _state_of(event, livemode)
     row = {
         "id": event.id,
         "kind": event.kind,
@@ -40,6 +51,7 @@ async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) 
         "livemode": event.livemode,
         "created_at": event.created_at,
         "state": state,
+        "settled_at": None if state is InboxState.RECEIVED else datetime.now(UTC),
     }
     stored = insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.id)
     if await session.scalar(stored) is None:
@@ -49,12 +61,19 @@ async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) 
         return True
     if event.api_version not in (None, API_VERSION):
         await set_aside(session, "event_of_another_api_version", event.id)
-    await enqueue(session, EVENT_JOB, {"event_id": event.id}, dedupe_key=event.id)
+    if state is InboxState.RECEIVED:
+        await enqueue(session, EVENT_JOB, {"event_id": event.id}, dedupe_key=event.id)
     return True
 
 
-async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handler | None]) -> None:
-    """Runs the handler of the event's kind; again when it was killed on the way. None: not ours.
+def _state_of(event: StripeEvent, livemode: bool) -> InboxState:
+    if event.livemode != livemode:
+        return InboxState.SET_ASIDE
+    return InboxState.DONE if event.kind in LEFT_ALONE else InboxState.RECEIVED
+
+
+async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handler]) -> None:
+    """Runs the handler of the event's kind; again when it was killed on the way.
 
     A kind that is not in `handlers` at all is set aside, and what Stripe or the books refuse.
     """
@@ -72,15 +91,14 @@ async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handle
 
 
 async def _trouble(
-    cashier: Cashier, event: InboxEvent, handlers: Mapping[str, Handler | None]
+    cashier: Cashier, event: InboxEvent, handlers: Mapping[str, Handler]
 ) -> str | None:
     """Why the event needs somebody, if it does: the same would happen at every other try."""
-    if event.kind not in handlers:
+    handler = handlers.get(event.kind)
+    if handler is None:
         return "unknown_event"
-    handler = handlers[event.kind]
     try:
-        if handler is not None:
-            await handler(cashier, event)
+        await handler(cashier, event)
     except Unavailable:
         raise  # it passes
     except Problem as refused:

@@ -18,6 +18,19 @@ begin
 end $$
 """
 
+# A row that we see is ours where its (sub)transaction is still open: savepoints have ids of their
+# own, behind that of their transaction.
+IS_OURS: Final = """
+create or replace function ledger_is_ours(p_made_by xid) returns boolean language plpgsql as $$
+declare
+    ours xid8 := pg_current_xact_id();
+    ahead bigint := age(ours::xid)::bigint - age(p_made_by);
+begin
+    return ahead >= 0
+        and pg_xact_status((ours::text::bigint + ahead)::text::xid8) = 'in progress';
+end $$
+"""
+
 CHECK_ENTRIES: Final = f"""
 create or replace function ledger_check_entries() returns trigger language plpgsql {PLANS} as $$
 begin
@@ -28,8 +41,10 @@ begin
         where a.currency is distinct from e.currency
             or t.platform_id is distinct from a.platform_id
             or t.at is distinct from e.at
+            or t.xmin <> pg_current_xact_id()::xid and not ledger_is_ours(t.xmin)
     ) then
-        raise exception 'an entry is not of its account''s currency, platform or transaction'
+        raise exception
+            'an entry is not of its account''s currency, platform or transaction, or comes after it'
             using errcode = 'integrity_constraint_violation';
     end if;
     if exists (
@@ -181,7 +196,7 @@ GUARDS: Final = (
 )
 """Table and trigger: what a check of the books makes sure is on."""
 
-FUNCTIONS: Final = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
+FUNCTIONS: Final = (REFUSE_CHANGE, IS_OURS, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
 
 
 def install_with(metadata: sa.MetaData) -> None:

@@ -5,8 +5,10 @@ import time
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 import stripe
 
+from payouts.gateway_models import InboxEvent, InboxState
 from payouts.wallets import Holdings
 from payouts.webhooks import EventMalformed, verified_event
 from tests.payouts.shop import CONNECT_SECRET, NEXT_SECRET, PLATFORM_SECRET, Shop
@@ -71,6 +73,17 @@ async def test_fault_08_what_is_not_signed_is_not_believed(shop: Shop) -> None:
     assert await told(shop, b"{}", signed(b"{}", PLATFORM_SECRET)) == 400
     await bought_while(shop, "signature")
     await bought_while(shop, "body")
+
+
+async def test_what_is_left_alone_is_done_as_it_comes(shop: Shop) -> None:
+    body = an_event()
+    assert await told(shop, body, signed(body, PLATFORM_SECRET)) == 204
+    job = sa.text("select count(*) from pgqueuer where dedupe_key = :id")
+    async with shop.database.transaction() as session:
+        event = await session.get_one(InboxEvent, json.loads(body)["id"])
+        assert event.state is InboxState.DONE
+        assert event.settled_at is not None
+        assert await session.scalar(job, {"id": event.id}) == 0
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

@@ -163,6 +163,29 @@ async def test_entries_belong_to_their_account_and_transaction(till: Till) -> No
                 await till.session.execute(insert, {"a": account, "t": transaction, "c": currency})
 
 
+async def test_entries_come_with_their_transaction(database: Database) -> None:
+    """Also a balanced pair is refused later, in a savepoint too: what was booked is what it was."""
+    till = await committed_till(database)
+    async with database.transaction() as session:
+        till.session = session
+        async with session.begin_nested():
+            first = await till.buy()
+    pair = sa.text(
+        "insert into ledger_entry (account_id, transaction_id, at, amount, currency) "
+        "select e.account_id, e.transaction_id, e.at, n, e.currency "
+        "from ledger_entry e, unnest(array[1, -1]) n where e.transaction_id = :id limit 2"
+    )
+    async with database.transaction() as session:
+        till.session = session
+        async with session.begin_nested():
+            second = await till.buy()
+            await session.execute(pair, {"id": second})
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="comes after it"):
+                async with session.begin_nested():
+                    await session.execute(pair, {"id": first})
+
+
 async def test_one_posting_for_each_balance_transaction(till: Till) -> None:
     paid = charge()
     for key in ("purchase:1", "purchase:2"):
