@@ -27,6 +27,16 @@ begin
         using errcode = 'integrity_constraint_violation';
 end $$
 """
+IS_OURS = """
+create or replace function ledger_is_ours(p_made_by xid) returns boolean language plpgsql as $$
+declare
+    ours xid8 := pg_current_xact_id();
+    ahead bigint := age(ours::xid)::bigint - age(p_made_by);
+begin
+    return ahead >= 0
+        and pg_xact_status((ours::text::bigint + ahead)::text::xid8) = 'in progress';
+end $$
+"""
 CHECK_ENTRIES = f"""
 create or replace function ledger_check_entries() returns trigger language plpgsql {PLANS} as $$
 begin
@@ -37,8 +47,10 @@ begin
         where a.currency is distinct from e.currency
             or t.platform_id is distinct from a.platform_id
             or t.at is distinct from e.at
+            or t.xmin <> pg_current_xact_id()::xid and not ledger_is_ours(t.xmin)
     ) then
-        raise exception 'an entry is not of its account''s currency, platform or transaction'
+        raise exception
+            'an entry is not of its account''s currency, platform or transaction, or comes after it'
             using errcode = 'integrity_constraint_violation';
     end if;
     if exists (
@@ -164,7 +176,7 @@ begin
 end $$
 """
 
-FUNCTIONS = (REFUSE_CHANGE, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
+FUNCTIONS = (REFUSE_CHANGE, IS_OURS, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
 TRIGGERS = (
     'create trigger append_only before update or delete or truncate on ledger_transaction for each statement execute function ledger_refuse_change()',
     'create trigger append_only before update or delete or truncate on ledger_entry for each statement execute function ledger_refuse_change()',
@@ -395,4 +407,5 @@ def downgrade() -> None:
     ):
         op.drop_table(table)
     op.execute('drop function ledger_check_entries')
+    op.execute('drop function ledger_is_ours')
     op.execute('drop function ledger_refuse_change')
