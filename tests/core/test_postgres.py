@@ -16,7 +16,7 @@ import pytest
 
 from core import postgres_account
 from core.postgres import DEAD_PID, EmbeddedPostgres, PostgresFailed, _reason
-from core.postgres_account import ELSEWHERE, choose_account
+from core.postgres_account import ELSEWHERE, binaries, choose_account
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 
@@ -229,12 +229,13 @@ async def test_without_namespaces_another_folder_is_used_and_remembered(
 
 @as_root
 def test_programs_that_nobody_may_run_are_copied(tmp_path: Path) -> None:
+    """Out of a home of mode 0700, where no user namespace can be had: a container's root."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    programs = closed / "pginstall" / "bin"
-    programs.mkdir(parents=True)
-    (programs / "postgres").write_text("#!/bin/sh\necho postgres\n")
-    (programs / "postgres").chmod(0o755)
+    package = binaries().parents[1]
+    for part in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(part, closed / part.name, symlinks=True)
+    programs = closed / binaries().relative_to(package.parent)
     other = Path(tempfile.mkdtemp(prefix="encore-elsewhere-"))
     other.chmod(0o755)
     home = tmp_path / "home"
