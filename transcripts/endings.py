@@ -5,7 +5,8 @@ Stems are shorter than words: who has typed "conversaz" is past "convers", which
 searched for by the stems that this gives, of those that were ever said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 SHORTEST: Final = 3
@@ -64,8 +65,18 @@ def finished(word: str, language: str) -> set[str]:
 
 def _finished(word: str, language: str) -> Iterator[str]:
     """What only follows on the whole word has a stem that begins with it, but for `runn-ing`."""
+    begun = _begun_endings(language)
     doubled = word[-1] == word[-2]
+    for typed in range(0 if doubled else 1, len(word) - 1):
+        for rest in begun.get(word[len(word) - typed :], ()):
+            yield word + rest
+
+
+@cache
+def _begun_endings(language: str) -> Mapping[str, Sequence[str]]:
+    """How the endings go on, by what is typed of them."""
+    rests: dict[str, list[str]] = {}
     for ending in ENDINGS.get(language, ()):
-        for typed in range(0 if doubled else 1, min(len(ending), len(word) - 1)):
-            if word.endswith(ending[:typed]):
-                yield word + ending[typed:]
+        for typed in range(len(ending)):
+            rests.setdefault(ending[:typed], []).append(ending[typed:])
+    return rests

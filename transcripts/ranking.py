@@ -49,24 +49,29 @@ class Ranked:
     seen: int
     """Cues that were looked at, whoever may hear them."""
 
-    heard: float
-    """Share of the recordings with these that the caller may hear."""
-
     @property
     def matches(self) -> int:
         return int(self.rows[0]["all_matches"]) if self.rows else 0
 
 
-async def read(connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page) -> Ranked:
-    """What matches in the newest recordings that the caller may hear."""
+async def read(
+    connection: asyncpg.Connection,
+    asked: TsQuery,
+    reach: Reach,
+    page: Page,
+    *,
+    most: int | None = None,
+) -> Ranked:
+    """What matches in the newest recordings that the caller may hear, of which `most` are read."""
     values: dict[str, object] = {
         "platform_id": reach.platform_id,
         "cues": reach.effort.most_cues,
         "matches": asked.matches if reach.tag is None else f"({asked.matches}) & '{reach.tag}'",
     }
-    statement = _written_out(_READ[page.sort], recordings=reach.effort.most_recordings)
+    recordings = reach.effort.most_recordings if most is None else most
+    statement = _written_out(_READ[page.sort], recordings=recordings)
     rows = await _ranked(connection, asked, reach, page, statement, values)
-    return Ranked(_told_of(rows), rows[0]["cut"], seen=0, heard=1.0)
+    return Ranked(_told_of(rows), rows[0]["cut"], seen=0)
 
 
 async def look_up(
@@ -95,7 +100,6 @@ async def look_up(
         [] if rows[0]["cut"] else _told_of(rows),
         cut=rows[0]["cut"] or not rows[0]["whole"],
         seen=rows[0]["seen"],
-        heard=float(rows[0]["heard"]),
     )
 
 
@@ -144,7 +148,7 @@ _NEWEST: Final = """
         ) as listed
     ), bound as (
         select count(*) >= :recordings or max(newer) >= :cues as cut, 0 as seen,
-            1.0 as heard, true as whole
+            true as whole
         from newest
     )
 """
@@ -191,9 +195,7 @@ _HELD: Final = """
         from (select distinct recording_id from matches) as found join audible using (recording_id)
     ), bound as (
         select
-            count(*) >= :most as cut, count(*) as seen,
-            (select count(*) from heard) / greatest(count(distinct recording_id), 1.0) as heard,
-            (select whole from whole) as whole
+            count(*) >= :most as cut, count(*) as seen, (select whole from whole) as whole
         from matches
     )
 """
@@ -219,12 +221,12 @@ def _hits(among: str, where: str) -> str:
 
 
 def _told(sort: Sort, ways: str, hits: str) -> str:
-    """One row at least, with `cut`, `seen`, `heard` and `whole`."""
+    """One row at least, with `cut`, `seen` and `whole`."""
     key, later = ("score", _LATER) if sort is Sort.RELEVANCE else ("live_at", "true")
     return f"""
         (
             {ways}, told as (
-                select gathered.*, coalesce(cut, false) as cut, seen, heard, whole
+                select gathered.*, coalesce(cut, false) as cut, seen, whole
                 from bound left join (
                     select
                         recording_id, matches, best, {key} as sort_key,

@@ -41,14 +41,20 @@ class Effort:
     enough_matches: int = 200
     """The newest ones, which are ranked; a few more, so that no recording is cut in two."""
 
-    spare: float = 2.5
-    """So many times more are looked for at first, as if they were spread evenly and all audible."""
+    spare: float = 1.5
+    """So many times more are looked for at first, as if they were spread evenly."""
 
     few: int = 1_000
     """Matches up to which all are looked up, whenever they were said."""
 
     common: float = 0.03
     """Share of all cues from which on a word turns up sooner by reading than by looking it up."""
+
+    little: float = 0.1
+    """Share of recordings of which what the caller may hear is not sought among what is newest."""
+
+    reading: float = 0.1
+    """What a cue costs that is read, where one that is looked up costs 1."""
 
     most_looked_up: int = 6_000
     """Of what was expected to be fewer. Where there are as many the newest cues are read."""
@@ -57,6 +63,8 @@ class Effort:
     """That are read. Where they have too few matches, all there are are looked up."""
 
     most_recordings: int = 500
+    first_recordings: int = 64
+    """That are read at first of words in about so many cues."""
 
 
 @dataclass(frozen=True, slots=True)

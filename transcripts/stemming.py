@@ -32,12 +32,17 @@ _KNOWN: Final = f"""
     select language, word, stems, exists (
         select from transcript_stem s
         where s.platform_id = :platform_id and s.language = asked.language and s.stem = stems[1]
-    )
-    from ({_ASKED}) as asked
-    where exists (
-        select from transcript_stem s
-        where s.platform_id = :platform_id and s.language = asked.language
-    )
+    ) as said
+    from (
+        {_ASKED}
+        where language = any(array(
+            select one from unnest(cast(:searched as text[])) as searched (one)
+            where exists (
+                select from transcript_stem where platform_id = :platform_id and language = one
+            )
+        ))
+        offset 0
+    ) as asked
 """  # noqa: S608 - of constants
 _STEMS_OF: Final = sa.text(_ASKED)
 
@@ -119,46 +124,53 @@ async def vocabulary_of(
     """`begun`: the one of the words that is still being typed."""
     ends = {x: finished(begun, x) for x in languages} if begun is not None else {}
     pairs = [*product(languages, words), *((x, word) for x, all_ in ends.items() for word in all_)]
-    values = _arrays(pairs) | {"platform_id": platform_id}
-    rows = await ask(connection, _KNOWN, values)
+    values = _arrays(pairs) | {"platform_id": platform_id, "searched": languages}
+    if begun is not None:
+        values["begun"] = f"{begun}%"
+    rows = await ask(connection, _KNOWN if begun is None else _KNOWN_AND_BEGUN, values)
     lexemes = {
         (language, word): _lexeme(platform_id, language, word, stems)
-        for language, word, stems, _ in rows
+        for language, word, stems, known in rows
+        if known is not None
     }
     said = {lexemes[language, word] for language, word, _, known in rows if known}
     present = [x for x in languages if any((x, word) in lexemes for word in words)]
+    beginning = [(language, stem) for language, stem, _, known in rows if known is None]
     return Vocabulary(
         platform_id,
         present,
         lexemes,
         frozenset(one for one in said if one is not None),
         {x: _said_of(lexemes, said, x, ends[x]) for x in present if x in ends},
-        await _begun(connection, platform_id, present, begun) if begun is not None else None,
+        None if begun is None else _begun(platform_id, present, beginning),
     )
 
 
-async def _begun(
-    connection: asyncpg.Connection, platform_id: UUID, languages: Sequence[str], begun: str
+def _begun(
+    platform_id: UUID, languages: Sequence[str], stems: Sequence[tuple[str, str]]
 ) -> Mapping[str, Sequence[str]] | None:
-    values = {"platform_id": platform_id, "languages": languages, "begun": f"{begun}%"}
-    rows = await ask(connection, _BEGUN, values)
-    if len(rows) > MOST_BEGUN:
+    if len(stems) > MOST_BEGUN:
         return None
-    stems: dict[str, list[str]] = {language: [] for language in languages}
-    for language, stem in rows:
-        stems[language].append(lexeme(platform_id, language, stem))
-    return stems
+    begun: dict[str, list[str]] = {language: [] for language in languages}
+    for language, stem in stems:
+        begun[language].append(lexeme(platform_id, language, stem))
+    return begun
 
 
 MOST_BEGUN: Final = 100
 """To look up each word is quicker than what begins so: then the index leaps over what is old."""
 
-_BEGUN: Final = f"""
-    select language, stem from transcript_stem
-    where platform_id = :platform_id and language = any(cast(:languages as text[]))
-    and stem like :begun
-    limit {MOST_BEGUN + 1}
+_KNOWN_AND_BEGUN: Final = f"""
+    {_KNOWN}
+    union all
+    (
+        select language, stem, null, null from transcript_stem
+        where platform_id = :platform_id and language = any(cast(:searched as text[]))
+        and stem like :begun
+        limit {MOST_BEGUN + 1}
+    )
 """  # noqa: S608 - of constants
+"""Words as in `_KNOWN`, then stems that begin so."""
 
 
 def _said_of(

@@ -24,8 +24,8 @@ hundred words do: a guess."""
 MOST_OF_IT: Final = 1 / 3
 """Of all cues: a time in which more than that was said is not worth telling from all times."""
 
-LITTLE: Final = 0.1
-"""Share of recordings of which it is quicker to read what the caller may hear."""
+SAMPLED: Final = 50
+"""Recordings of which it is asked whether the caller may hear them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Expected:
         return Expected(max(seen, self.matches), self.cues)
 
 
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """`heard`: share of the newest recordings that the caller may hear. `tags`: of a time; none
+    where that is always."""
+
+    heard: float
+    tags: Sequence[str]
+
+
 async def best_recordings(
     connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page
 ) -> Sequence[asyncpg.Record]:
@@ -57,13 +66,13 @@ async def best_recordings(
     elif asked.side_by_side:
         ranked = await look_up(connection, asked, reach, page)
     elif expected.share >= effort.common:
-        ranked = await read(connection, asked, reach, page)
+        ranked = await _read(connection, asked, reach, page)
     elif expected.matches <= effort.few:
         ranked = await look_up(connection, asked, reach, page, most=effort.most_looked_up)
         if ranked.cut:
-            ranked = await _lately(connection, asked, reach, page, expected.at_least(ranked.seen))
+            ranked = await _many(connection, asked, reach, page, expected.at_least(ranked.seen))
     else:
-        ranked = await _lately(connection, asked, reach, page, expected)
+        ranked = await _many(connection, asked, reach, page, expected)
     if _lacks(ranked, reach):
         ranked = await look_up(connection, asked, reach, page)
     return ranked.rows
@@ -73,36 +82,53 @@ def _lacks(ranked: Ranked, reach: Reach) -> bool:
     return ranked.cut and ranked.matches < reach.effort.enough_matches
 
 
-async def _lately(
+async def _read(connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page) -> Ranked:
+    """The newest few recordings; where that was not enough, more of them."""
+    few = await read(connection, asked, reach, page, most=reach.effort.first_recordings)
+    return await read(connection, asked, reach, page) if _lacks(few, reach) else few
+
+
+async def _many(
     connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page, expected: Expected
 ) -> Ranked:
-    """Looks up what was said lately; where that was not enough, a longer time or by reading."""
+    """Looks up what was said lately; of who hears little, reads it or looks up all."""
     effort = reach.effort
-    cues = min(effort.spare * effort.enough_matches / expected.share, expected.cues)
-    ranked = await _within(connection, asked, reach, page, cues, expected)
+    cues = effort.spare * effort.enough_matches / expected.share
+    lately = await _lately(connection, reach, page, cues, expected)
+    if lately.heard < effort.little:
+        return await _little(connection, asked, reach, page, expected, lately.heard)
+    ranked = await _within(connection, asked, reach, page, lately)
     if not _lacks(ranked, reach):
         return ranked
-    times = min(effort.spare * effort.enough_matches / max(ranked.matches, 1), expected.cues / cues)
-    little_heard = ranked.heard < LITTLE and times * ranked.seen > effort.few
-    if little_heard or ranked.seen >= effort.most_looked_up:
+    if ranked.seen >= effort.most_looked_up:
         return await read(connection, asked, reach, page)
-    return await _within(connection, asked, reach, page, times * cues, expected)
+    times = effort.spare * effort.enough_matches / max(ranked.matches, 1)
+    lately = await _lately(connection, reach, page, times * cues, expected)
+    return await _within(connection, asked, reach, page, lately)
 
 
-async def _within(
+async def _little(
     connection: asyncpg.Connection,
     asked: TsQuery,
     reach: Reach,
     page: Page,
-    cues: float,
     expected: Expected,
+    heard: float,
 ) -> Ranked:
-    """What was said while about the newest `cues` were."""
-    worth = cues < MOST_OF_IT * expected.cues
-    times = await _newest(connection, reach, page, cues) if worth else []
-    return await look_up(
-        connection, asked, reach, page, times=times, most=reach.effort.most_looked_up
-    )
+    """Of who hears little: what costs less."""
+    effort = reach.effort
+    of_all = min(heard * expected.cues, effort.most_cues)
+    to_read = min(effort.enough_matches / expected.share, of_all)
+    if expected.matches <= to_read * effort.reading:
+        return await look_up(connection, asked, reach, page, most=effort.most_looked_up)
+    return await read(connection, asked, reach, page)
+
+
+async def _within(
+    connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page, lately: Lately
+) -> Ranked:
+    most = reach.effort.most_looked_up
+    return await look_up(connection, asked, reach, page, times=lately.tags, most=most)
 
 
 async def _expected(connection: asyncpg.Connection, asked: TsQuery, reach: Reach) -> Expected:
@@ -122,32 +148,53 @@ _MATCHING: Final = """
 """
 
 
-async def _newest(
-    connection: asyncpg.Connection, reach: Reach, page: Page, cues: float
-) -> list[str]:
-    """Tags of the time in which about the newest so many were said; none if that is always."""
+async def _lately(
+    connection: asyncpg.Connection, reach: Reach, page: Page, cues: float, expected: Expected
+) -> Lately:
+    """The time in which the caller could hear about the newest `cues`."""
     after = None if page.after is None else page.after.live_at
     until = min((end for end in (reach.filters.until, after) if end is not None), default=None)
-    values = {"platform_id": reach.platform_id, "until": until, "cues": cues}
-    [(oldest, newest)] = await ask(connection, _SPAN, values)
+    values = {
+        "platform_id": reach.platform_id,
+        "until": until,
+        "cues": cues,
+        "most": MOST_OF_IT * expected.cues,
+    }
+    [(heard, oldest, newest)] = await reach.ask(connection, _SPAN, values)
     if oldest is None or newest is None:
-        return []
-    return tags_between(reach.platform_id, oldest, newest)
+        return Lately(heard, [])
+    return Lately(heard, tags_between(reach.platform_id, oldest, newest))
 
 
 _NEWEST: Final = """
     from transcript_searched
     where platform_id = :platform_id
     and live_at <= coalesce(cast(:until as timestamptz), 'infinity')
-    order by live_at desc
 """
 _SPAN: Final = f"""
-    with newest as materialized (select live_at, cues {_NEWEST} limit 50)
-    select
-        (
-            select live_at {_NEWEST}
-            offset (select ceil(cast(:cues as float8) / greatest(avg(cues), 1)) from newest) limit 1
-        ),
-        (select max(live_at) from newest)
+    (
+        with newest as materialized (
+            select live_at, cues, case when
+                (select true from audible where audible.recording_id = searched.recording_id)
+                then 1.0 else 0.0 end as heard
+            from (
+                select recording_id, live_at, cues {_NEWEST} order by live_at desc limit {SAMPLED}
+            ) as searched
+        ), sample as materialized (
+            select
+                max(live_at) as newest, greatest(avg(cues), 1) as in_each,
+                cast(greatest(avg(heard), {0.5 / SAMPLED}) as float8) as heard
+            from newest
+        )
+        select
+            heard,
+            case when cast(:cues as float8) < heard * cast(:most as float8) then (
+                select live_at {_NEWEST} order by live_at desc
+                offset (select ceil(:cues / heard / in_each) from sample) limit 1
+            ) end,
+            newest
+        from sample
+    ) as span
 """  # noqa: S608 - of constants
-"""As if all recordings were as long as the newest: it need not be exact."""
+"""As if all recordings were as long as the newest, and the caller might hear as many of them: it
+need not be exact."""

@@ -21,9 +21,12 @@ LOOKS_UP = Effort(common=2, enough_matches=ENOUGH)
 EFFORTS = {
     "reads": Effort(common=0, enough_matches=ENOUGH),
     "reads_little": Effort(common=0, enough_matches=ENOUGH, most_cues=6),
+    "reads_more": Effort(common=0, enough_matches=ENOUGH, first_recordings=1),
     "looks_up": LOOKS_UP,
     "lately": replace(LOOKS_UP, few=0),
     "more_lately": replace(LOOKS_UP, few=0, spare=0.5),
+    "hears_little": replace(LOOKS_UP, few=0, little=1, reading=0),
+    "hears_little_of_few": replace(LOOKS_UP, few=0, little=1, reading=1_000),
     "surprised": replace(LOOKS_UP, most_looked_up=4),
     "surprised_lately": replace(LOOKS_UP, few=0, most_looked_up=4, most_cues=6),
 }
