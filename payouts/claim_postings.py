@@ -12,6 +12,7 @@ from payouts.postings import (
     BalanceTransaction,
     Books,
     Posting,
+    at_stripe,
     entries_of,
     wallet,
     wallet_hold,
@@ -163,6 +164,7 @@ def dispute_opened(dispute: Disputed, line: BalanceTransaction) -> Posting:
             ]
         ),
         balance_transaction=line.id,
+        facts=at_stripe(line),
     )
 
 
@@ -183,6 +185,7 @@ def dispute_won(dispute: Disputed, line: BalanceTransaction) -> Posting:
             ]
         ),
         balance_transaction=line.id,
+        facts=at_stripe(line),
     )
 
 

@@ -48,7 +48,7 @@ async def _note(cashier: Cashier, found: Dispute) -> None:
         )
         if found.status == WON and returned:
             await lot_disputes.dispute_won(
-                session, platform_id=platform_id, stripe_dispute=found.id, line=returned[0]
+                session, platform_id=platform_id, stripe_dispute=found.id, line=returned[0], at=now
             )
         if found.status == LOST:
             await lot_disputes.dispute_lost(

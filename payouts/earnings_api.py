@@ -46,9 +46,11 @@ STATEMENT: Final = _csv(
     "of tips: room 0197f3a0-0000-7000-8000-000000000004,,12.50,",
 )
 ENTRIES: Final = _csv(
-    "at,transaction,kind,account,amount,currency,room,room_ms",
+    "at,transaction,kind,account,amount,currency,room,room_ms,at_stripe",
     "2026-11-22T10:01:03.400000+00:00,0197f3a0-0000-7000-8000-000000000006,tip,owed,1.00,USD,"
-    "0197f3a0-0000-7000-8000-000000000004,63400",
+    "0197f3a0-0000-7000-8000-000000000004,63400,",
+    "2026-12-01T08:00:12.000000+00:00,0197f3a0-0000-7000-8000-000000000007,transfer_reversed,owed,"
+    "5.00,USD,,,2026-11-30T22:41:09+00:00",
 )
 
 
@@ -139,7 +141,8 @@ async def statement_entries(
     month: str, services: ServicesDep, earner: EarnerDep
 ) -> StreamingResponse:
     """Every entry of the ledger that the statement sums up: by `kind`, the amounts of `owed` and
-    of `held` are its lines."""
+    of `held` are its lines. What we learn of late is booked `at` that time, so that a month that is
+    over stays as it is; `at_stripe` says when it was."""
     month_bounds(month)
 
     lines = entries_csv(services.database, earner, month)
@@ -150,7 +153,7 @@ async def statement_entries(
 @router.get("/statements/{month}", summary="A month", responses=problems(*REFUSED, NoMonth))
 async def see_statement(month: str, session: SessionDep, earner: EarnerDep) -> StatementOut:
     """`YYYY-MM`, in UTC: what was owed at its beginning, every kind of movement, and at its end.
-    The month that is under way is told so far."""
+    The month that is under way is told so far; one that is over is `final`."""
     found = await statement(
         session,
         platform_id=earner.platform_id,

@@ -146,6 +146,7 @@ class StatementOut(BaseModel):
                 {
                     "month": "2026-11",
                     "currency": "USD",
+                    "final": True,
                     "opening_owed_minor": 0,
                     "opening_held_minor": 0,
                     "lines": [
@@ -167,6 +168,7 @@ class StatementOut(BaseModel):
 
     month: str
     currency: str
+    final: bool = Field(description="nothing comes into it any more; else it is told so far")
     opening_owed_minor: int
     opening_held_minor: int
     lines: list[LineOut]
@@ -179,6 +181,7 @@ class StatementOut(BaseModel):
         return cls(
             month=found.month,
             currency=found.currency,
+            final=found.final,
             opening_owed_minor=found.opening_owed_minor,
             opening_held_minor=found.opening_held_minor,
             lines=[LineOut.model_validate(line) for line in found.lines],

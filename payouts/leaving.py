@@ -25,7 +25,8 @@ from payouts.models import Creator
 from payouts.tip_models import RoomTip
 from payouts.wallets import holdings_of
 from rooms.leaving import call_off, forget_names
-from rooms.models import Room, RoomState
+from rooms.models import Participant, Room, RoomState
+from rooms.queries import standing_on_stage
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ LEFT_JOB: Final = "person.left"
 
 class StillLive(Conflict):
     code = "still_live"
-    title = "A room of yours is live: end it first"
+    title = "You are on the stage of a live room"
 
 
 class SomethingLeft(Conflict):
@@ -74,13 +75,24 @@ async def close_account(session: AsyncSession, earner: Earner, *, give_up: bool)
 
     Raises StillLive, SomethingLeft.
     """
-    live = sa.exists().where(Room.host_id == earner.creator_id, Room.state == RoomState.LIVE)
-    if await session.scalar(sa.select(live)):
-        raise StillLive
+    await _off_stage(session, earner.creator_id)
     lost = await left_behind(session, earner)
     if lost and not give_up:
         raise _refused(lost, earner.currency)
     await leave(session, platform_id=earner.platform_id, user_id=earner.creator_id)
+
+
+async def _off_stage(session: AsyncSession, user_id: UUID) -> None:
+    on_stage = sa.exists().where(
+        Participant.room_id == Room.id, Participant.user_id == user_id, standing_on_stage()
+    )
+    live = sa.select(Room.host_id).where(Room.state == RoomState.LIVE)
+    hosts = await session.scalars(live.where((Room.host_id == user_id) | on_stage))
+    found = set(hosts)
+    if user_id in found:
+        raise StillLive("End your room first.")
+    if found:
+        raise StillLive("Leave the stage first.")
 
 
 def _refused(lost: LeftBehind, currency: str) -> SomethingLeft:

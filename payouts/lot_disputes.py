@@ -23,6 +23,7 @@ from payouts.claims import (
     LotReturn,
     ReturnState,
 )
+from payouts.clock import money_now
 from payouts.creators import lock_creators
 from payouts.lot_returns import LotUnknown
 from payouts.lots import Lot, most_stars_within, part, take_from
@@ -65,8 +66,8 @@ async def open_dispute(
 ) -> LotDispute:
     """The bank takes `-line.amount_minor` back; the wallet freezes, creators' parts are held.
 
-    Repeated, the same row. Tips that had matured when we learned of it, at `at` (`line.at` unless
-    given), are not held: what they brought may have been transferred. Raises LotUnknown.
+    Repeated, the same row. Booked when we learn of it, at `at`: tips that had matured by then are
+    not held, since what they brought may have been transferred. Raises LotUnknown.
     """
     wallet = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     if (known := await _by_name(session, platform_id, stripe_dispute)) is not None:
@@ -78,10 +79,11 @@ async def open_dispute(
     dispute = _row(lot, platform_id, user_id, stripe_dispute, line)
     session.add(dispute)
     await session.flush()
-    claims = await _claim(session, dispute, lot, at or line.at)
+    now = at or await money_now(session)
+    claims = await _claim(session, dispute, lot, now)
     await _freeze(session, lot.wallet_id, 1)
     posting = claim_postings.dispute_opened(_facts(dispute, lot, claims), line)
-    await ledger.book(session, platform_id, posting, at=line.at)
+    await ledger.book(session, platform_id, posting, at=now)
     return dispute
 
 
@@ -102,16 +104,25 @@ def _row(
 
 
 async def dispute_won(
-    session: AsyncSession, *, platform_id: UUID, stripe_dispute: str, line: BalanceTransaction
+    session: AsyncSession,
+    *,
+    platform_id: UUID,
+    stripe_dispute: str,
+    line: BalanceTransaction,
+    at: datetime | None = None,
 ) -> None:
-    """`line` brings the money back. Repeated, nothing. Raises NotFound, DisputeClosed."""
+    """`line` brings the money back; booked when we learn of it, at `at`. Repeated, nothing.
+
+    Raises NotFound, DisputeClosed.
+    """
     dispute, lot = await _locked(session, platform_id, stripe_dispute)
     if dispute.state is DisputeState.WON:
         return
     claims = await _close(session, dispute, lot, DisputeState.WON, line.at)
     await see(session, platform_id, line)
     posting = claim_postings.dispute_won(_facts(dispute, lot, claims), line)
-    await ledger.book(session, platform_id, posting, at=line.at)
+    now = at or await money_now(session)
+    await ledger.book(session, platform_id, posting, at=now)
 
 
 async def dispute_lost(

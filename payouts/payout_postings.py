@@ -8,7 +8,7 @@ from uuid import UUID
 
 from payouts.accounts import Account, AccountKind, Entry
 from payouts.models import EventKind
-from payouts.postings import BalanceTransaction, Books, Posting, entries_of
+from payouts.postings import BalanceTransaction, Books, Posting, at_stripe, entries_of
 
 
 def transfer_intent(
@@ -80,6 +80,7 @@ def transfer_reversed(
             ]
         ),
         balance_transaction=line.id,
+        facts=at_stripe(line),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from payouts.accounts import STARS, Account, AccountKind, Entry
@@ -95,6 +95,15 @@ class Books:
 
     def of(self, kind: AccountKind, owner: object = "") -> Account:
         return Account(kind, self.currency, str(owner))
+
+
+AT_STRIPE: Final = "at_stripe"
+
+
+def at_stripe(line: BalanceTransaction) -> dict[str, Any]:
+    """When Stripe did what moves creators' money. It is booked when we learn of it, so that a month
+    that is over stays as it was."""
+    return {AT_STRIPE: line.at.isoformat()}
 
 
 def wallet(user_id: UUID) -> Account:

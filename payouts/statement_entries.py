@@ -14,9 +14,13 @@ from payouts.accounts import AccountKind
 from payouts.amounts import decimal
 from payouts.earned import Earner
 from payouts.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from payouts.postings import AT_STRIPE
 from payouts.statements import month_bounds
 
-COLUMNS: Final = ("at", "transaction", "kind", "account", "amount", "currency", "room", "room_ms")
+COLUMNS: Final = (
+    *("at", "transaction", "kind", "account", "amount", "currency", "room", "room_ms"),
+    "at_stripe",
+)
 BLOCK: Final = 2000
 """Entries that are read at once: whoever downloads slowly keeps no connection to the database."""
 
@@ -28,7 +32,8 @@ _Row = sa.Row[LedgerEntry, LedgerTransaction, AccountKind]
 async def entries_csv(database: Database, earner: Earner, month: str) -> AsyncIterator[str]:
     """RFC 4180, in pieces, oldest first: what a month's statement sums up by kind.
 
-    A positive amount adds to what is owed, or held. Nobody's name is in it. Raises NoMonth.
+    A positive amount adds to what is owed, or held. `at` is when it was booked, `at_stripe` when
+    Stripe did what it is about. Nobody's name is in it. Raises NoMonth.
     """
     bounds = month_bounds(month)
     yield _lines([COLUMNS])
@@ -81,6 +86,7 @@ def _cells(
         entry.currency,
         transaction.room_id or "",
         "" if transaction.room_ms is None else transaction.room_ms,
+        transaction.facts.get(AT_STRIPE, ""),
     )
 
 

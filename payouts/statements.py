@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,9 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.errors import Invalid
 from payouts.accounts import AccountKind
 from payouts.amounts import decimal
+from payouts.clock import money_now
 from payouts.models import EventKind, LedgerAccount, LedgerEntry, LedgerTransaction
 
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
+UNDER_WAY: Final = timedelta(hours=1)
+"""What is dated just before a month's end may be committed so much later, and much sooner is. What
+we learn of after it, whatever its date, is booked when we learn of it."""
 
 SAYS: Final = {
     EventKind.TIP: "Tips",
@@ -59,6 +64,9 @@ class Statement:
     creator_id: UUID
     month: str
     currency: str
+    final: bool
+    """The month is over: nothing comes into it any more."""
+
     opening_owed_minor: int
     opening_held_minor: int
     lines: tuple[Line, ...]
@@ -94,10 +102,12 @@ async def statement(
     begin, end = month_bounds(month)
     mine = _Mine(platform_id, creator_id, currency)
     opening = await _opening(session, mine, begin)
+    now = await money_now(session)
     return Statement(
         creator_id=creator_id,
         month=month,
         currency=currency,
+        final=now >= end + UNDER_WAY,
         opening_owed_minor=opening.get(AccountKind.CREATOR, 0),
         opening_held_minor=opening.get(AccountKind.CREATOR_HOLD, 0),
         lines=await _lines(session, mine, begin, end),

@@ -32,15 +32,37 @@ def _clock(course: Course) -> RoomTime:
     return RoomTime(stretches)
 
 
-def shares_of(on_stage: Mapping[UUID, int], *, host: UUID, payer: UUID) -> list[Share]:
+def earning(course: Course, room_ms: int, *, host: UUID, payer: UUID | None) -> list[Share]:
+    """Who earns by a tip for that moment. Those who have left Encore since are left out."""
+    there = course.on_stage(room_ms)
+    return shares_of(there, host=None if host in course.gone else host, payer=payer)
+
+
+def unpaid(course: Course, *, host: UUID, payer: UUID | None) -> list[tuple[int, int | None]]:
+    """When nobody would earn by the payer's tip: from, and until before; None: from then on."""
+    stretches: list[tuple[int, int | None]] = []
+    since: int | None = None
+    for moment in sorted({0, *(move.room_ms for move in course.moves)}):
+        if earning(course, moment, host=host, payer=payer):
+            if since is not None:
+                stretches.append((since, moment))
+            since = None
+        elif since is None:
+            since = moment
+    return stretches if since is None else [*stretches, (since, None)]
+
+
+def shares_of(
+    on_stage: Mapping[UUID, int], *, host: UUID | None, payer: UUID | None
+) -> list[Share]:
     """Who earns by a tip, as weights; empty where it would be the payer alone.
 
     Each of n speakers has the share that they agreed to, divided by n; the host has the rest. The
-    payer is left out, as if they were not there.
+    payer is left out, as if they were not there, and a host who has left (None).
     """
     speakers = {who: bps for who, bps in on_stage.items() if who not in (host, payer)}
     shares = [Share(who, bps) for who, bps in speakers.items() if bps > 0]
     rest = len(speakers) * WHOLE_BPS - sum(speakers.values()) if speakers else 1
-    if host != payer and rest > 0:
+    if host is not None and host != payer and rest > 0:
         shares.append(Share(host, rest))
     return shares

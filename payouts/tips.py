@@ -27,7 +27,7 @@ from payouts.postings import Pin, Terms
 from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
 from payouts.tiers import message_for, tier_of
 from payouts.tip_models import RoomTip
-from payouts.tip_place import landed, shares_of
+from payouts.tip_place import earning, landed
 from replay.recordings import NotRecorded
 from replay.seconds import room_ms_at
 from rooms.access import Action
@@ -44,6 +44,11 @@ class TipDiffers(Conflict):
 class TipToOneself(Forbidden):
     code = "tip_to_oneself"
     title = "Nobody but yourself would earn by this tip"
+
+
+class NobodyToPay(Conflict):
+    code = "nobody_to_pay"
+    title = "Those who were on stage at that moment have left Encore: nobody would be paid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,8 @@ async def send_tips(
     the others be. Once for each client key; sent again it is the same tip, whatever has changed
     since.
 
-    Refusals: TipToOneself, TipDiffers, StarsMissing, WalletFrozen, SpendingLimitReached.
+    Refusals: TipToOneself, NobodyToPay, TipDiffers, StarsMissing, WalletFrozen,
+    SpendingLimitReached.
     """
     sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
     await sending.read(raw, asked)
@@ -213,7 +219,8 @@ class _Sending:
         keys, rooms = [one.key for one in asked], list({one.room_id for one in asked})
         since = limits.since(self._now)
         found = await raw.fetchrow(_OPEN, self._spending.platform_id, keys, payers, rooms, *since)
-        wallets, spent, courses = found
+        wallets, ahead, spent, courses = found
+        self._now += ahead
         self._spending.opened(payers, wallets or ())
         self._spent = limits.spendings(spent)
         self._courses = courses_from(courses)
@@ -228,15 +235,15 @@ class _Sending:
             return tip if tip.wish_sha256 == one.digest else TipDiffers()
         try:
             return self._new_tip(one)
-        except (TipToOneself, StarsMissing, WalletFrozen, SpendingLimitReached) as refused:
+        except _REFUSALS as refused:
             return refused
 
     def _new_tip(self, one: Asked) -> Sent:
         payer_id, stars, course = one.payer_id, one.wish.stars, self._courses[one.room_id]
         room_ms = landed(course, course.now_ms if one.wanted_ms is None else one.wanted_ms)
-        shares = shares_of(course.on_stage(room_ms), host=one.host_id, payer=payer_id)
+        shares = earning(course, room_ms, host=one.host_id, payer=payer_id)
         if not shares:
-            raise TipToOneself
+            raise NobodyToPay if one.host_id in course.gone else TipToOneself
         spent = self._spent[payer_id]
         limits.check(spent, stars, self._caps)
         at = max(self._now, spent.latest or self._now)  # clocks of processes may differ
@@ -271,15 +278,21 @@ class _Sending:
             tip.goal_id = goals.get(tip.room_id)
 
 
+_REFUSALS = (TipToOneself, NobodyToPay, StarsMissing, WalletFrozen, SpendingLimitReached)
+
 # All three read what is there once the wallets are locked: the last two take arguments from the
-# first, and a function sees what was committed while it waited.
+# first, and a function sees what was committed while it waited. Tips are dated by the clock of the
+# money (payouts/clock.py), as what follows them.
 _OPEN = """
 with opened as materialized (
-    select array_agg(w) as wallets, $3::uuid[] as payers, $4::uuid[] as rooms
+    select array_agg(w) as wallets, $3::uuid[] as payers, $4::uuid[] as rooms,
+        coalesce((select clock_ahead from stripe_books), interval '0') as ahead
     from star_wallets($1, $3::uuid[]::text[], $2) w
 )
-select o.wallets,
-    (select array_agg(s) from tip_spending(o.payers, $5, $6) s),
+select o.wallets, o.ahead,
+    (select array_agg(s) from tip_spending(
+        o.payers, $5::timestamptz + o.ahead, $6::timestamptz + o.ahead
+    ) s),
     (select array_agg(c) from room_courses(o.rooms) c)
 from opened o
 """

@@ -1,7 +1,7 @@
 """HTTP: tips, live and on the replay; goals, supporters, thanks, and what one may spend."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from core.ratelimit import rate_limit
 from payouts import goals, limits, supporters, thanks, tip_lists, tips
 from payouts.api import PersonDep
 from payouts.boards import Boards
+from payouts.clock import money_now
 from payouts.limits import SpendingLimitReached, caps_of
 from payouts.spending import StarsMissing, WalletFrozen
 from payouts.statements import NoMonth, month_bounds
@@ -40,7 +41,7 @@ from payouts.tip_schemas import (
     TipOut,
     TipPage,
 )
-from payouts.tips import TipDiffers, TipToOneself, TipWish
+from payouts.tips import NobodyToPay, TipDiffers, TipToOneself, TipWish
 from replay.recordings import NotRecorded
 from rooms.access import Action, Removed, RoomNotLive
 from rooms.models import Room
@@ -83,6 +84,7 @@ async def tiers() -> TierList:
         AccountNeeded,
         Removed,
         TipToOneself,
+        NobodyToPay,
         NotRecorded,
         StarsMissing,
         WalletFrozen,
@@ -109,7 +111,8 @@ async def send(
 
     What it earns goes to the host and the speakers who were on stage at that moment: each of n
     speakers has the share that they agreed to, divided by n, the host has the rest. Whoever tips
-    is left out of it, and refused (`tip_to_oneself`) where nobody else is left.
+    is left out of it, and refused (`tip_to_oneself`) where nobody else is left. So are those who
+    have left Encore since: where nobody else was there, nobody can be tipped (`nobody_to_pay`).
 
     Sent again with the same `client_key` and body it is the same tip; with another body it is
     refused (`tip_differs`)."""
@@ -328,6 +331,6 @@ async def set_limits(
 
 async def _limits(services: ServicesDep, session: SessionDep, principal: Principal) -> LimitsOut:
     assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
-    spending = await limits.spending_of(session, principal.user_id, now=datetime.now(UTC))
+    spending = await limits.spending_of(session, principal.user_id, now=await money_now(session))
     allowed = spending.within(caps_of(services.settings))
     return LimitsOut.of(spending, allowed.hour_stars, allowed.day_stars)

@@ -122,9 +122,17 @@ async def transfer_refused(
 
 
 async def transfer_reversed(
-    session: AsyncSession, *, intent_id: UUID, reversal: str, line: BalanceTransaction
+    session: AsyncSession,
+    *,
+    intent_id: UUID,
+    reversal: str,
+    line: BalanceTransaction,
+    at: datetime | None = None,
 ) -> Booked:
-    """`line.amount_minor` of a confirmed transfer came back, by Stripe's reversal `trr_...`."""
+    """`line.amount_minor` of a confirmed transfer came back, by Stripe's reversal `trr_...`.
+
+    Booked when we learn of it, at `at`.
+    """
     intent = await _locked(session, intent_id)
     if intent.state is not IntentState.CONFIRMED:
         raise IntentSettled(f"The transfer is {intent.state.value}.")
@@ -135,7 +143,8 @@ async def transfer_reversed(
         destination=intent.destination,
         line=line,
     )
-    booked = await ledger.book(session, intent.platform_id, posting, at=line.at)
+    now = at or await money_now(session)
+    booked = await ledger.book(session, intent.platform_id, posting, at=now)
     if booked.new:
         intent.reversed_minor += line.amount_minor
         await session.flush()

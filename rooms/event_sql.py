@@ -19,13 +19,15 @@ COURSE: Final = ", ".join(
 COURSES: Final = f"""
 create or replace function room_courses(p_rooms uuid[])
 returns table (
-    room_id uuid, now_ms bigint, kind text, room_ms bigint, user_id uuid, share_bps int
+    room_id uuid, now_ms bigint, kind text, room_ms bigint, user_id uuid, share_bps int,
+    gone boolean
 ) language plpgsql {PLANS} as $$
 begin
     return query
     select r.id, coalesce(
             r.duration_ms, floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint
-        ), e.kind, e.room_ms, (e.data->>'user_id')::uuid, (e.data->>'share_bps')::int
+        ), e.kind, e.room_ms, (e.data->>'user_id')::uuid, (e.data->>'share_bps')::int,
+        e.data ? 'gone'
     from room r left join lateral (
         select m.seq, m.kind, m.room_ms, m.data from room_event m
         where m.room_id = r.id and m.kind in ({COURSE}) offset 0

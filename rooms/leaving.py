@@ -11,7 +11,11 @@ from core.auth.leaving import NOBODY
 from rooms.events import tell_changed
 from rooms.models import Participant, Room, RoomEvent, RoomState
 
-_NAMES: Final = ("display_name", "name")
+_FORGOTTEN: Final = (
+    {"display_name": NOBODY, "gone": True},
+    {"name": NOBODY},
+)
+"""What events say instead: of who was in a room that they are gone, too; of who tipped nothing."""
 
 
 async def call_off(session: AsyncSession, host_id: UUID) -> None:
@@ -34,9 +38,9 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
         RoomEvent.data.op("->>")("user_id") == str(user_id),
     )
     changed: set[UUID] = set()
-    for name in _NAMES:
-        nameless = RoomEvent.data.op("||")(_literal({name: NOBODY}))
-        named = RoomEvent.data.op("->>")(name).is_not(None)
+    for words in _FORGOTTEN:
+        nameless = RoomEvent.data.op("||")(_literal(words))
+        named = RoomEvent.data.op("->>")(next(iter(words))).is_not(None)
         told = sa.update(RoomEvent).where(theirs, named).values(data=nameless)
         changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
     await tell_changed(session, changed)

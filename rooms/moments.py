@@ -26,6 +26,8 @@ class Move(NamedTuple):
     user_id: UUID
     on_stage: bool
     share_bps: int = 0
+    gone: bool = False
+    """Has left Encore since, for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,17 @@ class Course:
     moves: tuple[Move, ...]
     """In the order in which they happened."""
 
+    @property
+    def gone(self) -> frozenset[UUID]:
+        """Of those who were ever on stage, who has left Encore since."""
+        return frozenset(move.user_id for move in self.moves if move.gone)
+
     def on_stage(self, room_ms: int) -> dict[UUID, int]:
-        """Who was there at that moment, the first comers first, and the shares they agreed to."""
+        """Who was there at that moment and has not left Encore since, the first comers first, and
+        the shares they agreed to."""
         there: dict[UUID, int] = {}
         for move in self.moves:
-            if move.room_ms > room_ms:
+            if move.room_ms > room_ms or move.gone:
                 continue
             if move.on_stage:
                 there[move.user_id] = move.share_bps
@@ -66,12 +74,12 @@ async def course_of(session: AsyncSession, room_id: UUID) -> Course:
 
 def _course(rows: Sequence[Sequence[Any]]) -> Course:
     now_ms, moves, marks = rows[0][1], list[Move](), list[tuple[int, str]]()
-    for _, _, kind, at, user_id, share_bps in rows:
+    for _, _, kind, at, user_id, share_bps, gone in rows:
         room_ms = at or 0
         now_ms = max(now_ms, room_ms)
         if user_id is not None:
             joins = kind == EventKind.STAGE_JOINED
-            moves.append(Move(room_ms, user_id, joins, share_bps or 0))
+            moves.append(Move(room_ms, user_id, joins, share_bps or 0, bool(gone)))
         elif kind:
             marks.append((room_ms, kind))
     return Course(now_ms, recorded(marks, now_ms), tuple(moves))

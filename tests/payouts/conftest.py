@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database
 from tests.payouts.opening import open_shop
 from tests.payouts.shop import Shop
-from tests.payouts.tills import Till, make_till
+from tests.payouts.tills import Till, make_till, on_our_clock
 
 
 @pytest.fixture
 async def till(session: AsyncSession) -> Till:
+    await on_our_clock(session)
     return await make_till(session, creators=3)
 
 

@@ -173,7 +173,8 @@ async def test_entries_come_with_their_transaction(database: Database) -> None:
     pair = sa.text(
         "insert into ledger_entry (account_id, transaction_id, at, amount, currency) "
         "select e.account_id, e.transaction_id, e.at, n, e.currency "
-        "from ledger_entry e, unnest(array[1, -1]) n where e.transaction_id = :id limit 2"
+        "from (select * from ledger_entry where transaction_id = :id limit 1) e, "
+        "unnest(array[1, -1]) n"
     )
     async with database.transaction() as session:
         till.session = session

@@ -2,19 +2,23 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from payouts import lot_disputes
 from payouts.amounts import decimal
+from payouts.claims import LotDispute
 from payouts.creators import earnings
 from payouts.earned import Earner, earned_by_minute
-from payouts.models import EventKind
+from payouts.models import EventKind, LedgerTransaction
 from payouts.postings import Pin
 from payouts.statements import NoMonth, Statement, as_csv, month_bounds, statement
-from payouts.transfers import intend_transfer, transfer_confirmed
+from payouts.stripe_facts import TransferIntent
+from payouts.transfers import intend_transfer, transfer_confirmed, transfer_reversed
 from tests.payouts.tills import TERMS, Till, charge
 
 
@@ -107,6 +111,38 @@ async def test_tips_are_counted_by_minute(till: Till) -> None:
     mine = Earner(till.platform_id, till.creators[0], TERMS.currency)
     minutes = await earned_by_minute(till.session, mine, room_id=room)
     assert [(m.minute, m.earned_minor, m.tips) for m in minutes] == [(0, 7, 2), (1, 8, 2)]
+
+
+async def test_a_month_that_is_over_stays_as_it_was(busy: Till) -> None:
+    """What Stripe did in it and we learn of later comes into the month in which we do."""
+    tipped, _ = months()
+    begin, end = month_bounds(tipped)
+    before, later = await of(busy, tipped), end + timedelta(days=2)
+    assert not before.final
+    at = {"at": later}
+    dispute = await busy.session.scalar(sa.select(LotDispute.stripe_dispute))
+    assert dispute is not None
+    won, back = (
+        replace(charge(amount, 0, at=end - timedelta(days=1)), kind=kind)
+        for amount, kind in ((699, "adjustment"), (200, "transfer_refund"))
+    )
+    await lot_disputes.dispute_won(
+        busy.session, platform_id=busy.platform_id, stripe_dispute=dispute, line=won, **at
+    )
+    intent_id = await busy.session.scalar(sa.select(TransferIntent.id))
+    assert intent_id is not None
+    await transfer_reversed(
+        busy.session, intent_id=intent_id, reversal=f"trr_{uuid4()}", line=back, **at
+    )
+    assert await of(busy, tipped) == before
+    found = await of(busy, f"{later:%Y-%m}")
+    moved = {line.kind: line.owed_minor for line in found.lines}
+    assert (moved[EventKind.DISPUTE_WON], moved[EventKind.TRANSFER_REVERSED]) == (100, 200)
+    told = sa.select(LedgerTransaction.facts["at_stripe"].astext).where(
+        LedgerTransaction.at == later
+    )
+    assert set(await busy.session.scalars(told)) == {won.at.isoformat()}
+    assert (await of(busy, f"{begin - timedelta(days=1):%Y-%m}")).final
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026", "26-01", "0000-01", "2026-1", "٢٠٢٦-01"])

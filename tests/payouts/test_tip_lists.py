@@ -26,12 +26,14 @@ from replay.subtitles import CueKind, ShownCue
 from rooms.models import Participant, RoomEvent, Visibility
 from rooms.participation import join_room, leave_room, set_consent
 from tests.factories import as_user
+from tests.payouts.tills import on_our_clock
 from tests.payouts.tipping import Hall, make_hall
 from tests.transcripts.heard import LIVE_AT, Heard, make_heard, spoken
 
 
 @pytest.fixture
 async def hall(session: AsyncSession) -> Hall:
+    await on_our_clock(session)
     return await make_hall(session)
 
 

@@ -24,6 +24,7 @@ from rooms.lifecycle import end_room
 from rooms.models import RoomEvent
 from rooms.moderation import remove_participant
 from rooms.participation import join_room, leave_room
+from tests.payouts.tills import on_our_clock
 from tests.payouts.tipping import AGE, Hall, at_once, make_hall
 
 KEY = "a-key-of-mine"
@@ -31,6 +32,7 @@ KEY = "a-key-of-mine"
 
 @pytest.fixture
 async def hall(session: AsyncSession) -> Hall:
+    await on_our_clock(session)
     return await make_hall(session)
 
 

@@ -99,6 +99,7 @@ async def opened(
             lot_id=lot,
             stripe_dispute=name,
             line=line,
+            at=line.at,
         )
     return name
 

@@ -1,4 +1,5 @@
-"""What a room's page needs for tips: what Stars buy, its goal, and the tips that came last."""
+"""What a room's page needs for tips: what Stars buy, when nobody would earn, its goal, and the tips
+that came last."""
 
 from typing import Any, Final
 
@@ -11,9 +12,11 @@ from payouts.goals import goal_of
 from payouts.tiers import TIERS
 from payouts.tip_lists import ShownTip
 from payouts.tip_models import RoomTip
+from payouts.tip_place import unpaid
 from payouts.tip_schemas import RoomGoalOut, TierList, TipOut
 from rooms.access import hears
 from rooms.models import Participant, Room, RoomState
+from rooms.moments import course_of
 
 LATEST: Final = 30
 
@@ -28,8 +31,17 @@ async def tip_data(
     return {
         **TierList.of(TIERS).model_dump(),
         **goal.model_dump(mode="json"),
+        "unpaid": await _unpaid(session, room, me),
         "latest": [TipOut.of(each, me.user_id).model_dump(mode="json") for each in latest],
     }
+
+
+async def _unpaid(session: AsyncSession, room: Room, me: Principal) -> list[Any]:
+    """Stretches of a replay, on the room's clock, at which a tip would bring nobody anything."""
+    if room.state is not RoomState.ENDED or me.user_id is None:
+        return []
+    course = await course_of(session, room.id)
+    return unpaid(course, host=room.host_id, payer=me.user_id)
 
 
 async def _latest(session: AsyncSession, room: Room) -> list[ShownTip]:

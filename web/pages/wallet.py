@@ -1,6 +1,5 @@
 """One's own Stars: how many, where they came from and where they went."""
 
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from fastapi.responses import Response
 from core.auth.dependencies import VisitorDep
 from core.auth.rights import require_user
 from core.http import ServicesDep, SessionDep
+from payouts.clock import money_now
 from payouts.earned import titles_of
 from payouts.limits import caps_of, spending_of
 from payouts.models import EventKind
@@ -48,7 +48,7 @@ async def wallet(
     assert me.platform_id is not None  # noqa: S101 - every user is of a platform
     orders = await orders_of(session, me, before=orders_before, limit=ORDERS + 1)
     moved = await movements_of(session, me, before=before, limit=MOVEMENTS + 1)
-    spending = await spending_of(session, user_id, now=datetime.now(UTC))
+    spending = await spending_of(session, user_id, now=await money_now(session))
     return page(
         request,
         "stars/wallet.html",

@@ -1,18 +1,16 @@
 """What creators see of their money, and nobody else."""
 
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from core.auth.principal import Principal
 from payouts.earned import Minute
-from payouts.gateway_models import ConnectedAccount, StripeBooks
+from payouts.gateway_models import ConnectedAccount
 from payouts.postings import Pin
 from rooms.models import Room
-from tests.payouts.tills import Till
+from tests.payouts.tills import Till, on_our_clock
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended
 from web.pages.earnings import CHART_HEIGHT, CHART_WIDTH, bars
@@ -23,8 +21,7 @@ async def tipped(house: House) -> tuple[Room, Principal]:
     """A room in which the host earned 3.00 by three tips; who gave them."""
     giver = await house.user()
     assert giver.user_id is not None
-    # Tests of the sandbox move the clock of test money.
-    await house.session.execute(sa.update(StripeBooks).values(clock_ahead=timedelta()))
+    await on_our_clock(house.session)
     room = await ended(house, "Night <b>radio</b>")
     till = Till(house.session, house.platform.id, giver.user_id, [house.host.id])
     await till.buy()

@@ -50,6 +50,7 @@ let lines = [];
 let shownLine;
 let opened = false;
 let solo = null; // participant id of the speaker who is heard alone
+let sheet = null; // to tip with
 let note = ""; // said once the sound is there
 
 function say(words) {
@@ -116,6 +117,7 @@ function showPosition() {
   timeline.moveTo(at);
   transcript.follow(at);
   tips.follow(at);
+  sheet?.offer(at);
   showStage(at);
 }
 
@@ -342,7 +344,7 @@ async function load() {
 
 function wireTipping() {
   if (!$("#tip-open") || !$("#tip")) return;
-  const sheet = new TipSheet(data, () => player.roomMs ?? 0);
+  sheet = new TipSheet(data, () => player.roomMs ?? 0);
   sheet.addEventListener("sent", ({ detail }) => {
     say(`Thank you: your tip stands at ${clockText(detail.room_ms)}.`);
     tips.mine(detail);

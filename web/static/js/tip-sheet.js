@@ -18,9 +18,9 @@ const $ = (selector) => document.querySelector(selector);
 
 export class TipSheet extends EventTarget {
   /** `data` is the page's; `heardMs` tells the room time of what is heard, null where it is now. */
-  constructor({ room, me, tips: { tiers, most_stars: most } }, heardMs) {
+  constructor({ room, me, tips: { tiers, most_stars: most, unpaid } }, heardMs) {
     super();
-    Object.assign(this, { room, tiers, heardMs });
+    Object.assign(this, { room, tiers, unpaid, heardMs });
     this.memory = `tip.${room.id}.${me.user_id}`; // a browser may have several owners
     this.dialog = $("#tip");
     this.stars = $("#tip-stars");
@@ -33,7 +33,7 @@ export class TipSheet extends EventTarget {
   }
 
   #wire() {
-    $("#tip-open").hidden = false;
+    this.offer(0);
     $("#tip-open").addEventListener("click", () => this.open());
     $("#tip-cancel").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => this.draft?.sent || forget(this.memory));
@@ -43,6 +43,13 @@ export class TipSheet extends EventTarget {
       this.#submit();
     });
     addEventListener("online", () => this.#goOn());
+  }
+
+  /** Offered only where somebody would be paid for what is heard. */
+  offer(roomMs) {
+    const nobody = this.unpaid.some(([from, to]) => roomMs >= from && (to === null || roomMs < to));
+    $("#tip-open").hidden = nobody;
+    $("#tip-nobody").hidden = !nobody;
   }
 
   /** After a reload: what was on its way goes on; who comes from buying finds the sheet open. */
