@@ -1,10 +1,15 @@
-"""The HTTP protocol of all our servers: uvicorn's on httptools, which bounds neither the size of
-a request's head nor the time that a client may take to send one.
+"""All our servers: uvicorn's, inside a process that has other things to do, and its HTTP protocol
+on httptools, which bounds neither the size of a request's head nor the time to send one.
 """
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar, Final
 
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -68,3 +73,42 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Leaves signals to whoever runs this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    sock: socket.socket,
+    *,
+    http: type[BoundedHttp] = BoundedHttp,
+    grace_s: int = 1,
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serves on `sock`, which is closed after it, as long as the block runs. What is open then is
+    cut `grace_s` later. The task ends before where `app` did not start."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=grace_s,
+        server_header=False,
+        http=http,
+        ws="none",
+    )
+    server = Server(config)
+    running = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        while not server.started and not running.done():  # noqa: ASYNC110 - it signals nothing
+            await asyncio.sleep(0.005)
+        yield running
+    finally:
+        server.should_exit = True
+        await running

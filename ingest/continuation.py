@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.durable import make_folder, replace_file, sync
 from ingest import manifest
-from ingest.manifest import Continued, GapFound, Line, Opened, RenditionOpened, SegmentWritten
-from ingest.models import Gap, Recording, RecordingEpoch, Rendition, Segment
+from ingest.manifest import Continued, Line, Opened, RenditionOpened, SegmentWritten
+from ingest.models import Recording, RecordingEpoch, Rendition, Segment
 from ingest.room_clock import unix_us
+from ingest.rows import gaps_of
 from ingest.spans import PER_MS
 from ingest.spool import GENESIS, MANIFEST, MIX
 from ingest.track import OBJECT
@@ -39,7 +40,7 @@ async def stored_lines(
         segments = await _segments(session, row, up_to_epoch)
         if segments:
             lines += [_rendition(row), *segments]
-    return lines + await _gaps(session, recording_id)
+    return [*lines, *await gaps_of(session, recording_id)]
 
 
 def _opened(recording: Recording, epoch: int) -> Opened:
@@ -86,22 +87,6 @@ async def _segments(
             )
         )
     return found
-
-
-async def _gaps(session: AsyncSession, recording_id: UUID) -> list[Line]:
-    rows = await session.scalars(
-        sa.select(Gap).where(Gap.recording_id == recording_id).order_by(Gap.number)
-    )
-    return [
-        GapFound(
-            number=row.number,
-            participant_id=str(row.participant_id) if row.participant_id else None,
-            cause=row.cause.value,
-            room_start_ms=row.room_start_ms,
-            room_end_ms=row.room_end_ms,
-        )
-        for row in rows
-    ]
 
 
 async def continued(

@@ -20,7 +20,7 @@ from core.db import Database
 from core.errors import Unavailable
 from core.keys import load_secret
 from core.listen import Listener
-from core.server import BoundedHttp
+from core.server import BoundedHttp, Server
 from core.settings import Settings
 from ingest.admission import Admission
 from ingest.fleet import worker_id
@@ -102,13 +102,7 @@ class WhipHttp(BoundedHttp):
             transport.abort()
 
 
-class WhipServer(uvicorn.Server):
-    """Leaves signals to whoever runs this process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
+class WhipServer(Server):
     async def serve_until_cancelled(self, sock: socket.socket) -> None:
         serving = asyncio.create_task(self.serve(sockets=[sock]))
         try:

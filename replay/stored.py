@@ -6,8 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingest.manifest import GapFound, Opened, RenditionOpened, SegmentWritten
-from ingest.models import Gap, Recording, RecordingStatus, Rendition, Segment
+from ingest.manifest import Opened, RenditionOpened, SegmentWritten
+from ingest.models import Recording, RecordingStatus, Rendition, Segment
+from ingest.rows import gaps_of
 from replay.recorded import Place, Recorded
 
 
@@ -37,7 +38,7 @@ async def load_recorded(
     for row in await session.execute(_segments_after(known, names)):
         _add_segment(known, names[row.rendition_id], row, now=now)
     if recording.status is RecordingStatus.STORED and not known.ended:
-        known.gaps = await _gaps(session, recording_id)
+        known.gaps = await gaps_of(session, recording_id)
         known.end()
     return known
 
@@ -96,19 +97,3 @@ def _segments_after(recorded: Recorded, names: dict[UUID, str]) -> sa.Select[Any
         .where(sa.or_(sa.false(), *newer))
         .order_by(Segment.rendition_id, Segment.sequence)
     )
-
-
-async def _gaps(session: AsyncSession, recording_id: UUID) -> list[GapFound]:
-    rows = await session.scalars(
-        sa.select(Gap).where(Gap.recording_id == recording_id).order_by(Gap.number)
-    )
-    return [
-        GapFound(
-            number=row.number,
-            participant_id=str(row.participant_id) if row.participant_id else None,
-            cause=row.cause,
-            room_start_ms=row.room_start_ms,
-            room_end_ms=row.room_end_ms,
-        )
-        for row in rows
-    ]

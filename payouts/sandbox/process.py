@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-import uvicorn
-
+import core.server
 from core.addresses import bound_socket, http_url
 from core.durable import create_once
 from core.errors import Problem
-from core.server import BoundedHttp
 from core.settings import Settings
 from payouts.sandbox.app import create_app
 from payouts.sandbox.hazards import Hazards, recording_in
@@ -101,27 +99,10 @@ async def serving(options: Options) -> AsyncIterator[World]:
     world = World(store, options.key, url, options.currency, options.country)
     with store.transaction():
         _hook_up(world, options.hooks)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(world, options.hazards),
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            http=BoundedHttp,
-            ws="none",
-        )
-    )
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    running = asyncio.create_task(server.serve(sockets=[bound]))
     try:
-        while not server.started and not running.done():  # noqa: ASYNC110 - it signals nothing
-            await asyncio.sleep(0.005)
-        yield world
+        async with core.server.serving(create_app(world, options.hazards), bound):
+            yield world
     finally:
-        server.should_exit = True
-        await running
         store.close()
 
 

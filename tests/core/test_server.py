@@ -5,10 +5,9 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from core.server import MAX_HEAD_BYTES, TRANSPORT, BoundedHttp
+from core.server import MAX_HEAD_BYTES, TRANSPORT, BoundedHttp, serving
 
 PATIENCE = 5.0
 ONE_READ = 1 << 20
@@ -44,12 +43,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=Hasty, lifespan="off", ws="none", log_config=None)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve(sockets=[listening]))
-    yield int(listening.getsockname()[1])
-    server.should_exit = server.force_exit = True
-    await serving
+    port = int(listening.getsockname()[1])
+    async with serving(app, listening, http=Hasty):
+        yield port
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,6 +1,5 @@
 """Opens the shop: the sandbox and Encore's web process, told of each other."""
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
 
+import core.server
 from core.db import Database
 from core.mail import open_mailer
 from core.money_settings import SHIPPED_PACKS, StarPack
@@ -22,7 +21,6 @@ from payouts.cashier import Cashier
 from payouts.gateway import Gateway
 from payouts.sandbox.process import Options, serving
 from tests.payouts.shop import CONNECT_SECRET, KEY, MINIMUM, NEXT_SECRET, PLATFORM_SECRET, Shop
-from tests.polling import eventually
 from tests.transcripts.fakes import scripted_engine
 from web.app import create_app
 from workers.kinds import Tools
@@ -101,16 +99,5 @@ def _tools(cashier: Cashier) -> Tools:
 async def _listening(app: Any) -> AsyncIterator[str]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_level="critical", timeout_graceful_shutdown=1, ws="none", lifespan="on"
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    running = asyncio.create_task(server.serve(sockets=[bound]))
-    await eventually(lambda: asyncio.sleep(0, server.started))
-    try:
+    async with core.server.serving(app, bound):
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await running
-        bound.close()

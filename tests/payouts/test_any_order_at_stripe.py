@@ -8,7 +8,7 @@ sandbox, which is a process's whole application, over loopback.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final, TypeVar
 
 import pytest
@@ -84,7 +84,9 @@ class AnyOrder(RuleBasedStateMachine):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", range(RUNS))
-async def test_in_any_order_through_stripe(shop: Shop, number: int) -> None:
+async def test_in_any_order_through_stripe(
+    shop: Shop, number: int, record_property: Callable[[str, object], None]
+) -> None:
     """One of the runs whose steps are STEPS together; rare kinds of steps may take a few more."""
     AnyOrder.shop, AnyOrder.loop = shop, asyncio.get_running_loop()
     AnyOrder.done, AnyOrder.steps = Counter(), 0
@@ -92,7 +94,8 @@ async def test_in_any_order_through_stripe(shop: Shop, number: int) -> None:
         if AnyOrder.steps < STEPS / RUNS or AnyOrder.missing():
             walks = 2 if more else -(-(STEPS // RUNS) // WALK)
             await asyncio.to_thread(_walk, SEED * RUNS + number + more * 10**6, walks)
-    print(AnyOrder.steps, dict(AnyOrder.done))  # noqa: T201 - seen with -s
+    record_property("steps", AnyOrder.steps)
+    record_property("done", dict(AnyOrder.done))
     assert AnyOrder.steps >= STEPS / RUNS
     assert AnyOrder.missing() == set()
 

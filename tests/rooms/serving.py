@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 import rooms.api
@@ -18,7 +17,7 @@ import rooms.sse
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
-from core.server import BoundedHttp
+from core.server import serving
 from core.settings import Environment, Settings
 from core.storage import open_store
 from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL
@@ -59,25 +58,15 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     await asyncio.wait_for(listener.connected.wait(), 10)
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app,
-        http=BoundedHttp,
-        log_level="critical",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[bound]))
     url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        async with (
+            serving(app, bound),
+            httpx.AsyncClient(base_url=url, timeout=20) as client,
+        ):
             yield client
     finally:
-        server.should_exit = True
-        await serving
         await listener.stop()
-        bound.close()
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,23 @@
 `Behavior` bends it, one lie at a time.
 """
 
-import asyncio
 import base64
 import hashlib
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode
 
-import uvicorn
 from fastapi import FastAPI, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+
+from core.server import serving
 
 CLIENT_ID = "encore-at-provider"
 CLIENT_SECRET = "the client's secret: with + and &"
@@ -78,13 +78,8 @@ async def serve_provider() -> AsyncIterator[OpenIdProvider]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         provider = OpenIdProvider(f"http://127.0.0.1:{bound.getsockname()[1]}")
-        config = uvicorn.Config(_app(provider), log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # pytest's
-        serving = asyncio.create_task(server.serve(sockets=[bound]))
-        yield provider
-        server.should_exit = True
-        await serving
+        async with serving(_app(provider), bound):
+            yield provider
 
 
 def _app(provider: OpenIdProvider) -> FastAPI:
