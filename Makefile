@@ -8,6 +8,8 @@ DEV := .venv/.dev-ready
 ASSETS := web/static/vendor/swagger-ui.css
 # Tests of processes wait more than they compute, hence two to a core.
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# Tests start many processes, each of which would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST = $(VENV)/pytest -n $(WORKERS) --dist loadgroup
 
 help: ## List the targets

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.durable import make_folder, replace_file, sync
 from ingest import manifest
+from ingest.gap_rows import gaps_of
 from ingest.manifest import Continued, Line, Opened, RenditionOpened, SegmentWritten
 from ingest.models import Recording, RecordingEpoch, Rendition, Segment
 from ingest.room_clock import unix_us
-from ingest.rows import gaps_of
 from ingest.spans import PER_MS
 from ingest.spool import GENESIS, MANIFEST, MIX
 from ingest.track import OBJECT

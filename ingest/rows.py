@@ -177,20 +177,3 @@ async def mark_stored(session: AsyncSession, *, opened: Opened, ended: Ended) ->
         dedupe_key=opened.recording_id,
     )
     return True
-
-
-async def gaps_of(session: AsyncSession, recording_id: UUID) -> list[GapFound]:
-    """As the manifest lists them."""
-    rows = await session.scalars(
-        sa.select(Gap).where(Gap.recording_id == recording_id).order_by(Gap.number)
-    )
-    return [
-        GapFound(
-            number=row.number,
-            participant_id=str(row.participant_id) if row.participant_id else None,
-            cause=row.cause.value,
-            room_start_ms=row.room_start_ms,
-            room_end_ms=row.room_end_ms,
-        )
-        for row in rows
-    ]

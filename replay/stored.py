@@ -6,9 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingest.gap_rows import gaps_of
 from ingest.manifest import Opened, RenditionOpened, SegmentWritten
 from ingest.models import Recording, RecordingStatus, Rendition, Segment
-from ingest.rows import gaps_of
 from replay.recorded import Place, Recorded
 
 

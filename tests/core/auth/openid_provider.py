@@ -4,6 +4,7 @@
 """
 
 import base64
+import functools
 import hashlib
 import secrets
 import socket
@@ -42,11 +43,21 @@ class Behavior:
     down: bool = False
 
 
+def new_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"})
+
+
+@functools.cache
+def first_key() -> RSAKey:
+    """Of all providers: two large primes for each would be most of what a test computes."""
+    return new_key()
+
+
 @dataclass
 class OpenIdProvider:
     issuer: str
     behavior: Behavior = field(default_factory=Behavior)
-    key: RSAKey = field(default_factory=lambda: new_key())
+    key: RSAKey = field(default_factory=first_key)
     granted: dict[str, dict[str, str]] = field(default_factory=dict)
     key_reads: int = 0
 
@@ -67,10 +78,6 @@ class OpenIdProvider:
         }
         kept = {name: value for name, value in claims.items() if value is not None}
         return self.behavior.sign(kept, self.key)
-
-
-def new_key() -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig"})
 
 
 @asynccontextmanager
