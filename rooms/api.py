@@ -25,6 +25,7 @@ from rooms.models import Room, RoomState
 from rooms.queries import room_for
 from rooms.recording import RecordingNotStarted, RecordingStopped, set_recording
 from rooms.schemas import (
+    LAST_SEEN,
     History,
     NewRoom,
     ParticipantOut,
@@ -74,7 +75,7 @@ async def create(
 async def find(
     session: SessionDep,
     principal: CallerDep,
-    state: RoomState | None = None,
+    state: Annotated[RoomState | None, Query(description="only rooms that are so now")] = None,
     topic: TopicFilter | None = None,
     host_id: UUID | None = None,
     after: UUID | None = None,
@@ -188,7 +189,7 @@ async def history(
     room_id: UUID,
     session: SessionDep,
     principal: CallerDep,
-    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62, description=LAST_SEEN)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> History:
     """Everything that happened, in order, numbered from 1 without holes."""

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -62,6 +62,8 @@ Prose = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_prose
 Description = Prose
 Topic = Annotated[str, _line(40), AfterValidator(_plain)]
 Topics = Annotated[list[Topic], Field(max_length=8), AfterValidator(_distinct)]
+LAST_SEEN: Final = "the number of the last event that was seen: what comes behind it"
+
 TopicFilter = Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
 """To search for: any text that a topic might be. PostgreSQL has no word for NUL."""
 

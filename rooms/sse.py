@@ -29,6 +29,7 @@ from rooms.feed import FeedHub
 from rooms.frames import RETRY, Frame
 from rooms.limits import STREAM
 from rooms.models import RoomState
+from rooms.schemas import LAST_SEEN
 from rooms.stream import CallerAgain, Stream
 
 router = APIRouter(prefix="/v1")
@@ -163,7 +164,7 @@ async def events(
     services: ServicesDep,
     principal: CallerDep,
     hub: Annotated[FeedHub, Depends(feed_hub)],
-    after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_SEQ, description=LAST_SEEN)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """From the first event, or after `after`; a reconnecting browser's Last-Event-ID wins."""

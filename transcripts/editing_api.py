@@ -251,7 +251,7 @@ async def edits(
     recording_id: UUID,
     session: SessionDep,
     principal: CallerDep,
-    state: PatchState | None = None,
+    state: Annotated[PatchState | None, Query(description="only those that are so now")] = None,
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> EditPage:

@@ -7,6 +7,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
 from core.auth.documented import invalid_request
+from web.parameters import describe
 
 THEIRS = ("HTTPValidationError", "ValidationError")
 """What FastAPI says by itself of a request that is not valid; we answer with a problem."""
@@ -26,17 +27,19 @@ def docs() -> HTMLResponse:
 
 
 class Api(FastAPI):
-    """An application whose document tells of the refusals that it really gives."""
+    """An application whose document tells of the refusals that it really gives, and what every
+    parameter means."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            _tell_of_problems(super().openapi())
+            _tell(super().openapi())
         return super().openapi()
 
 
-def _tell_of_problems(document: dict[str, Any]) -> None:
+def _tell(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
+            describe(operation)
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 operation["responses"]["422"] = invalid_request()
     for name in THEIRS:

@@ -112,7 +112,7 @@ async def callback(
     provider: str,
     request: Request,
     services: ServicesDep,
-    state: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=200, description="what we sent the browser with")] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
     iss: Annotated[str | None, Query(max_length=2000, description="RFC 9207")] = None,
 ) -> RedirectResponse:

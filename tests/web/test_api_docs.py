@@ -15,6 +15,7 @@ from core.settings import Settings
 from replay.api import RecordingOut
 from transcripts.search_api import SearchRequest
 from web.app import create_app
+from web.parameters import MEANINGS
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,17 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(app: FastAPI) -> N
         assert operation.get("tags"), name
         if name.startswith(("POST", "PUT", "PATCH", "DELETE")):
             assert any(int(code) >= 400 for code in operation["responses"]), name
+
+
+def test_every_parameter_says_what_it_means(app: FastAPI) -> None:
+    """In words of its own, or in those that are the same everywhere, each of which is of use."""
+    used = set()
+    for name, operation in operations(app):
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (name, parameter["name"])
+            if parameter["description"] == MEANINGS.get(parameter["name"]):
+                used.add(parameter["name"])
+    assert used == MEANINGS.keys()
 
 
 def test_a_request_that_is_not_valid_is_answered_with_a_problem(app: FastAPI) -> None:
