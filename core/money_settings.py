@@ -103,8 +103,21 @@ class MoneySettings(BaseSettings):
         60, ge=1, description="most calls of one credential at a web process, whatever they spend"
     )
 
+    seller: str | None = Field(
+        None,
+        max_length=1000,
+        description="who sells Stars and pays creators, as receipts and statements name them: "
+        "name, address, tax number; lines by `;`",
+        examples=["Acme Radio Ltd; 1 Sound Street, Dublin; VAT IE1234567X"],
+    )
+
     maturity_days: int = Field(14, ge=0, le=365, description="before a tip may be paid out")
     sweep_minimum_minor: int = Field(2500, ge=1, description="least that is transferred at once")
+
+    @property
+    def seller_lines(self) -> tuple[str, ...]:
+        lines = (self.seller or "").replace("\n", ";").split(";")
+        return tuple(line.strip() for line in lines if line.strip())
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

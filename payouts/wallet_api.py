@@ -9,7 +9,7 @@ from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.rights import AccountNeeded
 from core.errors import Unauthenticated
-from core.http import SessionDep
+from core.http import ServicesDep, SessionDep
 from payouts.orders import OrderUnknown
 from payouts.receipts import receipt_of
 from payouts.wallet_history import movements_of
@@ -25,9 +25,12 @@ REFUSED = (Unauthenticated, AccountNeeded)
     summary="See what became of an order",
     responses=problems(*REFUSED, OrderUnknown),
 )
-async def receipt(order_id: UUID, session: SessionDep, principal: CallerDep) -> ReceiptOut:
+async def receipt(
+    order_id: UUID, services: ServicesDep, session: SessionDep, principal: CallerDep
+) -> ReceiptOut:
     """Yours alone: the Stars of it that are unused, and what was given back."""
-    return ReceiptOut.of(await receipt_of(session, principal, order_id))
+    found = await receipt_of(session, principal, order_id)
+    return ReceiptOut.of(found, services.settings.seller_lines)
 
 
 @router.get("/wallet/history", summary="What your Stars did", responses=problems(*REFUSED))

@@ -1,5 +1,6 @@
 """What the API shows of a wallet's past. Amounts are minor units of their currency."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 from uuid import UUID
@@ -44,7 +45,13 @@ class ReceiptOut(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"order": ORDER, "unused_stars": 0, "refundable_minor": 0, "refunds": [REFUND]}
+                {
+                    "order": ORDER,
+                    "unused_stars": 0,
+                    "refundable_minor": 0,
+                    "refunds": [REFUND],
+                    "seller": ["Acme Radio Ltd", "1 Sound Street, Dublin", "VAT IE1234567X"],
+                }
             ]
         }
     )
@@ -53,12 +60,14 @@ class ReceiptOut(BaseModel):
     unused_stars: int = Field(description="of this order, still in the wallet")
     refundable_minor: int = Field(description="what giving them back brings")
     refunds: list[RefundOut] = Field(description="oldest first")
+    seller: list[str] = Field(description="who sold them: the lines of a name and an address")
 
     @classmethod
-    def of(cls, found: Receipt) -> Self:
+    def of(cls, found: Receipt, seller: Sequence[str]) -> Self:
         return cls(
             order=OrderOut.of(found.order),
             unused_stars=found.unused,
             refundable_minor=found.refundable_minor,
             refunds=[RefundOut.model_validate(refund) for refund in found.refunds],
+            seller=list(seller),
         )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import NOBODY
 from rooms.events import tell_changed
-from rooms.models import Participant, Room, RoomEvent, RoomState
+from rooms.models import Group, GroupMember, Participant, Room, RoomEvent, RoomState
 
 _FORGOTTEN: Final = (
     {"display_name": NOBODY, "gone": True},
@@ -24,6 +24,20 @@ async def call_off(session: AsyncSession, host_id: UUID) -> None:
     found = (await session.scalars(waiting.with_for_update())).all()
     for of_room in (RoomEvent.room_id, Participant.room_id, Room.id):
         await session.execute(sa.delete(of_room.class_).where(of_room.in_(found)))
+
+
+async def hand_on_groups(session: AsyncSession, user_id: UUID) -> None:
+    """Off every list. What they owned is whose who has been a member longest; where nobody is left
+    it is the platform's own, whose administrators and API keys manage all groups."""
+    await session.execute(sa.delete(GroupMember).where(GroupMember.user_id == user_id))
+    longest = (
+        sa.select(GroupMember.user_id)
+        .where(GroupMember.group_id == Group.id)
+        .order_by(GroupMember.added_at, GroupMember.user_id)
+        .limit(1)
+    )
+    owned = sa.update(Group).where(Group.owner_id == user_id)
+    await session.execute(owned.values(owner_id=longest.scalar_subquery()))
 
 
 async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[UUID]) -> None:

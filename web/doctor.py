@@ -38,6 +38,8 @@ OPEN_FILES = 1024
 MIN_POSTGRES = 150000
 
 
+LIVE = "live money"
+
 NEXT_STEP = {
     "database": "no answer: check DATABASE_URL and that the server runs",
     "storage": "the object store refuses: check ENCORE_STORAGE_URL and the S3 settings",
@@ -267,9 +269,11 @@ def _money(settings: Settings) -> tuple[bool, str]:
     if settings.stripe_key is None:
         off = "no ENCORE_STRIPE_KEY: nothing is sold"
         return True, "test money, of this machine's sandbox" if wants_sandbox(settings) else off
-    text = "live money" if livemode_of(settings.stripe_key.get_secret_value()) else "test money"
+    text = LIVE if livemode_of(settings.stripe_key.get_secret_value()) else "test money"
     if not settings.webhook_secrets:
         return False, f"{text}, but set ENCORE_STRIPE_WEBHOOK_SECRETS: nothing is heard of payments"
+    if text == LIVE and not settings.seller_lines:
+        return False, f"{text}, but set ENCORE_SELLER: receipts name nobody who sold anything"
     if settings.database_url is None:
         return True, text
     aside = asyncio.run(_aside(settings.database_url.get_secret_value()))

@@ -45,6 +45,8 @@ def require_user(principal: Principal) -> UUID:
     """
     if principal.kind is Kind.STRANGER:
         raise Unauthenticated
+    if principal.kind is Kind.ROOM_TOKEN:
+        raise AccountNeeded("A room token opens one room. This needs somebody who has signed in.")
     if principal.kind is not Kind.USER or principal.user_id is None:
         raise AccountNeeded
     return principal.user_id

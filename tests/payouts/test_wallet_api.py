@@ -31,6 +31,7 @@ async def test_a_wallet_and_a_month_in_the_api(shop: Shop) -> None:
     await shop.settle()
     receipt = await get(f"/orders/{order['id']}/receipt")
     assert receipt["unused_stars"] == 0
+    assert receipt["seller"] == [], "nobody is set here"
     [refund] = receipt["refunds"]
     assert refund["state"] == "succeeded"
     assert moment(refund["settled_at"]) >= moment(refund["created_at"])

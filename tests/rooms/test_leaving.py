@@ -1,10 +1,13 @@
 """A name that is taken out of rooms stays out of what happened in them."""
 
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 
 from core.auth.leaving import NOBODY
-from rooms.leaving import call_off, forget_names
-from rooms.models import Participant, Room, RoomEvent
+from rooms.groups import create_group
+from rooms.leaving import call_off, forget_names, hand_on_groups
+from rooms.models import GroupMember, Participant, Room, RoomEvent
 from tests.rooms.conftest import House
 from transcripts.models import TrackLanguage
 
@@ -29,6 +32,27 @@ async def test_rooms_forget_one_name_and_keep_the_others(house: House) -> None:
     said = {data["user_id"]: data["display_name"] for data in told if "display_name" in data}
     assert said[str(guest.user_id)] == NOBODY
     assert said[str(house.host.id)] != NOBODY
+
+
+async def test_groups_are_handed_on(house: House) -> None:
+    """To whoever has been in them longest; one that nobody is left in is the platform's."""
+    members = [await house.user(name) for name in ("Second", "Third")]
+    alone, shared = [
+        await create_group(house.session, principal=house.hosting, name=name)
+        for name in ("Alone", "Shared")
+    ]
+    for age, member in enumerate(members):
+        assert member.user_id is not None
+        added = datetime.now(UTC) - timedelta(days=9 - age)
+        row = GroupMember(group_id=shared.id, user_id=member.user_id, added_at=added)
+        house.session.add(row)
+    await house.session.flush()
+    await hand_on_groups(house.session, house.host.id)
+    await house.session.refresh(alone)
+    await house.session.refresh(shared)
+    assert (alone.owner_id, shared.owner_id) == (None, members[0].user_id)
+    listed = sa.select(GroupMember.user_id).where(GroupMember.group_id.in_([alone.id, shared.id]))
+    assert set(await house.session.scalars(listed)) == {member.user_id for member in members}
 
 
 async def test_rooms_that_have_not_begun_are_called_off(house: House) -> None:

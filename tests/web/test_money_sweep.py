@@ -159,6 +159,9 @@ async def test_what_is_set_aside_waits_for_somebody(books: Books) -> None:
     assert ended.stdout == "1 resolved\n"
     assert "LOOK" not in (await books.encore("check")).stdout
     assert await asyncio.to_thread(CHECKS["money"], settings) == (True, "test money")
+    live = settings.model_copy(update={"stripe_key": SecretStr("sk_live_" + "k" * 32)})
+    unfit = await asyncio.to_thread(CHECKS["money"], live)
+    assert (unfit[0], "set ENCORE_SELLER" in unfit[1]) == (False, True)
     again = await books.encore("resolve", "ch_1", "--because", "again")
     assert isinstance(again.exception, alerts.NothingSetAside)
 

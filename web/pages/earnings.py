@@ -148,6 +148,7 @@ async def month(
         me=me,
         found=found,
         test_money=_is_test_money(request),
+        seller=services.settings.seller_lines,
         rows=rows_of(found),
         titles=await titles_of(session, [room_id for room_id, _ in found.rooms]),
     )

@@ -21,7 +21,7 @@ from web.pages.languages import SPOKEN
 from web.pages.render import page
 from web.pages.route import PageRoute
 from web.pages.tipping import tip_data
-from web.pages.tones import places_on_stage
+from web.pages.tones import staged
 
 router = APIRouter(route_class=PageRoute)
 
@@ -29,14 +29,14 @@ router = APIRouter(route_class=PageRoute)
 @router.get("/rooms/{room_id}")
 async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: UUID) -> Response:
     found, own = await room_for(session, me, room_id, Action.SEE)
-    places = await places_on_stage(session, [found.id])
+    there_once = await staged(session, [found.id])
     shared: dict[str, Any] = {
         "room": found,
         "host_name": await reading.host_name(session, found),
         "can": reading.permissions(me, found, own),
     }
     data = _room_data(found, me, own) | {
-        "places": [str(participant_id) for participant_id in places],
+        "places": [(str(one.participant_id), str(one.user_id)) for one in there_once],
         "tips": await tip_data(session, found, me, own),
     }
     if found.state is RoomState.ENDED:
@@ -49,7 +49,7 @@ async def room(request: Request, session: SessionDep, me: VisitorDep, room_id: U
         "rooms/live.html",
         me=me,
         stage=there.stage,
-        places=places,
+        places={one.participant_id: one.place for one in there_once},
         audience=there.audience + len(there.stage),
         data=data | await _live_data(session, found, there),
         **shared,

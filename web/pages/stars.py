@@ -80,7 +80,14 @@ async def order(
 
 @router.get("/orders/{order_id}/receipt")
 async def receipt(
-    request: Request, session: SessionDep, me: VisitorDep, order_id: UUID
+    request: Request,
+    services: ServicesDep,
+    session: SessionDep,
+    me: VisitorDep,
+    order_id: UUID,
 ) -> Response:
     found = await receipt_of(session, me, order_id)
-    return page(request, "stars/receipt.html", me=me, receipt=found, order=found.order)
+    seller = services.settings.seller_lines
+    return page(
+        request, "stars/receipt.html", me=me, receipt=found, order=found.order, seller=seller
+    )

@@ -83,6 +83,7 @@ def app(session: AsyncSession, tmp_path: Path) -> FastAPI:
         data_dir=tmp_path,
         edge_url="https://edge.example/hls",
         ingest_url="https://ingest.example:8443",
+        seller="Acme & Sons; 1 Sound Street",
         oidc=(
             OidcProvider(
                 name="choir",

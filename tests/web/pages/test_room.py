@@ -124,13 +124,15 @@ async def test_people_of_one_room_have_different_colors_the_same_on_every_page(
     browser = look(house.stranger)
     html, listed = await browser.text(f"/rooms/{room.id}"), await browser.text("/")
     shown = re.findall(r'data-id="(.*?)">\s*<span class="face tone-(\d)"', html)
-    places = page_data(html)["places"]
+    told = page_data(html)["places"]
+    places = [participant_id for participant_id, _ in told]
     assert len({color for _, color in shown}) == len(shown) == 7
     assert all(places.index(who) == int(color) for who, color in shown)
     assert places.index(str(left.id)) == 3, "who has left, and would come back, keeps it"
     assert {f"tone-{n}" for n in (0, 1, 2, 4, 5, 6)} == set(re.findall(r"face (tone-\d)", listed))
+    assert told[3] == [str(left.id), str(left.user_id)], "lists of tips know the user alone"
     await end_room(house.session, principal=house.hosting, room_id=room.id)
-    assert page_data(await browser.text(f"/rooms/{room.id}"))["places"] == places
+    assert page_data(await browser.text(f"/rooms/{room.id}"))["places"] == told
 
 
 async def test_before_it_is_live_the_room_says_so(house: House, look: Look) -> None:

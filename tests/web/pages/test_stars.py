@@ -119,6 +119,7 @@ async def test_a_receipt_adds_up(house: House, look: Look) -> None:
         "<td>$6.00</td>",
         "<td>$0.99</td>",
         "<td>$6.99</td>",
+        "Acme &amp; Sons, 1 Sound Street",
     ):
         assert cell in html
     assert "400 Stars given back" in html

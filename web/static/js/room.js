@@ -85,7 +85,7 @@ function log(event) {
 
 function onDurable(event) {
   stage.apply(event);
-  if (event.kind === "stage.joined") givePlace(event.data.participant_id);
+  if (event.kind === "stage.joined") givePlace([event.data.participant_id, event.data.user_id]);
   const words = tips.apply(event) ?? log(event);
   if (words) $("#moves").textContent = words;
   if (event.kind === "room.went_live") location.reload();

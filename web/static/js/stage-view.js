@@ -1,7 +1,8 @@
 /** Draws people on the stage; the markup of one is the template `#person`. */
 
 const TONES = 8;
-const places = new Map(); // participant id: how many came onto the room's stage before
+const places = new Map(); // by participant and user: how many came onto the room's stage before
+let given = 0;
 const ROLE_NAMES = { host: "host", cohost: "co-host" };
 
 /** As `initials` in web/pages/render.py. */
@@ -11,9 +12,11 @@ export function initials(name) {
   return ends.map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
-/** Takes the next color for a participant, unless there is one already. */
-export function givePlace(id) {
-  if (!places.has(id)) places.set(id, places.size);
+/** Takes the next color for somebody, unless they have one: lists of tips know the user alone. */
+export function givePlace([participantId, userId]) {
+  if (places.has(participantId)) return;
+  places.set(participantId, given).set(userId, given);
+  given += 1;
 }
 
 /** The class of a person's colors, as `tone` in web/pages/tones.py. */
