@@ -48,7 +48,7 @@ migration: $(DEV) ## Write a migration from the models (m="what changed")
 
 assets: $(ASSETS) ## Fetch the browser's libraries
 
-browser:
+browser: $(DEV)
 	@scripts/browser
 
 lock: $(DEV) ## Resolve the locks again (needs uv on the PATH)

@@ -255,7 +255,7 @@ def test_a_lost_password_is_named(make_server: MakeServer) -> None:
     server = make_server()
     server.start()
     server.stop()
-    (server.folder / "password").unlink()
+    server.cluster.with_name("password").unlink()
     with pytest.raises(PostgresFailed, match=r"password is missing"):
         server.start()
 

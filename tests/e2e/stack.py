@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from core.postgres_account import ELSEWHERE
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -123,10 +126,23 @@ class Stack:
         return int((self.data_dir / f"{name}.pid").read_text())
 
     def postgres_pid(self) -> int | None:
-        for pid_file in (self.data_dir / "postgres").rglob("postmaster.pid"):
+        for pid_file in self._postgres_folder.rglob("postmaster.pid"):
             if lines := pid_file.read_text().splitlines():  # it is empty for a moment
                 return int(lines[0])
         return None
+
+    @property
+    def _postgres_folder(self) -> Path:
+        """Where root may not use the folder that it asked for, another one."""
+        asked = self.data_dir / "postgres"
+        note = asked / ELSEWHERE
+        return Path(note.read_text().strip()) if note.exists() else asked
+
+    def remove(self) -> None:
+        """Stops, and takes away what is not below its folder."""
+        self.stop()
+        if not self._postgres_folder.is_relative_to(self.folder):
+            shutil.rmtree(self._postgres_folder)
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
@@ -149,4 +165,4 @@ def running_stack(folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> It
         stack.start()
         yield stack
     finally:
-        stack.stop()
+        stack.remove()

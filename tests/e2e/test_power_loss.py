@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets
 from tests.e2e.power import INSTRUMENT, SYNC_LOG, Durable
 from tests.e2e.sound import hear
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, running_stack
 from tests.e2e.test_crash import assert_heard_but_for, ended_playlist
 
 pytestmark = [
@@ -32,12 +32,9 @@ EDGE_MS = 300.0
 @pytest.fixture
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("power")
-    stack = Stack(folder, {"PYTHONPATH": _path(), SYNC_LOG: str(folder / "sync.log")})
-    try:
-        stack.start()
+    settings = {"PYTHONPATH": _path(), SYNC_LOG: str(folder / "sync.log")}
+    with running_stack(folder, settings) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def _path() -> str:
