@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
     assert "()" not in done.stdout
 
 
-SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": "file:///tmp/none"}
+SHARED = {"ENCORE_SECRET_KEY": "s" * 32, "ENCORE_STORAGE_URL": f"file://{gettempdir()}"}
 
 
 @pytest.mark.parametrize(
