@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 import core.auth.models  # noqa: F401 - tables that foreign keys of these refer to
-from core.db import Base, text_enum
+from core.db import Base, members, row_check, text_enum
 from core.ids import uuid7
 from payouts import ledger_sql
 from payouts.accounts import AccountKind
@@ -29,27 +29,35 @@ class LedgerAccount(Base):
     __tablename__ = "ledger_account"
     __table_args__ = (
         sa.UniqueConstraint("platform_id", "kind", "owner", "currency"),
-        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         sa.CheckConstraint(
-            "(balance is not null) = (kind in ('wallet', 'wallet_hold', 'creator_hold'))",
-            name="cached",
+            "ledger_account_holds(kind, currency, balance, open_disputes)", name="holds"
         ),
-        sa.CheckConstraint(
-            "(currency = 'XST') = (kind in ('wallet', 'wallet_hold', 'xst_issued'))", name="stars"
-        ),
-        sa.CheckConstraint("kind not in ('wallet', 'wallet_hold') or balance >= 0", name="floor"),
-        sa.CheckConstraint("kind <> 'creator_hold' or balance <= 0", name="ceiling"),
-        sa.CheckConstraint("open_disputes >= 0", name="open_disputes"),
     )
 
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
     platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"))
-    kind: Mapped[AccountKind] = mapped_column(text_enum(AccountKind, "account_kind"))
+    kind: Mapped[AccountKind] = mapped_column(text_enum(AccountKind, "account_kind", checked=False))
     owner: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
     currency: Mapped[str] = mapped_column(sa.Text)
     balance: Mapped[int | None] = mapped_column(sa.BigInteger)
     open_disputes: Mapped[int] = mapped_column(default=0, server_default="0")
     """Of a wallet: it is frozen while there are any."""
+
+
+ACCOUNT_HOLDS: Final = row_check(
+    "ledger_account",
+    "kind text, currency text, balance bigint, open_disputes int",
+    (
+        f"kind in ({members(AccountKind)})",
+        "currency ~ '^[A-Z]{3}$'",
+        "(balance is not null) = (kind in ('wallet', 'wallet_hold', 'creator_hold'))",
+        "(currency = 'XST') = (kind in ('wallet', 'wallet_hold', 'xst_issued'))",
+        "kind not in ('wallet', 'wallet_hold') or balance >= 0",
+        "kind <> 'creator_hold' or balance <= 0",
+        "open_disputes >= 0",
+    ),
+)
+sa.event.listen(LedgerAccount.__table__, "before_create", ACCOUNT_HOLDS)
 
 
 class EventKind(StrEnum):
@@ -88,9 +96,7 @@ class LedgerTransaction(Base):
             unique=True,
             postgresql_where=sa.text("balance_transaction is not null"),
         ),
-        sa.CheckConstraint(
-            f"matures_at <= at + interval '{MOST_MATURITY.days} days'", name="matures_at"
-        ),
+        sa.CheckConstraint("ledger_transaction_holds(kind, at, matures_at)", name="holds"),
         sa.Index(
             "ix_ledger_transaction_room_id",
             "room_id",
@@ -100,7 +106,7 @@ class LedgerTransaction(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     platform_id: Mapped[UUID]
-    kind: Mapped[EventKind] = mapped_column(text_enum(EventKind, "event_kind"))
+    kind: Mapped[EventKind] = mapped_column(text_enum(EventKind, "event_kind", checked=False))
     external_key: Mapped[str] = mapped_column(sa.Text)
     at: Mapped[datetime]
     balance_transaction: Mapped[str | None] = mapped_column(sa.Text)
@@ -113,6 +119,17 @@ class LedgerTransaction(Base):
     room_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
     facts: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     """What the entries were made from: ids and numbers, never names or messages."""
+
+
+TRANSACTION_HOLDS: Final = row_check(
+    "ledger_transaction",
+    "kind text, at timestamptz, matures_at timestamptz",
+    (
+        f"kind in ({members(EventKind)})",
+        f"matures_at is null or matures_at <= at + interval '{MOST_MATURITY.days} days'",
+    ),
+)
+sa.event.listen(LedgerTransaction.__table__, "before_create", TRANSACTION_HOLDS)
 
 
 class LedgerEntry(Base):

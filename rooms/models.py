@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 import core.auth.models  # noqa: F401 - tables that foreign keys of these refer to
-from core.db import Base, text_enum
+from core.db import Base, members, row_check, text_enum
 from core.ids import uuid7
 from rooms import event_sql
 from rooms.event_sql import COURSE
@@ -82,10 +82,9 @@ class GroupMember(Base):
 class Room(Base):
     __tablename__ = "room"
     __table_args__ = (
-        sa.CheckConstraint("(visibility = 'group') = (group_id is not null)", name="group_room"),
-        sa.CheckConstraint("(state = 'scheduled') = (live_at is null)", name="live_at"),
         sa.CheckConstraint(
-            f"speakers_share_bps between 0 and {WHOLE_BPS}", name="speakers_share_bps"
+            "room_holds(state, visibility, recording_state, group_id, live_at, speakers_share_bps)",
+            name="holds",
         ),
         sa.Index("ix_room_platform_id_state_id", "platform_id", "state", "id"),
         sa.Index(
@@ -102,10 +101,12 @@ class Room(Base):
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
     topics: Mapped[list[str]] = mapped_column(server_default="{}")
     language: Mapped[str] = mapped_column(sa.Text, default="en", server_default="en")
-    visibility: Mapped[Visibility] = mapped_column(text_enum(Visibility, "visibility"))
+    visibility: Mapped[Visibility] = mapped_column(
+        text_enum(Visibility, "visibility", checked=False)
+    )
     group_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("member_group.id"), index=True)
     state: Mapped[RoomState] = mapped_column(
-        text_enum(RoomState, "room_state"), default=RoomState.SCHEDULED
+        text_enum(RoomState, "room_state", checked=False), default=RoomState.SCHEDULED
     )
     scheduled_at: Mapped[datetime | None]
     live_at: Mapped[datetime | None]
@@ -119,7 +120,7 @@ class Room(Base):
 
     record_from_start: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     recording_state: Mapped[RecordingState] = mapped_column(
-        text_enum(RecordingState, "recording_state"), default=RecordingState.OFF
+        text_enum(RecordingState, "recording_state", checked=False), default=RecordingState.OFF
     )
     recording_id: Mapped[UUID | None] = mapped_column(unique=True)
     """Made at go-live; ingest's `recording` row has this id."""
@@ -135,6 +136,22 @@ class Room(Base):
     """Highest `room_ms` recorded so far: a clock that is set back moves no event back."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
+HOLDS: Final = row_check(
+    "room",
+    "state text, visibility text, recording_state text, group_id uuid, live_at timestamptz, "
+    "speakers_share_bps int",
+    (
+        f"state in ({members(RoomState)})",
+        f"visibility in ({members(Visibility)})",
+        f"recording_state in ({members(RecordingState)})",
+        "(visibility = 'group') = (group_id is not null)",
+        "(state = 'scheduled') = (live_at is null)",
+        f"speakers_share_bps between 0 and {WHOLE_BPS}",
+    ),
+)
+sa.event.listen(Room.__table__, "before_create", HOLDS)
 
 
 class Participant(Base):
