@@ -72,7 +72,7 @@ def row_check(table: str, parameters: str, rules: Iterable[str]) -> sa.DDL:
     """A function `{table}_holds` for the one CHECK of a table that is written to hundreds of times
     a second: PostgreSQL reads the text of each CHECK anew for every statement that writes, which
     took a seventh of a tip; a function it keeps. None of the rules may be null."""
-    return sa.DDL(
+    return sa.DDL(  # type: ignore[no-untyped-call]
         f"create or replace function {table}_holds({parameters}) returns boolean "
         "language plpgsql immutable as $$\nbegin\n    return "
         + "\n        and ".join(f"({rule})" for rule in rules)

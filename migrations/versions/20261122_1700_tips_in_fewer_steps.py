@@ -73,6 +73,8 @@ def upgrade() -> None:
         op.drop_constraint(op.f(name), table)
     for table, name, check in HOLDS:
         op.create_check_constraint(op.f(name), table, check)
+    op.drop_index('ix_ledger_entry_transaction_id', table_name='ledger_entry')
+    op.create_index('ix_ledger_entry_transaction_id', 'ledger_entry', ['transaction_id'], postgresql_using='brin', postgresql_with={'pages_per_range': '16', 'autosummarize': 'on'})
 
 
 def downgrade() -> None:
@@ -83,3 +85,5 @@ def downgrade() -> None:
     op.execute('drop function ledger_account_holds')
     op.execute('drop function ledger_transaction_holds')
     op.execute('drop function room_holds')
+    op.drop_index('ix_ledger_entry_transaction_id', table_name='ledger_entry')
+    op.create_index('ix_ledger_entry_transaction_id', 'ledger_entry', ['transaction_id'])
