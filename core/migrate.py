@@ -63,13 +63,19 @@ async def upgrade(url: str) -> None:
     Raises UnknownSchema, and changes nothing.
     """
     async with _locked(url) as connection:
-        try:
-            await _with_alembic(url, lambda config: command.upgrade(config, "head"))
-        except CommandError as error:
-            if isinstance(error.__cause__, ResolutionError):
-                raise UnknownSchema(_what_to_do(error.__cause__)) from error
-            raise
+        # Every start and command comes by, and what alembic loads costs half a second.
+        if await _newest_run(connection) != _newest():
+            await _migrate(url)
         await install_queue(connection)
+
+
+async def _migrate(url: str) -> None:
+    try:
+        await _with_alembic(url, lambda config: command.upgrade(config, "head"))
+    except CommandError as error:
+        if isinstance(error.__cause__, ResolutionError):
+            raise UnknownSchema(_what_to_do(error.__cause__)) from error
+        raise
 
 
 def _what_to_do(unknown: ResolutionError) -> str:
@@ -82,15 +88,23 @@ def _what_to_do(unknown: ResolutionError) -> str:
 
 async def is_current(url: str) -> bool:
     """Whether the newest migration has run."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     connection = await asyncpg.connect(dsn(url))
+    try:
+        return await _newest_run(connection) == _newest()
+    finally:
+        await connection.close()
+
+
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+async def _newest_run(connection: asyncpg.Connection) -> str | None:
     try:
         found: str | None = await connection.fetchval("select version_num from alembic_version")
     except asyncpg.UndefinedTableError:
-        found = None
-    finally:
-        await connection.close()
-    return found == head
+        return None
+    return found
 
 
 async def revision(url: str, message: str) -> None:

@@ -14,6 +14,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="package")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """For the tests of the xdist group `crash`: each kill finds it whole again."""
+    with running_stack(tmp_path_factory.mktemp("crash")) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 async def fleet(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from demo.client import ApiError
 from tests.e2e.live_room import FREQUENCIES_HZ, live_room, tone_packets, until
 from tests.e2e.sound import Sound, hear
-from tests.e2e.stack import Stack, running_stack
+from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash")]
 
@@ -24,13 +24,6 @@ EDGE_S = 0.3
 LATE_S = 0.5
 """What this process, which speaks, may send too late for the mix on a busy machine: for tests
 that show by the counts that no packet was lost."""
-
-
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One for all: each kill finds it whole again."""
-    with running_stack(tmp_path_factory.mktemp("crash")) as stack:
-        yield stack
 
 
 def assert_heard_but_for(

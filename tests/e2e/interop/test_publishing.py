@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.interop.conftest import run_program
+from tests.e2e.interop.obs_speaker import ObsSpeaker, stereo_tone
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room
 from tests.e2e.sound import hear
 from tests.e2e.stack import Stack
 from tests.e2e.test_crash import ended_playlist
-from tests.interop.conftest import run_program
-from tests.interop.obs_speaker import ObsSpeaker, stereo_tone
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ async def test_ffmpeg_s_library_publishes(
     files = (f"cert_file={certificate[0]}", f"key_file={certificate[1]}")
     async with live_room(stack.web_url, "ada") as room:
         grant = await ticket(room)
-        module = (sys.executable, "-m", "tests.interop.libav_speaker")
+        module = (sys.executable, "-m", "tests.e2e.interop.libav_speaker")
         what = (grant["whip_url"], str(HZ), str(SECONDS), *files, *role)
         await run_program(*module, *what, stdin=grant["token"])
         await check_heard(room)

@@ -1,7 +1,7 @@
 """FFmpeg's WHIP client (libavformat's muxer) as PyAV carries it: a tone, in stereo, no levels.
 
 In a process of its own: it holds the interpreter while it waits for the network.
-Run: python -m tests.interop.libav_speaker URL FREQUENCY_HZ SECONDS [option=value ...] <<< TOKEN
+Run: python -m tests.e2e.interop.libav_speaker URL FREQUENCY_HZ SECONDS [option=value ...] <<< TOKEN
 """
 
 import sys

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.e2e.interop.test_publishing import ffmpeg_with_whip
+from tests.e2e.interop.webkit import WebKit, missing, webkit
 from tests.e2e.live_room import FREQUENCIES_HZ, LiveRoom, live_room, tone_packets, until
 from tests.e2e.sound import RATE, Sound
 from tests.e2e.stack import Stack
 from tests.e2e.test_crash import ended_playlist, playlist_text
-from tests.interop.test_publishing import ffmpeg_with_whip
-from tests.interop.webkit import WebKit, missing, webkit
 
 pytestmark = pytest.mark.slow
 
