@@ -41,6 +41,9 @@ from payouts.webhooks import EventMalformed, SignatureInvalid, verified_event
 router = APIRouter(prefix="/v1")
 
 ORDER = Limit("star-order", 60, timedelta(hours=1))
+READ = Limit("money-read", 300, timedelta(minutes=1), local=True)
+"""Histories, earnings and statements: each reads one person's whole past."""
+
 REFUND = Limit("star-refund", 10, timedelta(days=1))
 """Of one person, however often they sign in: of each payment that goes back Stripe keeps its fee,
 and we have had nothing."""
@@ -95,7 +98,13 @@ async def order(wanted: NewOrder, principal: WaitingDep, cashier: CashierDep) ->
     return OrderOut.of(await orders.place_order(cashier, principal=principal, wish=wish))
 
 
-@router.get("/orders", tags=["stars"], summary="Your orders", responses=problems(*REFUSED))
+@router.get(
+    "/orders",
+    tags=["stars"],
+    summary="Your orders",
+    dependencies=[Depends(rate_limit(READ, per_credential=True))],
+    responses=problems(*REFUSED),
+)
 async def list_orders(
     session: SessionDep,
     principal: CallerDep,

@@ -10,8 +10,10 @@ from core.auth.browser import CrossSite, clear_cookie
 from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.rights import AccountNeeded, require_user
-from core.errors import NotFound, Unauthenticated
+from core.errors import NotFound, TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
+from core.ratelimit import rate_limit
+from payouts.api import READ
 from payouts.clock import money_now
 from payouts.earned import Earner, earned_by_minute, months_of, room_earned, rooms_earned
 from payouts.earnings_schemas import (
@@ -29,9 +31,13 @@ from payouts.overview import overview
 from payouts.statement_entries import entries_csv
 from payouts.statements import NoMonth, as_csv, month_bounds, statement
 
-router = APIRouter(prefix="/v1/creators/me", tags=["creators"])
+router = APIRouter(
+    prefix="/v1/creators/me",
+    tags=["creators"],
+    dependencies=[Depends(rate_limit(READ, per_credential=True))],
+)
 
-REFUSED = (Unauthenticated, AccountNeeded)
+REFUSED = (Unauthenticated, AccountNeeded, TooManyRequests)
 
 
 def _csv(*lines: str) -> dict[int | str, dict[str, Any]]:

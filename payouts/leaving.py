@@ -73,13 +73,13 @@ async def left_behind(session: AsyncSession, earner: Earner) -> LeftBehind:
 async def close_account(session: AsyncSession, earner: Earner, *, give_up: bool) -> None:
     """By its owner, for good; `give_up`: with what would be lost.
 
-    Raises StillLive, SomethingLeft.
+    Raises StillLive, SomethingLeft, and then nothing of it may be committed.
     """
     await _off_stage(session, earner.creator_id)
-    lost = await left_behind(session, earner)
+    await leave(session, platform_id=earner.platform_id, user_id=earner.creator_id)
+    lost = await left_behind(session, earner)  # behind the lock on who they are: see crediting
     if lost and not give_up:
         raise _refused(lost, earner.currency)
-    await leave(session, platform_id=earner.platform_id, user_id=earner.creator_id)
 
 
 async def _off_stage(session: AsyncSession, user_id: UUID) -> None:

@@ -10,28 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.errors import Conflict
-from core.queue import enqueue
 from payouts.alerts import set_aside
-from payouts.amounts import least
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.crediting import settle_charge
 from payouts.gateway import CALLS_END, KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
+from payouts.giving_back import give_back, owe_refund
 from payouts.lot_disputes import revoke_returned
 from payouts.lot_returns import (
-    NothingUnused,
-    request_return,
     return_failed,
     return_succeeded,
 )
-from payouts.models import StarLot
 from payouts.orders import order_of
 from payouts.stripe_objects import Refund
 
 log = logging.getLogger(__name__)
 
-REFUND_JOB: Final = "payouts.refund"
 FAILED: Final = ("failed", "canceled")
 
 
@@ -54,31 +49,7 @@ async def request_refund(
         raise OrderNotPaid
     if (under_way := await _open_refund(session, order_id)) is not None:
         return under_way
-    now = await money_now(session)
-    made = await request_return(
-        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id, at=now
-    )
-    lot = await session.get_one(StarLot, order.lot_id)
-    amount_minor = in_currency_of(order, lot, made.cash_minor + made.tax_minor)
-    if amount_minor == 0:
-        raise NothingUnused("What is left of this purchase is less than can be paid back.")
-    refund = StarRefund(
-        id=made.id,
-        order_id=order_id,
-        stars=made.stars,
-        amount_minor=amount_minor,
-        state=RefundState.OPEN,
-        created_at=now,
-    )
-    session.add(refund)
-    await session.flush()
-    await _owe(session, refund.id)
-    return refund
-
-
-async def _owe(session: AsyncSession, refund_id: UUID) -> None:
-    payload = {"refund_id": str(refund_id)}
-    await enqueue(session, REFUND_JOB, payload, dedupe_key=str(refund_id))
+    return await give_back(session, order)
 
 
 async def owe_open_refunds(session: AsyncSession) -> int:
@@ -86,15 +57,8 @@ async def owe_open_refunds(session: AsyncSession) -> int:
     under_way = sa.select(StarRefund.id).where(StarRefund.state == RefundState.OPEN)
     found = (await session.scalars(under_way)).all()
     for refund_id in found:
-        await _owe(session, refund_id)
+        await owe_refund(session, refund_id)
     return len(found)
-
-
-def in_currency_of(order: StarOrder, lot: StarLot, back_minor: int) -> int:
-    """What the order's buyer gets for `back_minor` of what its lot holds, tax included; of some
-    currencies only so much as can be paid."""
-    back = order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
-    return back - back % least(order.currency)
 
 
 async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
+from core.auth.display import is_visible
 from core.errors import Invalid
 
 MOST_STARS: Final = 1_000_000
@@ -56,7 +57,7 @@ def tier_of(stars: int) -> Tier:
 
 
 def message_for(stars: int, text: str) -> str | None:
-    """One line as it is shown, or None where nothing is left of it. Raises MessageTooLong."""
+    """One line as it is shown, or None where nothing of it is seen. Raises MessageTooLong."""
     message, tier = plain_line(text), tier_of(stars)
     if len(message) > tier.message_chars:
         raise MessageTooLong(
@@ -74,7 +75,8 @@ def plain_line(text: str) -> str:
     marks = 0
     for char in spaced:
         category = unicodedata.category(char)
-        marks = marks + 1 if category == "Mn" else 0
+        marks = marks + 1 if category in ("Mn", "Me") else 0
         if (category[0] != "C" or char in _JOINERS) and marks <= _MOST_MARKS:
             kept.append(char)
-    return _SPACES.sub(" ", "".join(kept)).strip(" " + _JOINERS)
+    line = _SPACES.sub(" ", "".join(kept)).strip(" " + _JOINERS)
+    return line if is_visible(line) else ""

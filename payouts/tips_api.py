@@ -161,7 +161,13 @@ def _place(after: str | None) -> tuple[int, UUID] | None:
     return int(room_ms), UUID(tip_id)
 
 
-@router.get("/tips", tags=["tips"], summary="The tips you sent", responses=problems(*REFUSED))
+@router.get(
+    "/tips",
+    tags=["tips"],
+    summary="The tips you sent",
+    dependencies=READING,
+    responses=problems(*REFUSED),
+)
 async def mine(
     session: SessionDep,
     principal: PersonDep,

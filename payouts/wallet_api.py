@@ -3,21 +3,27 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.rights import AccountNeeded
-from core.errors import Unauthenticated
+from core.errors import TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
+from core.ratelimit import rate_limit
+from payouts.api import READ
 from payouts.orders import OrderUnknown
 from payouts.receipts import receipt_of
 from payouts.wallet_history import movements_of
 from payouts.wallet_schemas import MovementOut, MovementPage, ReceiptOut
 
-router = APIRouter(prefix="/v1", tags=["stars"])
+router = APIRouter(
+    prefix="/v1",
+    tags=["stars"],
+    dependencies=[Depends(rate_limit(READ, per_credential=True))],
+)
 
-REFUSED = (Unauthenticated, AccountNeeded)
+REFUSED = (Unauthenticated, AccountNeeded, TooManyRequests)
 
 
 @router.get(

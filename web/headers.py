@@ -13,6 +13,10 @@ PRIVATE: Final = "private, no-cache"
 (RFC 9111, 3.5 keeps them from answers to an Authorization header only)."""
 
 
+MONEY: Final = ("/v1/orders", "/v1/wallet", "/v1/tips", "/v1/creators/me")
+"""What somebody has, paid and earned is not left on a disk that others may read, as no page is."""
+
+
 class SafeHeaders:
     """ASGI middleware: no sniffing, no foreign frames, no shared cache for the API."""
 
@@ -29,6 +33,8 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Content-Security-Policy", POLICY)
+                if scope["path"].startswith(MONEY):
+                    headers.setdefault("Cache-Control", "no-store")
                 if scope["path"].startswith("/v1/"):
                     headers.setdefault("Cache-Control", PRIVATE)
             await send(message)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from payouts import checking, inbox, leaving, reconcile, refunds, sweep
+from payouts import checking, giving_back, inbox, leaving, reconcile, refunds, sweep
 from payouts.cashier import Cashier, follow_sandbox
 from payouts.gateway import PaymentsOff
 from payouts.happenings import HANDLERS
@@ -57,7 +57,7 @@ async def hold_invariants(tools: Tools) -> None:
 MONEY_JOBS: Final = (
     JobKind(inbox.EVENT_JOB, work_on_event, at_once=8),
     JobKind(CHECK_JOB, check_order, at_once=4),
-    JobKind(refunds.REFUND_JOB, send_refund, at_once=4),
+    JobKind(giving_back.REFUND_JOB, send_refund, at_once=4),
     JobKind(sweep.TRANSFER_JOB, make_transfer, at_once=4),
 )
 MONEY_CHORES: Final = (

@@ -1,6 +1,8 @@
 """Creators who leave, mid-sweep too: fault 25."""
 
+import asyncio
 from typing import Any
+from uuid import UUID
 
 import httpx
 import sqlalchemy as sa
@@ -9,9 +11,11 @@ from core.auth.leaving import NOBODY
 from core.auth.models import User
 from payouts.accounts import AccountKind
 from payouts.creators import Earnings
+from payouts.gateway_models import RefundState, StarRefund
 from payouts.leaving import close_left, leave
 from payouts.models import Creator, LedgerAccount
 from payouts.sweep import make_transfer, sweep
+from payouts.wallets import Holdings
 from tests.payouts.shop import MINIMUM, Person, Shop
 
 NOTHING = Earnings(0, 0, 0, 0, 0)
@@ -88,6 +92,38 @@ async def test_fault_25_what_nobody_can_be_paid_is_unclaimed(shop: Shop) -> None
         assert await gone(shop, creator)
     assert await shop.earnings(creator) == NOTHING
     assert await shop.balance(AccountKind.UNCLAIMED) - before == -500
+    await shop.agree()
+
+
+async def test_what_is_paid_after_leaving_goes_back(shop: Shop) -> None:
+    """The page at Stripe was still open: nobody could spend it, or give it back."""
+    buyer = await shop.person()
+    order = await shop.order(buyer)
+    assert (await closes(shop, buyer)).status_code == 204
+    assert (await shop.pay(order["checkout_url"])).status_code == 303
+    await shop.settle()
+    assert await shop.wallet(buyer) == Holdings()
+    async with shop.database.transaction() as session:
+        mine = sa.select(StarRefund).where(StarRefund.order_id == UUID(order["id"]))
+        refund = (await session.scalars(mine)).one()
+    assert (refund.state, refund.amount_minor) == (RefundState.SUCCEEDED, 699)
+    await shop.agree()
+
+
+async def test_leaving_races_what_comes_in(shop: Shop) -> None:
+    """A payment, and a tip: no Stars stay with somebody who has left, and the books hold."""
+    for _ in range(3):
+        buyer, creator, payer = [await shop.person() for _ in range(3)]
+        await shop.bought(payer)
+        order = await shop.order(buyer)
+        await shop.pay(order["checkout_url"])
+        left, *_ = await asyncio.gather(
+            closes(shop, buyer), shop.settle(), leaves(shop, creator), shop.tip(payer, creator, 100)
+        )
+        await shop.settle()
+        stays = left.status_code == 409
+        assert await shop.wallet(buyer) == Holdings(stars=500 if stays else 0)
+        assert stays or left.status_code == 204
     await shop.agree()
 
 

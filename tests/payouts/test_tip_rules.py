@@ -60,6 +60,8 @@ def test_nothing_shrinks_with_the_amount(one: int, other: int) -> None:
             "\U0001f468\u200d\U0001f469\u200d\U0001f467",
         ),
         ("a" + "\u0333" * 50, "a" + "\u0333" * 4),
+        ("a" + "\u20dd" * 50, "a" + "\u20dd" * 4),
+        ("\u3164 \u2800\u0301", ""),
         ("\u200d \u2028\u2029", ""),
     ],
 )

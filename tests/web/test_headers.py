@@ -15,6 +15,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     app.add_middleware(SafeHeaders)
 
     @app.get("/v1/mine")
+    @app.get("/v1/wallet/history")
     @app.get("/page")
     async def plain() -> str:
         return "mine"
@@ -31,7 +32,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize(
-    ("path", "cached"), [("/v1/mine", PRIVATE), ("/v1/nothing", PRIVATE), ("/page", None)]
+    ("path", "cached"),
+    [
+        ("/v1/mine", PRIVATE),
+        ("/v1/nothing", PRIVATE),
+        ("/v1/wallet/history", "no-store"),
+        ("/page", None),
+    ],
 )
 async def test_answers_are_not_sniffed_framed_or_shared(
     client: httpx.AsyncClient, path: str, cached: str | None

@@ -1,0 +1,52 @@
+"""What is unused of an order leaves the wallet; a job that asks Stripe for the money is owed."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.queue import enqueue
+from payouts.amounts import least
+from payouts.clock import money_now
+from payouts.gateway_models import RefundState, StarOrder, StarRefund
+from payouts.lot_returns import NothingUnused, request_return
+from payouts.models import StarLot
+
+REFUND_JOB: Final = "payouts.refund"
+
+
+async def give_back(session: AsyncSession, order: StarOrder) -> StarRefund:
+    """Of a paid order. Raises NothingUnused, WalletFrozen."""
+    assert order.lot_id is not None  # noqa: S101 - what is paid has one
+    now = await money_now(session)
+    made = await request_return(
+        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id, at=now
+    )
+    lot = await session.get_one(StarLot, order.lot_id)
+    amount_minor = in_currency_of(order, lot, made.cash_minor + made.tax_minor)
+    if amount_minor == 0:
+        raise NothingUnused("What is left of this purchase is less than can be paid back.")
+    refund = StarRefund(
+        id=made.id,
+        order_id=order.id,
+        stars=made.stars,
+        amount_minor=amount_minor,
+        state=RefundState.OPEN,
+        created_at=now,
+    )
+    session.add(refund)
+    await session.flush()
+    await owe_refund(session, refund.id)
+    return refund
+
+
+async def owe_refund(session: AsyncSession, refund_id: UUID) -> None:
+    payload = {"refund_id": str(refund_id)}
+    await enqueue(session, REFUND_JOB, payload, dedupe_key=str(refund_id))
+
+
+def in_currency_of(order: StarOrder, lot: StarLot, back_minor: int) -> int:
+    """What the order's buyer gets for `back_minor` of what its lot holds, tax included; of some
+    currencies only so much as can be paid."""
+    back = order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
+    return back - back % least(order.currency)
