@@ -54,18 +54,17 @@ class Batches(Generic[Ask, Answer]):
     async def _answered(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> bool:
         """Whether `work` had answers; where it raised for a single one, that is its answer."""
         asks = [ask for ask, _ in batch]
-        [done] = await asyncio.gather(self._work(asks), return_exceptions=True)
-        answers: Sequence[Answer | BaseException]
-        if not isinstance(done, BaseException):
-            answers = done
-        elif len(batch) == 1:
-            answers = [done]
-        else:
-            return False
+        answers: Sequence[Answer | Exception]
+        try:
+            answers = await self._work(asks)
+        except Exception as error:  # noqa: BLE001 - it is the answer
+            if len(batch) > 1:
+                return False
+            answers = [error]
         for (_, waits), answer in zip(batch, answers, strict=True):
             if waits.done():
                 continue  # who asked has gone
-            if isinstance(answer, BaseException):
+            if isinstance(answer, Exception):
                 waits.set_exception(answer)
             else:
                 waits.set_result(answer)

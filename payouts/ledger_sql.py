@@ -152,29 +152,48 @@ begin
 end $$
 """
 
+# Whatever moves Stars writes the wallet's row, so its xmin is a version of all that is read here.
 WALLETS: Final = f"""
-create or replace function star_wallets(p_platform uuid, p_users text[], p_keys text[])
-returns table (
-    payer text, wallet_id bigint, open_disputes int,
+create or replace function star_wallets(
+    p_platform uuid, p_users text[], p_keys text[], p_locked boolean
+) returns table (
+    payer text, wallet_id bigint, version bigint, open_disputes int,
     lot_id uuid, stars int, gone int, cash_minor bigint, promotional boolean,
     key text, booked uuid
 ) language plpgsql {PLANS} as $$
 begin
-    perform from ledger_account a
-    where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
-        and a.currency = 'XST'
-    order by a.id for no key update;
+    if p_locked then
+        perform from ledger_account a
+        where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
+            and a.currency = 'XST'
+        order by a.id for no key update;
+    end if;
     return query
-    select a.owner, a.id, a.open_disputes, l.id, l.stars, l.gone, l.cash_minor, l.promotional,
-        null::text, null::uuid
+    select a.owner, a.id, a.xmin::text::bigint, a.open_disputes, l.id, l.stars, l.gone,
+        l.cash_minor, l.promotional, null::text, null::uuid
     from ledger_account a left join star_lot l on l.wallet_id = a.id and l.gone < l.stars
     where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
         and a.currency = 'XST'
     order by l.bought_at, l.id;
     return query
-    select null::text, null::bigint, null::int, null::uuid, null::int, null::int, null::bigint,
-        null::boolean, t.external_key, t.id
+    select null::text, null::bigint, null::bigint, null::int, null::uuid, null::int, null::int,
+        null::bigint, null::boolean, t.external_key, t.id
     from ledger_transaction t where t.platform_id = p_platform and t.external_key = any(p_keys);
+end $$
+"""  # noqa: S608 - constants
+
+# Waits for who writes to one of them, and holds them then.
+UNCHANGED: Final = f"""
+create or replace function star_wallets_unchanged(p_wallets bigint[], p_versions bigint[])
+returns boolean language plpgsql {PLANS} as $$
+begin
+    return not exists (
+        select from (
+            select a.id, a.xmin::text::bigint as version from ledger_account a
+            where a.id = any(p_wallets) order by a.id for no key update
+        ) l join unnest(p_wallets, p_versions) as r (id, version) on r.id = l.id
+        where r.version <> l.version
+    );
 end $$
 """  # noqa: S608 - constants
 
@@ -196,7 +215,7 @@ GUARDS: Final = (
 )
 """Table and trigger: what a check of the books makes sure is on."""
 
-FUNCTIONS: Final = (REFUSE_CHANGE, IS_OURS, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS)
+FUNCTIONS: Final = (REFUSE_CHANGE, IS_OURS, CHECK_ENTRIES, ACCOUNTS, BOOK, WALLETS, UNCHANGED)
 
 
 def install_with(metadata: sa.MetaData) -> None:

@@ -19,7 +19,7 @@ from payouts.ledger import Booked, Sheet
 from payouts.lots import Lot, Taken, take
 from payouts.postings import Pin, Share, Terms
 
-_WALLETS = "select * from star_wallets($1, $2, $3)"
+_WALLETS = "select * from star_wallets($1, $2, $3, true)"
 
 
 class StarsMissing(Conflict):
@@ -34,10 +34,13 @@ class WalletFrozen(Conflict):
 
 @dataclass
 class Wallet:
-    """A wallet that this transaction has locked."""
+    """A wallet that this transaction has locked, or that nothing may have changed since."""
 
     id: int | None = None
     """Its account's; None where nothing ever came in."""
+
+    version: int = 0
+    """Another one once anything in it has changed."""
 
     lots: list[Lot] = field(default_factory=list)
     """Those with Stars left, oldest first."""
@@ -76,7 +79,10 @@ class Tip:
 
 
 class Spending:
-    """Tips of wallets that are locked until the transaction's end; `write` books them."""
+    """Tips of wallets that are locked until the transaction's end; `write` books them.
+
+    Or they are not locked: then whoever books must first see that their versions still hold.
+    """
 
     def __init__(self, platform_id: UUID, terms: Terms) -> None:
         self.booked: dict[str, UUID] = {}
@@ -120,6 +126,11 @@ class Spending:
         """All that were decided, once."""
         if self._sheet:
             await ledger.book_sheet(raw, self.platform_id, self._sheet)
+
+    def versions(self, payers: Iterable[UUID]) -> tuple[list[int | None], list[int]]:
+        """Of the wallets of these: ids, and what `star_wallets_unchanged` holds them against."""
+        wallets = [self._wallets[payer] for payer in payers]
+        return [each.id for each in wallets], [each.version for each in wallets]
 
     @property
     def columns(self) -> list[object]:
@@ -180,12 +191,12 @@ def _wallets(
     names = {str(user): user for user in users}
     wallets = {user: Wallet() for user in names.values()}
     booked: dict[str, UUID] = {}
-    for payer, wallet_id, open_disputes, lot_id, *lot, key, made in rows:
+    for payer, wallet_id, version, open_disputes, lot_id, *lot, key, made in rows:
         if payer is None:
             booked[key] = made
             continue
         wallet = wallets[names[payer]]
-        wallet.id, wallet.open_disputes = wallet_id, open_disputes
+        wallet.id, wallet.version, wallet.open_disputes = wallet_id, version, open_disputes
         if lot_id is not None:
             wallet.lots.append(Lot(lot_id, *lot))
     return wallets, booked

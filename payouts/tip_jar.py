@@ -13,7 +13,7 @@ from core.settings import Settings
 from payouts.books import terms_of
 from payouts.limits import Caps, caps_of
 from payouts.postings import Terms
-from payouts.tips import Asked, Sent, send_tips
+from payouts.tips import Asked, Sent, send_tips, try_tips
 
 AT_ONCE: Final = 2
 """Of one platform: a batch that waits for a wallet does not hold up the next."""
@@ -38,6 +38,10 @@ class TipJar:
         return await self._platforms[platform_id].ask(asked)
 
     async def _send_all(self, asked: Sequence[Asked]) -> Sequence[Sent | Problem]:
+        async with self._database.raw() as raw:
+            sent = await try_tips(raw, asked, terms=self._terms, caps=self._caps)
+        if sent is not None:
+            return sent
         async with self._database.raw_transaction() as raw:
             return await send_tips(raw, asked, terms=self._terms, caps=self._caps)
 

@@ -42,16 +42,22 @@ _SHEET_NAMES: Final = ", ".join(re.findall(r"p_\w+", SHEET))
 
 # Transactions of the sheet are the tips, in their order. Goals are locked in one order, and counted
 # by rooms: a thousand tips of a batch are one update. Each tip's event says how far it brought the
-# goal, which is known here alone.
+# goal, which is known here alone. A row without a room says that a wallet has changed since it was
+# read, and that nothing was done.
 LAND: Final = f"""
 create or replace function land_tips({SHEET},
     p_payers uuid[], p_tipped int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
-    p_wishes bytea[], p_payer_stars bigint[], p_told jsonb[]
+    p_wishes bytea[], p_payer_stars bigint[], p_told jsonb[],
+    p_wallets bigint[], p_versions bigint[]
 ) returns table (room_id uuid, goal_id uuid) language plpgsql {PLANS} as $$
 declare
     goals uuid[];
     events record;
 begin
+    if not star_wallets_unchanged(p_wallets, p_versions) then
+        return query select null::uuid, null::uuid;
+        return;
+    end if;
     if not ledger_book({_SHEET_NAMES}) then
         raise exception 'these tips have been booked' using errcode = 'unique_violation';
     end if;

@@ -198,14 +198,23 @@ async def send_tips(
     SpendingLimitReached.
     """
     sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
-    await sending.read(raw, asked)
-    sent = [sending.decide(one) for one in asked]
-    await sending.write(raw)
+    sent = await sending.send(raw, asked, locked=True)
+    assert sent is not None  # noqa: S101 - nobody else changes a wallet that is locked
     return sent
 
 
+async def try_tips(
+    raw: asyncpg.Connection, asked: Sequence[Asked], *, terms: Terms, caps: Caps
+) -> list[Sent | Problem] | None:
+    """As `send_tips`, outside of a transaction: nothing is locked while Python decides, and all is
+    written by one statement. None, and nothing written, where one of the wallets has changed in
+    between."""
+    sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
+    return await sending.send(raw, asked, locked=False)
+
+
 class _Sending:
-    """One batch: what is known behind its locks, and what was decided."""
+    """One batch: what is known of it, and what was decided."""
 
     def __init__(self, spending: Spending, caps: Caps, now: datetime) -> None:
         self._spending, self._caps, self._now = spending, caps, now
@@ -214,11 +223,19 @@ class _Sending:
         self._tips: dict[UUID, Sent] = {}
         self._new: list[tuple[Asked, Sent]] = []
 
-    async def read(self, raw: asyncpg.Connection, asked: Sequence[Asked]) -> None:
+    async def send(
+        self, raw: asyncpg.Connection, asked: Sequence[Asked], *, locked: bool
+    ) -> list[Sent | Problem] | None:
+        await self._read(raw, asked, locked=locked)
+        sent = [self._decide(one) for one in asked]
+        return sent if await self._write(raw, locked=locked) else None
+
+    async def _read(self, raw: asyncpg.Connection, asked: Sequence[Asked], *, locked: bool) -> None:
         payers = list({one.payer_id for one in asked})
         keys, rooms = [one.key for one in asked], list({one.room_id for one in asked})
         since = limits.since(self._now)
-        found = await raw.fetchrow(_OPEN, self._spending.platform_id, keys, payers, rooms, *since)
+        platform_id = self._spending.platform_id
+        found = await raw.fetchrow(_OPEN, platform_id, keys, payers, rooms, *since, locked)
         wallets, ahead, spent, courses = found
         self._now += ahead
         self._spending.opened(payers, wallets or ())
@@ -228,7 +245,7 @@ class _Sending:
             rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
             self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
 
-    def decide(self, one: Asked) -> Sent | Problem:
+    def _decide(self, one: Asked) -> Sent | Problem:
         former = self._spending.booked.get(one.key)
         if former is not None:
             tip = self._tips[former]
@@ -269,13 +286,20 @@ class _Sending:
         self._new.append((one, tip))
         return tip
 
-    async def write(self, raw: asyncpg.Connection) -> None:
+    async def _write(self, raw: asyncpg.Connection, *, locked: bool) -> bool:
+        """Whether the wallets are as they were read."""
         if not self._new:
-            return
-        landed = await raw.fetch(_LAND, *self._spending.columns, *_columns(self._new))
+            return True
+        payers = () if locked else {tip.payer_id for _, tip in self._new}
+        versions = self._spending.versions(payers)
+        columns = [*self._spending.columns, *_columns(self._new), *versions]
+        landed = await raw.fetch(_LAND, *columns)
+        if landed and landed[0]["room_id"] is None:
+            return False
         goals = {row["room_id"]: row["goal_id"] for row in landed}
         for _, tip in self._new:
             tip.goal_id = goals.get(tip.room_id)
+        return True
 
 
 _REFUSALS = (TipToOneself, NobodyToPay, StarsMissing, WalletFrozen, SpendingLimitReached)
@@ -287,7 +311,7 @@ _OPEN = """
 with opened as materialized (
     select array_agg(w) as wallets, $3::uuid[] as payers, $4::uuid[] as rooms,
         coalesce((select clock_ahead from stripe_books), interval '0') as ahead
-    from star_wallets($1, $3::uuid[]::text[], $2) w
+    from star_wallets($1, $3::uuid[]::text[], $2, $7) w
 )
 select o.wallets, o.ahead,
     (select array_agg(s) from tip_spending(
@@ -296,7 +320,10 @@ select o.wallets, o.ahead,
     (select array_agg(c) from room_courses(o.rooms) c)
 from opened o
 """
-_LAND = f"select * from land_tips({PARAMETERS}, $22, $23, $24, $25, $26, $27, $28, $29)"  # noqa: S608
+_LAND = (
+    f"select * from land_tips({PARAMETERS}, "  # noqa: S608 - constants
+    "$22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"
+)
 
 
 def _columns(new: Sequence[tuple[Asked, Sent]]) -> list[Sequence[object]]:

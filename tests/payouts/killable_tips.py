@@ -25,11 +25,14 @@ class Deadly(Database):
     batches = 0
 
     @asynccontextmanager
-    async def raw_transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        async with super().raw_transaction() as raw:
-            yield raw
+    async def raw(self) -> AsyncIterator[asyncpg.Connection]:
+        async with super().raw() as raw:
             self.batches += 1
-            if self.batches == 2:
+            if self.batches == 1:
+                yield raw
+                return
+            async with raw.transaction():
+                yield raw
                 os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -6,8 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
@@ -21,9 +23,11 @@ from payouts.postings import Share
 from payouts.spending import StarsMissing, Tip, WalletFrozen, book_tips
 from payouts.tip_jar import TipJar
 from payouts.tip_models import RoomTip
+from payouts.tips import Sent
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS, Till, charge, committed_till
 from tests.payouts.tipping import CAPS, Hall, make_hall
+from tests.polling import eventually
 
 
 def tip_of(till: Till, stars: int, key: str = "", payer: UUID | None = None) -> Tip:
@@ -148,6 +152,37 @@ async def test_batches_of_several_processes_spend_each_star_once(database: Datab
             till.listener = payer
             assert await till.wallet() == 0
         await sound(till)
+
+
+async def test_a_wallet_that_changes_while_its_tip_is_decided(database: Database) -> None:
+    """The tip waits for who writes to the wallet, and is then decided anew."""
+    async with database.transaction() as session:
+        hall = await make_hall(session)
+        fan = (await hall.fan(100)).user_id
+    assert fan is not None
+    jar = TipJar(database, TERMS, CAPS)
+    wish, *_ = wishes(hall.room, [fan], "waiting")
+    dear = replace(wish, wish=replace(wish.wish, stars=60))
+    async with database.raw_transaction() as raw:
+        other = Tip(fan, "tip:other", 60, [Share(hall.room.host_id)])
+        await book_tips(raw, platform_id=hall.room.platform_id, tips=[other], terms=TERMS)
+        both = [asyncio.create_task(jar.send(one)) for one in (dear, wish)]
+        await eventually(partial(_waits, raw))
+    refused, tip = await asyncio.gather(*both, return_exceptions=True)
+    assert isinstance(refused, StarsMissing)
+    assert refused.extra == {"available": 40}
+    assert isinstance(tip, Sent)
+    async with database.transaction() as session:
+        assert await hall.on(session).broken() == []
+
+
+async def _waits(raw: asyncpg.Connection) -> bool:
+    """Whether another transaction waits for this one."""
+    waiting: bool = await raw.fetchval(
+        "select exists (select from pg_locks l where not l.granted "
+        "and pg_backend_pid() = any(pg_blocking_pids(l.pid)))"
+    )
+    return waiting
 
 
 @pytest.mark.slow
