@@ -191,6 +191,10 @@ def speaker_of(cue: MadeCue) -> int:
     return (cue.recording * 7 + cue.speaker) % SPEAKING
 
 
+def live_at_of(cue: MadeCue) -> datetime:
+    return FIRST_LIVE_AT + timedelta(hours=cue.recording)
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     platform_id: UUID
@@ -201,8 +205,7 @@ class _Made:
     ids: _Ids
 
     def tags_of(self, cue: MadeCue) -> list[str]:
-        live_at = FIRST_LIVE_AT + timedelta(hours=cue.recording)
-        return tags_of(self.platform_id, self.speakers[speaker_of(cue)], live_at)
+        return tags_of(self.platform_id, self.speakers[speaker_of(cue)], live_at_of(cue))
 
 
 async def _copy(
@@ -300,12 +303,14 @@ async def _copy_vectors(
     ids: list[UUID],
     vectors: list[str],
 ) -> None:
+    columns = "cue_id recording_id participant_id live_at start_ms language vector"
     lines = (
         "\t".join(
             (
                 str(cue_id),
                 str(made.recordings[cue.recording]),
                 str(made.people[cue.recording * SPEAKERS + cue.speaker]),
+                str(live_at_of(cue)),
                 str(cue.start_ms),
                 cue.language,
                 vector,
@@ -316,7 +321,7 @@ async def _copy_vectors(
     await connection.copy_to_table(
         "transcript_searched_cue",
         source=io.BytesIO("\n".join(lines).encode()),
-        columns=["cue_id", "recording_id", "participant_id", "start_ms", "language", "vector"],
+        columns=columns.split(),
     )
 
 

@@ -12,6 +12,9 @@ from typing import Final
 SHORTEST: Final = 3
 """Of fewer letters too much could become; stems that begin with them are found anyway."""
 
+VOWELS: Final = "aeiouyаеиоуыэюя"
+"""Of two that are the same no stemmer takes one, but the Dutch."""
+
 ENDINGS: Final = {
     language: frozenset(endings.split())
     for language, endings in {
@@ -66,7 +69,7 @@ def finished(word: str, language: str) -> set[str]:
 def _finished(word: str, language: str) -> Iterator[str]:
     """What only follows on the whole word has a stem that begins with it, but for `runn-ing`."""
     begun = _begun_endings(language)
-    doubled = word[-1] == word[-2]
+    doubled = word[-1] == word[-2] and (language == "nl" or word[-1] not in VOWELS)
     for typed in range(0 if doubled else 1, len(word) - 1):
         for rest in begun.get(word[len(word) - typed :], ()):
             yield word + rest

@@ -55,6 +55,9 @@ class SearchedCue(Base):
         sa.ForeignKey("recording.id", ondelete="CASCADE"), index=True
     )
     participant_id: Mapped[UUID] = mapped_column(sa.ForeignKey("participant.id"), index=True)
+    live_at: Mapped[datetime]
+    """When its room went live, which never changes: what is newest is told without the rooms."""
+
     start_ms: Mapped[int] = mapped_column(sa.BigInteger)
     language: Mapped[str] = mapped_column(sa.Text)
     """`pt` for `pt-BR`."""

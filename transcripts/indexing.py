@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Final
 from uuid import UUID
@@ -77,7 +78,7 @@ async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = 
     if not total:
         await remove(session, recording_id)
         return
-    await _put_head(session, recording_id, total)
+    live_at = await _put_head(session, recording_id, total)
     said = list(_said(await _cues(session, recording_id, of)))
     if not said:
         return
@@ -85,7 +86,7 @@ async def index(session: AsyncSession, recording_id: UUID, *, of: UUID | None = 
     words = {(s.language, word) for _, s in said for word in s.words}
     lexemes = await lexemes_of(session, platform_id, words)
     tags = await _tags(session, recording_id)
-    rows = [_row(cue, s.vector(lexemes, tags[cue.participant_id])) for cue, s in said]
+    rows = [_row(cue, live_at, s.vector(lexemes, tags[cue.participant_id])) for cue, s in said]
     await session.execute(_PUT, rows)
     await _remember_stems(session, platform_id, lexemes)
 
@@ -134,26 +135,28 @@ def _said(cues: Iterable[Cue]) -> Iterator[tuple[Cue, Said]]:
             yield cue, Said(searched_language(cue.language), own[:MOST_WORDS], seam)
 
 
-def _row(cue: Cue, vector: str) -> dict[str, object]:
+def _row(cue: Cue, live_at: datetime, vector: str) -> dict[str, object]:
     return {
         "cue_id": cue.id,
         "recording_id": cue.recording_id,
         "participant_id": cue.participant_id,
+        "live_at": live_at,
         "start_ms": cue.start_ms,
         "language": base_language(cue.language),
         "vector": vector,
     }
 
 
-async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> None:
+async def _put_head(session: AsyncSession, recording_id: UUID, cues: int) -> datetime:
+    """When the room went live."""
     room = sa.select(
         sa.literal(recording_id), Room.id, Room.platform_id, Room.live_at, sa.literal(cues)
     ).where(Room.recording_id == recording_id)
     columns = ["recording_id", "room_id", "platform_id", "live_at", "cues"]
     put = insert(SearchedRecording).from_select(columns, room)
-    await session.execute(
-        put.on_conflict_do_update(index_elements=["recording_id"], set_={"cues": cues})
-    )
+    put = put.on_conflict_do_update(index_elements=["recording_id"], set_={"cues": cues})
+    live_at = await session.execute(put.returning(SearchedRecording.live_at))
+    return live_at.scalar_one()
 
 
 async def _remember_stems(session: AsyncSession, platform_id: UUID, lexemes: Lexemes) -> None:

@@ -81,16 +81,17 @@ async def look_up(
     page: Page,
     *,
     times: Sequence[str] = (),
+    few: float = 0,
     most: int | None = None,
 ) -> Ranked:
-    """What matches among the cues with one of the tags `times`; among all, where that is little
-    or there are no tags.
+    """What matches among the cues with one of the tags `times`; among all, where fewer than `few`
+    of them have its words, or there are no tags.
 
     Where as many as `most` have its words, whoever may hear them, nothing is told.
     """
     values: dict[str, object] = {"matches": asked.matches, "words": asked.words}
     if times:
-        values["times"] = " | ".join(f"'{tag}'" for tag in times)
+        values |= {"times": " | ".join(f"'{tag}'" for tag in times), "few": few}
     if reach.tag is not None:
         values["tag"] = f"'{reach.tag}'"
     statement = _LOOKED_UP[page.sort, bool(times), reach.tag is not None]
@@ -164,7 +165,7 @@ _IN_WHAT_IS_READ: Final = f"""
 """`is true` hides it from the index."""
 
 _OF_ALL: Final = f"""
-    select ctid as place, recording_id from transcript_searched_cue
+    select ctid as place, recording_id, live_at from transcript_searched_cue
     where vector @@ cast(:words as tsquery) and {_OF_LANGUAGE}
 """  # noqa: S608 - of constants
 _TAGGED: Final = "and vector @@ cast(:tag as tsquery)"
@@ -173,35 +174,37 @@ _TAGGED: Final = "and vector @@ cast(:tag as tsquery)"
 _MATCHES: Final = """
     with whole as (select true as whole), matches as materialized (
         {of_all} limit :most
-    ), {held}
+    ), {bound}
 """
 _LATELY: Final = """
     with lately as materialized (
         {of_all} and vector @@ cast(:times as tsquery) limit :most
     ), whole as materialized (
-        select count(*) < cast(:enough as bigint) as whole from lately
+        select count(*) < cast(:few as float8) as whole from lately
     ), matches as materialized (
         select * from lately where not (select whole from whole)
         union all
         (select * from ({of_all}) as every where (select whole from whole)
         limit :most)
-    ), {held}
+    ), {bound}
 """
 """`every` is not looked for unless `whole`."""
 
-_HELD: Final = """
-    heard as materialized (
-        select recording_id, live_at
-        from (select distinct recording_id from matches) as found join audible using (recording_id)
-    ), bound as (
-        select
-            count(*) >= :most as cut, count(*) as seen, (select whole from whole) as whole
+_BOUND: Final = """
+    bound as (
+        select count(*) >= :most as cut, count(*) as seen, (select whole from whole) as whole
         from matches
     )
 """
 _TO_LOOK_AT: Final = """
-    select place as at, live_at from matches join heard using (recording_id) order by live_at desc
+    select place as at, live_at
+    from (select * from matches order by live_at desc offset 0) as newest
+    cross join lateral (
+        select from audible where audible.recording_id = newest.recording_id offset 0
+    ) as heard
+    order by live_at desc
 """
+"""From the newest on: rooms of what is older than enough are not asked for."""
 _ORDER: Final = "sort_key desc nulls last, recording_id desc"
 _LATER: Final = """cast(:score as float8) is null
     or (sort_key, recording_id) < (cast(:score as float8), cast(:last_id as uuid))"""
@@ -211,12 +214,12 @@ def _hits(among: str, where: str) -> str:
     """The newest matches, one recording after the other until there are enough."""
     return f"""
         select
-            cue_id, recording_id, live_at, start_ms,
+            cue_id, recording_id, among.live_at, start_ms,
             ts_rank_cd(vector, cast(:ranks as tsquery)) as rank
         from ({among} offset 0) as among cross join lateral (
             select * from transcript_searched_cue where {where} and {_HEARD} offset 0
         ) as cue
-        order by live_at desc fetch first (cast(:enough as bigint)) rows with ties
+        order by among.live_at desc fetch first (cast(:enough as bigint)) rows with ties
     """  # noqa: S608 - of constants
 
 
@@ -265,7 +268,7 @@ _READ: Final = {sort: _told(sort, _NEWEST, _hits(_TO_READ, _IN_WHAT_IS_READ)) fo
 _LOOKED_UP: Final = {
     (sort, lately, bool(tagged)): _told(
         sort,
-        (_LATELY if lately else _MATCHES).format(of_all=_OF_ALL + tagged, held=_HELD),
+        (_LATELY if lately else _MATCHES).format(of_all=_OF_ALL + tagged, bound=_BOUND),
         _hits(_TO_LOOK_AT, "ctid = at and vector @@ cast(:matches as tsquery)"),
     )
     for sort in Sort

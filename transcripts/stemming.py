@@ -23,11 +23,15 @@ from transcripts.languages import DICTIONARIES, MORE_STOP_WORDS
 Lexemes = Mapping[tuple[str, str], str | None]
 """By searched language and folded word; None for a stop word."""
 
-_ASKED: Final = """
-    select language, word, pg_catalog.ts_lexize(cast(dictionary as regdictionary), word) as stems
-    from unnest(cast(:languages as text[]), cast(:dictionaries as text[]), cast(:words as text[]))
-        as asked (language, dictionary, word)
-"""
+_DICTIONARY: Final = " ".join(
+    f"when '{language}' then cast('pg_catalog.{name}' as regdictionary)"
+    for language, name in DICTIONARIES.items()
+)
+_ASKED: Final = f"""
+    select
+        language, word, pg_catalog.ts_lexize(case language {_DICTIONARY} end, word) as stems
+    from unnest(cast(:languages as text[]), cast(:words as text[])) as asked (language, word)
+"""  # noqa: S608 - of constants
 _KNOWN: Final = f"""
     select language, word, stems, exists (
         select from transcript_stem s
@@ -183,7 +187,6 @@ def _said_of(
 def _arrays(words: Collection[tuple[str, str]]) -> dict[str, Any]:
     return {
         "languages": [language for language, _ in words],
-        "dictionaries": [f"pg_catalog.{DICTIONARIES[language]}" for language, _ in words],
         "words": [word for _, word in words],
     }
 

@@ -17,6 +17,7 @@ from transcripts.languages import base_language
 from transcripts.query import Query
 from transcripts.reach import Reach
 from transcripts.stemming import PLATFORM_KEY, Vocabulary
+from transcripts.ways import expect
 
 CANDIDATES: Final = 10
 """Alike at all; the first ones that the caller may find are compared in full."""
@@ -26,6 +27,10 @@ MOST_MISSPELT: Final = 3
 """Words that others are sought for."""
 LOOKED_AT: Final = 300
 """Cues with a candidate in which the caller may find it; a suggestion is no promise."""
+
+COMMON: Final = 3_000
+"""Cues from which on a word counts as said within reach: the index would list them all before the
+first is looked at."""
 
 ALIKE: Final = 0.6
 
@@ -51,13 +56,19 @@ async def _misspelt(
     if len(query.words) == 1:
         return asked
     lexemes = {word: _either(word, words) for word in asked}
+    known = [one for one in lexemes.values() if one]
+    said = {
+        one
+        for one in known
+        if (await expect(connection, f"({one}){_tag(reach)}")).matches >= COMMON
+    }
     values = {
-        "asked": [one for one in lexemes.values() if one],
+        "asked": [one for one in known if one not in said],
         "tag": _tag(reach),
         "language": _language(reach),
     }
-    rows = await reach.ask(connection, _SAID, values) if values["asked"] else ()
-    said = {either for (either,) in rows}
+    if values["asked"]:
+        said.update(either for (either,) in await reach.ask(connection, _SAID, values))
     return [word for word in asked if lexemes[word] not in said]
 
 

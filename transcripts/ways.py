@@ -40,16 +40,18 @@ class Expected:
     def share(self) -> float:
         return self.matches / self.cues
 
-    def at_least(self, seen: int) -> "Expected":
-        return Expected(max(seen, self.matches), self.cues)
+    def at_least(self, matches: float) -> "Expected":
+        more = max(matches, self.matches)
+        return Expected(more, max(more, self.cues))
 
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """`heard`: share of the newest recordings that the caller may hear. `tags`: of a time; none
-    where that is always."""
+    """`heard`: share of the newest recordings that the caller may hear. `tags`: of a time, in which
+    `share` of all cues were said; none where that is always."""
 
     heard: float
+    share: float
     tags: Sequence[str]
 
 
@@ -127,16 +129,22 @@ async def _little(
 async def _within(
     connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page, lately: Lately
 ) -> Ranked:
-    most = reach.effort.most_looked_up
-    return await look_up(connection, asked, reach, page, times=lately.tags, most=most)
+    """All, where by what was said lately these are few."""
+    few, most = lately.share * reach.effort.few, reach.effort.most_looked_up
+    return await look_up(connection, asked, reach, page, times=lately.tags, few=few, most=most)
 
 
 async def _expected(connection: asyncpg.Connection, asked: TsQuery, reach: Reach) -> Expected:
-    """As PostgreSQL would plan with."""
-    words = asked.counted if reach.tag is None else f"({asked.counted}) & '{reach.tag}'"
+    expected = await expect(
+        connection, asked.counted if reach.tag is None else f"({asked.counted}) & '{reach.tag}'"
+    )
+    return expected.at_least(BEGUN * expected.matches) if asked.begun else expected
+
+
+async def expect(connection: asyncpg.Connection, words: str) -> Expected:
+    """Of a tsquery, as PostgreSQL would plan with."""
     [[plan]] = await ask(connection, _MATCHING, {"words": words})
     found, all_ = (float(one["Plan Rows"]) for one in plan[0]["Plan"]["Plans"])
-    found *= BEGUN if asked.begun else 1
     return Expected(found, max(all_, found))
 
 
@@ -161,9 +169,9 @@ async def _lately(
         "most": MOST_OF_IT * expected.cues,
     }
     [(heard, oldest, newest)] = await reach.ask(connection, _SPAN, values)
-    if oldest is None or newest is None:
-        return Lately(heard, [])
-    return Lately(heard, tags_between(reach.platform_id, oldest, newest))
+    always = oldest is None or newest is None
+    tags = [] if always else tags_between(reach.platform_id, oldest, newest)
+    return Lately(heard, cues / heard / expected.cues, tags)
 
 
 _NEWEST: Final = """

@@ -45,6 +45,7 @@ def upgrade() -> None:
     sa.Column('cue_id', sa.Uuid(), nullable=False),
     sa.Column('recording_id', sa.Uuid(), nullable=False),
     sa.Column('participant_id', sa.Uuid(), nullable=False),
+    sa.Column('live_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('start_ms', sa.BigInteger(), nullable=False),
     sa.Column('language', sa.Text(), nullable=False),
     sa.Column('vector', postgresql.TSVECTOR(), nullable=False),
