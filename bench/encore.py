@@ -41,8 +41,6 @@ T = TypeVar("T")
 SECRET: Final = "bench" * 8
 WAIT_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
-OBJECT_SECONDS: Final = 30
-"""How often the object of each track is written (ingest/track.py)."""
 
 
 class NeverHappened(Exception):  # noqa: N818 - what happened, as the caller reads it

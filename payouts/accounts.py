@@ -47,10 +47,6 @@ class AccountKind(StrEnum):
     """XST."""
 
 
-CACHED: Final = (AccountKind.WALLET, AccountKind.WALLET_HOLD, AccountKind.CREATOR_HOLD)
-"""Kinds with a floor, and therefore with a balance in the account's own row."""
-
-
 class Account(NamedTuple):
     """One account of a platform by name; its row is made when something is first booked on it."""
 

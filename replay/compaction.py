@@ -47,7 +47,6 @@ GRACE: Final = timedelta(minutes=10)
 """Edges look at ended recordings every 30 s, and again when an object is gone."""
 
 DELETES_AT_ONCE: Final = 8
-REPORT_BYTES: Final = 4 << 20
 
 
 class RecordingDamaged(Problem):

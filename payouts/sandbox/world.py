@@ -1,7 +1,6 @@
 """What the whole sandbox shares (`World`), and one step in it in an account's name (`Call`)."""
 
 import asyncio
-import json
 import secrets
 import string
 import time
@@ -103,8 +102,3 @@ class Call:
             (self.now + seconds, self.account, job, subject),
         )
         self.world.pulse.set()
-
-    def unsaved(self, body: Object) -> Object:
-        """A copy that later changes do not reach."""
-        copy: Object = json.loads(json.dumps(body))
-        return copy

@@ -16,8 +16,6 @@ from payouts.wallets import Holdings
 from tests.factories import sign_in
 from tests.payouts.shop import Person, Shop
 
-REFUNDS = {"method": "POST", "path": "/v1/refunds"}
-
 
 async def test_unused_stars_are_refunded_once(shop: Shop) -> None:
     buyer, creator = await shop.person(), await shop.person()

@@ -37,10 +37,6 @@ def said_in_the_room() -> list[ScriptTurn]:
     return [turn for turn in load_script().turns if turn.start_s + turn.duration_s < UNTIL_S]
 
 
-def span_of(turn: ScriptTurn) -> Span:
-    return Span(round(turn.start_s * 1000), round((turn.start_s + turn.duration_s) * 1000))
-
-
 def track_of(turns: Iterable[ScriptTurn]) -> Pcm:
     """As a microphone hears it: there is never nothing."""
     track = noise(UNTIL_S + 1, -70)
