@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import uvicorn
 
 import core.metrics
-from core.addresses import bound_socket, http_url, is_wildcard, split_address
+from core.addresses import bound_socket, http_url
 from core.db import Database
 from core.errors import Unavailable
 from core.keys import load_secret
@@ -25,8 +25,9 @@ from core.settings import Settings
 from ingest.admission import Admission
 from ingest.fleet import worker_id
 from ingest.membership import Membership
+from ingest.public_address import public_addresses
 from ingest.receive_metrics import ReceiveMetrics
-from ingest.receiver import PublicAddress, Receiver
+from ingest.receiver import Receiver
 from ingest.sessions import Sessions
 from ingest.speaking import SpeakingAnnouncer
 from ingest.stage_sync import StageSync
@@ -45,11 +46,6 @@ class DataDirInUse(Unavailable):
     title = "Another receiving process works on this data folder"
 
 
-class NoPublicAddress(Unavailable):
-    code = "no_public_address"
-    title = "Set ENCORE_INGEST_PUBLIC_ADDRESS to the address that speakers reach"
-
-
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
     """Holds the folder for this process; the lock ends with it, however it ends.
@@ -63,31 +59,6 @@ def only_one(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise DataDirInUse(f"Another receiving process works on {data_dir}.") from None
         yield
-
-
-async def public_addresses(settings: Settings) -> list[PublicAddress]:
-    """What answers name, names resolved; port 0 stands for the UDP socket's own.
-
-    Raises NoPublicAddress for a wildcard, and for a name that has no address.
-    """
-    found: dict[PublicAddress, None] = {}
-    for text in settings.ingest_public_address or (settings.ingest_udp_host,):
-        host, port = split_address(text, 0)
-        found |= dict.fromkeys((address, port) for address in await _resolve(host))
-    if any(is_wildcard(address) for address, _ in found):
-        raise NoPublicAddress(
-            f"ENCORE_INGEST_UDP_HOST is {settings.ingest_udp_host}: set "
-            "ENCORE_INGEST_PUBLIC_ADDRESS to the address that speakers reach this machine at."
-        )
-    return list(found)
-
-
-async def _resolve(host: str) -> list[str]:
-    try:
-        entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError:
-        raise NoPublicAddress(f"{host} has no address; see ENCORE_INGEST_PUBLIC_ADDRESS.") from None
-    return [str(entry[4][0]) for entry in entries]
 
 
 class WhipHttp(BoundedHttp):

@@ -10,6 +10,7 @@ from ingest.checks import new_credentials
 from ingest.endpoint import Endpoint
 from ingest.live_room import LiveRoom
 from ingest.peer import Peer
+from ingest.public_address import PublicAddress
 from ingest.room_clock import monotonic_us
 from ingest.sdp import Offer
 from ingest.sdp_answer import Candidate, Local
@@ -17,8 +18,6 @@ from ingest.sessions import Sessions
 from ingest.udp import open_socket
 
 log = logging.getLogger(__name__)
-
-PublicAddress = tuple[str, int]
 
 MAX_PEERS = 4000
 MAX_PENDING = 3

@@ -25,7 +25,7 @@ from core.postgres import EmbeddedPostgres, PostgresFailed
 from core.settings import Environment, Settings
 from core.storage import open_store
 from ingest.fleet import Member, members
-from ingest.receive import public_addresses
+from ingest.public_address import public_addresses
 from payouts.invariants import open_exceptions
 from payouts.modes import livemode_of
 from transcripts.installed_models import locate

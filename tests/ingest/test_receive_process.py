@@ -11,7 +11,8 @@ from core.errors import Problem
 from core.settings import Settings
 from ingest.known_rooms import KnownRooms, boot_id
 from ingest.placement import Placement
-from ingest.receive import DataDirInUse, NoPublicAddress, only_one, public_addresses, run
+from ingest.public_address import NoPublicAddress, public_addresses
+from ingest.receive import DataDirInUse, only_one, run
 from ingest.receive_metrics import ReceiveMetrics
 from ingest.receiver import Receiver
 from ingest.sessions import Sessions
