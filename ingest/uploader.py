@@ -109,6 +109,8 @@ class Uploader:
         try:
             ended = await self._step()
         except OUTAGES as error:
+            if _is_cancelled():
+                raise asyncio.CancelledError from error
             log.warning("recording %s: upload waits, %s", self.recording_id, type(error).__name__)
             await asyncio.sleep(self._backoff)
             self._backoff = min(2 * self._backoff, self._patience.longest_backoff)
@@ -194,6 +196,12 @@ class Uploader:
             )
         self._handed_over = True
         log.info("recording %s is free for another worker", self.recording_id)
+
+
+def _is_cancelled() -> bool:
+    """A `gather` whose child fails just then raises that failure alone."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _remove(folder: Path) -> None:

@@ -157,6 +157,23 @@ async def test_it_waits_for_a_database_that_is_away(
     assert folders.journal(maker.recording_id).exists()
 
 
+async def test_an_outage_does_not_hide_a_cancellation(
+    database: Database, folders: Folders, tmp_path: Path
+) -> None:
+    """Of the same moment: the one thing that a `gather` raises is the outage."""
+    maker = await recorded(database, folders)
+
+    class LeavingStore(FolderStore):
+        async def put(self, key: str, data: bytes, *, content_type: str) -> None:
+            task.cancel()
+            raise StoreUnavailable
+
+    store = LeavingStore(tmp_path / "objects")
+    task = asyncio.create_task(Uploader(database, store, folders, maker.recording_id, HASTE).run())
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
+
+
 async def test_a_recording_without_a_row_waits_for_it(
     database: Database, folders: Folders, tmp_path: Path
 ) -> None:
