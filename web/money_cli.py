@@ -230,7 +230,8 @@ def print_statement(
         console.print(as_csv(found), end="", markup=False)
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column(escape(f"{name}, {month}, {found.currency}"))
+    so_far = "" if found.final else ", so far"
+    table.add_column(escape(f"{name}, {month}, {found.currency}{so_far}"))
     for title in ("Count", "Owed", "On hold"):
         table.add_column(title, justify="right")
     for row in rows_of(found):

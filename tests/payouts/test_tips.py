@@ -13,6 +13,7 @@ from core.auth.rights import AccountNeeded
 from core.db import Database
 from core.errors import NotFound, Unauthenticated
 from payouts import goals, ledger
+from payouts.clock import money_now
 from payouts.limits import Caps, SpendingLimitReached, set_own_limits, spending_of
 from payouts.models import LedgerAccount, LedgerTransaction
 from payouts.spending import StarsMissing, WalletFrozen
@@ -24,7 +25,7 @@ from rooms.lifecycle import end_room
 from rooms.models import RoomEvent
 from rooms.moderation import remove_participant
 from rooms.participation import join_room, leave_room
-from tests.payouts.tills import on_our_clock
+from tests.payouts.tills import TERMS, on_our_clock
 from tests.payouts.tipping import AGE, Hall, at_once, make_hall
 
 KEY = "a-key-of-mine"
@@ -203,6 +204,22 @@ async def test_limits_of_an_hour_and_of_a_day(hall: Hall) -> None:
     await hall.tip(fan, 20, caps=caps)
     first.at += timedelta(hours=2)
     await hall.session.flush()
+    assert await hall.broken() == []
+
+
+async def test_tips_follow_the_clock_of_the_money(hall: Hall) -> None:
+    """With test money that is moved: what follows a tip is dated by it, and so are limits."""
+    fan, caps = await hall.fan(100), Caps(40, 60)
+    before = await hall.tip(fan, 40, caps=caps)
+    await on_our_clock(hall.session, ahead=timedelta(days=14))
+    after = await hall.tip(fan, 40, caps=caps)
+    assert timedelta(days=14) <= after.at - before.at < timedelta(days=14, minutes=5)
+    booked = await hall.session.get_one(LedgerTransaction, after.id)
+    assert (booked.at, booked.matures_at) == (after.at, after.at + TERMS.maturity)
+    with pytest.raises(SpendingLimitReached):
+        await hall.tip(fan, 1, caps=caps)
+    now = await money_now(hall.session)
+    assert (await spending_of(hall.session, after.payer_id, now=now)).day_stars == 40
     assert await hall.broken() == []
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database
@@ -129,9 +130,13 @@ class Till:
         return account
 
 
-async def on_our_clock(session: AsyncSession) -> None:
+async def on_our_clock(session: AsyncSession, *, ahead: timedelta = timedelta()) -> None:
     """Until the session's end: tests of the sandbox move the clock of test money."""
-    await session.execute(sa.update(StripeBooks).values(clock_ahead=timedelta()))
+    row = {"id": 1, "livemode": False, "currency": TERMS.currency, "clock_ahead": ahead}
+    books = insert(StripeBooks).values(row)
+    await session.execute(
+        books.on_conflict_do_update(index_elements=["id"], set_={"clock_ahead": ahead})
+    )
 
 
 async def make_till(session: AsyncSession, *, creators: int = 1) -> Till:
