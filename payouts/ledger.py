@@ -18,11 +18,12 @@ from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerT
 from payouts.postings import Posting
 
 _AS_TEXT: Final = {
-    **{9: "bigint", 11: "text", 12: "text", 13: "text", 14: "int", 15: "int", 16: "bigint"},
-    **{17: "int", 19: "int", 20: "int", 21: "bigint"},
+    **{2: "uuid", 6: "text", 8: "uuid", 9: "bigint", 11: "text", 12: "text", 13: "text"},
+    **{14: "int", 15: "int", 16: "bigint", 17: "int", 18: "uuid"},
+    **{19: "int", 20: "int", 21: "bigint"},
 }
-"""Of the parameters of `ledger_book` those which go as an array's text: asyncpg looks at each
-element of an array in Python, and a tip has seven entries."""
+"""Of the parameters of `ledger_book` those which go as an array's text: asyncpg asks of each
+element of an array, unless it is a string, whether it is an array, and a tip has seven entries."""
 
 PARAMETERS: Final = ", ".join(
     f"${n}::text::{_AS_TEXT[n]}[]" if n in _AS_TEXT else f"${n}" for n in range(1, 22)
@@ -102,7 +103,7 @@ class Sheet:
             *_turned(self._taken, 5),
         ]
         for number, kind in _AS_TEXT.items():
-            literal = _texts if kind == "text" else _numbers
+            literal = _texts if kind == "text" else array_text
             columns[number - 2] = literal(columns[number - 2])
         return columns
 
@@ -125,14 +126,17 @@ def _turned(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[obj
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-def _numbers(values: Iterable[object]) -> str:
-    """As PostgreSQL reads an array of numbers and nulls."""
+def array_text(values: Iterable[object]) -> str:
+    """As PostgreSQL reads an array of numbers, truths, ids and nulls."""
     return "{" + ",".join(map(str, values)).replace("None", "null") + "}"
 
 
 def _texts(values: Iterable[object]) -> str:
-    escaped = (str(v).replace("\\", "\\\\").replace('"', '\\"') for v in values)
-    return "{" + ",".join(f'"{v}"' for v in escaped) + "}"
+    return "{" + ",".join("null" if v is None else _quoted(str(v)) for v in values) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 async def find(session: AsyncSession, platform_id: UUID, key: str) -> LedgerTransaction | None:

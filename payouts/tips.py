@@ -21,7 +21,7 @@ from core.auth.rights import require_user
 from core.db import raw_connection
 from core.errors import Conflict, Forbidden, Problem
 from payouts import limits
-from payouts.ledger import PARAMETERS
+from payouts.ledger import PARAMETERS, array_text
 from payouts.limits import Caps, SpendingLimitReached
 from payouts.postings import Pin, Terms
 from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
@@ -70,8 +70,8 @@ class TipWish:
 
     def digest(self, room_id: UUID) -> bytes:
         heard_at = self.heard_at and self.heard_at.astimezone(UTC).isoformat()
-        asked = [str(room_id), self.stars, self.message, self.anonymous, heard_at, self.media_ms]
-        return hashlib.sha256(json.dumps(asked).encode()).digest()
+        asked = f"{room_id} {self.stars} {self.anonymous} {heard_at} {self.media_ms} {self.message}"
+        return hashlib.sha256(asked.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +231,13 @@ class _Sending:
         return sent if await self._write(raw, locked=locked) else None
 
     async def _read(self, raw: asyncpg.Connection, asked: Sequence[Asked], *, locked: bool) -> None:
-        payers = list({one.payer_id for one in asked})
-        keys, rooms = [one.key for one in asked], list({one.room_id for one in asked})
+        payers = {one.payer_id for one in asked}
+        keys, rooms = [one.key for one in asked], {one.room_id for one in asked}
         since = limits.since(self._now)
         platform_id = self._spending.platform_id
-        found = await raw.fetchrow(_OPEN, platform_id, keys, payers, rooms, *since, locked)
+        found = await raw.fetchrow(
+            _OPEN, platform_id, keys, array_text(payers), array_text(rooms), *since, locked
+        )
         wallets, ahead, spent, courses = found
         self._now += ahead
         self._spending.opened(payers, wallets or ())
@@ -292,7 +294,7 @@ class _Sending:
             return True
         payers = () if locked else {tip.payer_id for _, tip in self._new}
         versions = self._spending.versions(payers)
-        columns = [*self._spending.columns, *_columns(self._new), *versions]
+        columns = [*self._spending.columns, *_columns(self._new), *map(array_text, versions)]
         landed = await raw.fetch(_LAND, *columns)
         if landed and landed[0]["room_id"] is None:
             return False
@@ -309,9 +311,9 @@ _REFUSALS = (TipToOneself, NobodyToPay, StarsMissing, WalletFrozen, SpendingLimi
 # money (payouts/clock.py), as what follows them.
 _OPEN = """
 with opened as materialized (
-    select array_agg(w) as wallets, $3::uuid[] as payers, $4::uuid[] as rooms,
+    select array_agg(w) as wallets, $3::text::uuid[] as payers, $4::text::uuid[] as rooms,
         coalesce((select clock_ahead from stripe_books), interval '0') as ahead
-    from star_wallets($1, $3::uuid[]::text[], $2, $7) w
+    from star_wallets($1, $3::text::text[], $2, $7) w
 )
 select o.wallets, o.ahead,
     (select array_agg(s) from tip_spending(
@@ -322,15 +324,23 @@ from opened o
 """
 _LAND = (
     f"select * from land_tips({PARAMETERS}, "  # noqa: S608 - constants
-    "$22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"
+    "$22::text::uuid[], $23::text::int[], $24, $25::text::boolean[], $26::text::boolean[], $27, "
+    "$28::text::bigint[], $29, $30::text::bigint[], $31::text::bigint[])"
 )
 
 
 def _columns(new: Sequence[tuple[Asked, Sent]]) -> list[Sequence[object]]:
     """Of `land_tips` (payouts/tip_sql.py), behind those of the ledger."""
-    names = ("payer_id", "stars", "message", "anonymous", "live", "wish_sha256", "payer_stars")
-    columns = [[getattr(tip, name) for _, tip in new] for name in names]
-    return [*columns, [json.dumps(told(tip, one.name)) for one, tip in new]]
+    return [
+        array_text(tip.payer_id for _, tip in new),
+        array_text(tip.stars for _, tip in new),
+        [tip.message for _, tip in new],
+        array_text(tip.anonymous for _, tip in new),
+        array_text(tip.live for _, tip in new),
+        [tip.wish_sha256 for _, tip in new],
+        array_text(tip.payer_stars for _, tip in new),
+        [json.dumps(told(tip, one.name)) for one, tip in new],
+    ]
 
 
 def told(tip: Sent, name: str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ RECORD: Final = f"""
 create or replace function record_room_events(
     p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
 ) returns void language plpgsql {PLANS} as $$
+declare
+    ignored text;
 begin
     perform from room r where r.id = any(p_rooms) order by r.id for no key update;
     with told as (
@@ -59,18 +61,20 @@ begin
                     floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
             ) end
         from counted c where r.id = c.room
-        returning r.id, r.event_seq - c.events as before,
+        returning r.id, r.event_seq, r.event_seq - c.events as before,
             case when r.state = 'live' then r.event_ms end as now_ms
+    ), landed as (
+        insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
+        select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
+        from told t join moved m on m.id = t.room
     )
-    insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
-    select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
-    from told t join moved m on m.id = t.room;
-    perform pg_notify('encore_room', json_agg(t.message)::text)
-    from (
-        select json_build_object('room_id', r.id, 'seq', r.event_seq) as message,
-            row_number() over () / 64 as page
-        from room r where r.id = any(p_rooms)
-    ) t group by t.page;
+    select max(pg_notify('encore_room', p.messages)::text) into ignored from (
+        select json_agg(t.message)::text as messages from (
+            select json_build_object('room_id', m.id, 'seq', m.event_seq) as message,
+                row_number() over () / 64 as page
+            from moved m
+        ) t group by t.page
+    ) p;
 end $$
 """  # noqa: S608 - constants
 

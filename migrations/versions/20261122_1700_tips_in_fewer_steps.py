@@ -158,6 +158,45 @@ begin
     from unnest(events.rooms, events.goals) as t (room, goal) where t.goal is not null;
 end $$
 """
+RECORD_ROOM_EVENTS = f"""
+create or replace function record_room_events(
+    p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
+) returns void language plpgsql {PLANS} as $$
+declare
+    ignored text;
+begin
+    perform from room r where r.id = any(p_rooms) order by r.id for no key update;
+    with told as (
+        select t.*, row_number() over (partition by t.room order by t.number) as nth
+        from unnest(p_rooms, p_kinds, p_actors, p_room_ms, p_data) with ordinality
+            as t (room, kind, actor, room_ms, data, number)
+    ), counted as (
+        select t.room, count(*) as events, max(t.room_ms) as latest,
+            bool_or(t.room_ms is null) as now
+        from told t group by t.room
+    ), moved as (
+        update room r set event_seq = r.event_seq + c.events,
+            event_ms = case when r.state <> 'live' then r.event_ms else greatest(
+                r.event_ms, c.latest, case when c.now then
+                    floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
+            ) end
+        from counted c where r.id = c.room
+        returning r.id, r.event_seq, r.event_seq - c.events as before,
+            case when r.state = 'live' then r.event_ms end as now_ms
+    ), landed as (
+        insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
+        select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
+        from told t join moved m on m.id = t.room
+    )
+    select max(pg_notify('encore_room', p.messages)::text) into ignored from (
+        select json_agg(t.message)::text as messages from (
+            select json_build_object('room_id', m.id, 'seq', m.event_seq) as message,
+                row_number() over () / 64 as page
+            from moved m
+        ) t group by t.page
+    ) p;
+end $$
+"""
 STAR_WALLETS_BEFORE = f"""
 create or replace function star_wallets(p_platform uuid, p_users text[], p_keys text[])
 returns table (
@@ -253,6 +292,41 @@ begin
     from unnest(events.rooms, events.goals) as t (room, goal) where t.goal is not null;
 end $$
 """
+RECORD_ROOM_EVENTS_BEFORE = f"""
+create or replace function record_room_events(
+    p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
+) returns void language plpgsql {PLANS} as $$
+begin
+    perform from room r where r.id = any(p_rooms) order by r.id for no key update;
+    with told as (
+        select t.*, row_number() over (partition by t.room order by t.number) as nth
+        from unnest(p_rooms, p_kinds, p_actors, p_room_ms, p_data) with ordinality
+            as t (room, kind, actor, room_ms, data, number)
+    ), counted as (
+        select t.room, count(*) as events, max(t.room_ms) as latest,
+            bool_or(t.room_ms is null) as now
+        from told t group by t.room
+    ), moved as (
+        update room r set event_seq = r.event_seq + c.events,
+            event_ms = case when r.state <> 'live' then r.event_ms else greatest(
+                r.event_ms, c.latest, case when c.now then
+                    floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
+            ) end
+        from counted c where r.id = c.room
+        returning r.id, r.event_seq - c.events as before,
+            case when r.state = 'live' then r.event_ms end as now_ms
+    )
+    insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
+    select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
+    from told t join moved m on m.id = t.room;
+    perform pg_notify('encore_room', json_agg(t.message)::text)
+    from (
+        select json_build_object('room_id', r.id, 'seq', r.event_seq) as message,
+            row_number() over () / 64 as page
+        from room r where r.id = any(p_rooms)
+    ) t group by t.page;
+end $$
+"""
 CHECKS = (
     ('ledger_account', 'ck_ledger_account_account_kind', "kind in ('stripe', 'bank', 'stars_liability', 'creator', 'creator_hold', 'transfer_inflight', 'dispute_recv', 'refund_clearing', 'tax_payable', 'unclaimed', 'rev:fee', 'exp:stripe', 'exp:dispute', 'exp:connect', 'exp:promo', 'exp:loss', 'fx', 'connected', 'connected_contra', 'creator_bank', 'creator_bank_contra', 'wallet', 'wallet_hold', 'xst_issued')"),
     ('ledger_account', 'ck_ledger_account_currency', "currency ~ '^[A-Z]{3}$'"),
@@ -289,11 +363,13 @@ def upgrade() -> None:
     op.execute(STAR_WALLETS_UNCHANGED)
     op.execute('drop function land_tips')
     op.execute(LAND_TIPS)
+    op.execute(RECORD_ROOM_EVENTS)
     op.drop_index('ix_ledger_entry_transaction_id', table_name='ledger_entry')
     op.create_index('ix_ledger_entry_transaction_id', 'ledger_entry', ['transaction_id'], postgresql_using='brin', postgresql_with={'pages_per_range': '16', 'autosummarize': 'on'})
 
 
 def downgrade() -> None:
+    op.execute(RECORD_ROOM_EVENTS_BEFORE)
     op.execute('drop function land_tips')
     op.execute(LAND_TIPS_BEFORE)
     op.execute('drop function star_wallets_unchanged')
