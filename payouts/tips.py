@@ -294,7 +294,8 @@ class _Sending:
             return True
         payers = () if locked else {tip.payer_id for _, tip in self._new}
         versions = self._spending.versions(payers)
-        columns = [*self._spending.columns, *_columns(self._new), *map(array_text, versions)]
+        expected = [array_text(each) for each in versions]
+        columns = [*self._spending.columns, *_columns(self._new), *expected]
         landed = await raw.fetch(_LAND, *columns)
         if landed and landed[0]["room_id"] is None:
             return False
