@@ -70,8 +70,8 @@ class Peer:
 class Books:
     """Ours: how many tips were answered a second, and whether the books hold all of them."""
 
-    def __init__(self, url: str, hall: Hall, web: str) -> None:
-        self._url, self._hall, self._web = url, hall, web
+    def __init__(self, url: str, hall: Hall, folder: Path) -> None:
+        self._url, self._hall, self._folder = url, hall, folder
         self._answered = 0
 
     async def spread(self) -> float:
@@ -81,11 +81,12 @@ class Books:
         return await self._tip(Load(self._url, self._hall, SECONDS, hot=True))
 
     async def http(self) -> float:
-        return await self._tip(Load(self._url, self._hall, SECONDS, web=self._web))
+        async with web_process(self._url, self._folder) as web:
+            return await self._tip(Load(self._url, self._hall, SECONDS, web=web))
 
     async def _tip(self, load: Load) -> float:
         done = await tip_all(load)
-        self._answered += sum(each.tips for each in done)
+        self._answered += sum(each.tips + each.before for each in done)
         return sum(each.tips / each.seconds for each in done)
 
     async def hold(self) -> str:
@@ -124,11 +125,10 @@ async def run(url: str, folder: Path) -> str:
     database = Database(url)
     hall = await open_hall(database)
     await database.close()
-    async with web_process(url, folder / "data") as web:
-        books = Books(url, hall, web)
-        cases = {PEER: peer.tps, "spread": books.spread, "hot": books.hot, "http": books.http}
-        turns = {name: _behind_a_checkpoint(server, case) for name, case in cases.items()}
-        runs = await interleaved(turns, ROUNDS)
+    books = Books(url, hall, folder / "data")
+    cases = {PEER: peer.tps, "spread": books.spread, "hot": books.hot, "http": books.http}
+    turns = {name: _behind_a_checkpoint(server, case) for name, case in cases.items()}
+    runs = await interleaved(turns, ROUNDS)
     held = await books.hold()
     await server.close()
     return f"{', '.join(settings)}. {held}\n\n{report(runs)}"

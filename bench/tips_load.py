@@ -51,6 +51,8 @@ class Load:
 class Done:
     tips: int
     seconds: float
+    before: int
+    """Tips by which connections were made, as pgbench makes its own before it counts."""
 
 
 async def tip_all(load: Load) -> list[Done]:
@@ -80,6 +82,9 @@ async def _run(load: Load, number: int) -> Done:
     else:
         sends = [await _http(load.web) for _ in range(CLIENTS)]
     turns = count(number, PROCESSES)
+    for send in sends[:1] if load.web is None else sends:
+        await send(load.hall.payers[number], load.hall.rooms[number])
+    before = 1 if load.web is None else CLIENTS
     tips, began = 0, time.monotonic()
 
     async def client(send: Send) -> None:
@@ -93,7 +98,7 @@ async def _run(load: Load, number: int) -> Done:
     await asyncio.gather(*map(client, sends))
     seconds = time.monotonic() - began
     await database.close()
-    return Done(tips, seconds)
+    return Done(tips, seconds, before)
 
 
 async def _service(database: Database, hall: Hall) -> Send:
