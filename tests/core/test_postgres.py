@@ -15,7 +15,14 @@ import asyncpg
 import pytest
 
 from core import postgres_account
-from core.postgres import DEAD_PID, EmbeddedPostgres, PostgresFailed, _reason
+from core.postgres import (
+    DEAD_PID,
+    EmbeddedPostgres,
+    PostgresFailed,
+    _reason,
+    memory_bytes,
+    shared_megabytes,
+)
 from core.postgres_account import ELSEWHERE, binaries, choose_account
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
@@ -248,6 +255,21 @@ def test_programs_that_nobody_may_run_are_copied(tmp_path: Path) -> None:
         assert postgres_account._elsewhere(home, programs).programs == account.programs
     finally:
         shutil.rmtree(other)
+
+
+@pytest.mark.parametrize(
+    ("memory", "megabytes"), [(0, 128), (2**30, 256), (4 * 2**30, 1024), (2**40, 1024)]
+)
+def test_a_quarter_of_the_memory_is_shared(memory: int, megabytes: int) -> None:
+    assert shared_megabytes(memory) == megabytes
+
+
+def test_a_container_has_less_memory(tmp_path: Path) -> None:
+    limit, machine = tmp_path / "memory.max", memory_bytes(tmp_path / "none")
+    limit.write_text("max\n")
+    assert memory_bytes(limit) == machine > 2**20
+    limit.write_text("1048576\n")
+    assert memory_bytes(limit) == 2**20
 
 
 @pytest.mark.slow
