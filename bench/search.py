@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import numpy as np
 
 from bench.report import Cell, bench_lines, table
 from bench.search_archive import Archive, audiences_of, load, speaker_of
 from bench.search_corpus import CUES_A_RECORDING, TONGUES, MadeCue, Words, invent, make_cues
 from bench.search_peers import Asked, Document, Peer, open_peers
-from core.db import Database, dsn
+from core.db import Database
 from core.postgres import EmbeddedPostgres
 from transcripts.query import parse
 from transcripts.ranking import Sort
@@ -165,20 +164,11 @@ def main() -> None:
     server = EmbeddedPostgres(folder / "postgres")
     try:
         peers = open_peers(folder)
-        asyncio.run(give_memory(server.start()))
-        server.stop()
         times = asyncio.run(run(server.start(), peers))
     finally:
         server.stop()
         shutil.rmtree(folder)
     print(report(times, list(peers)))
-
-
-async def give_memory(url: str) -> None:
-    """As much as a server of its own would have; from the next start on."""
-    connection = await asyncpg.connect(dsn(url))
-    await connection.execute("alter system set shared_buffers = '512MB'")
-    await connection.close()
 
 
 async def run(url: str, peers: Mapping[str, Peer]) -> Times:
