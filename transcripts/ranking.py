@@ -6,7 +6,7 @@ the index, and what is found is held against the rooms. Either way what is left 
 all that the caller is told of: no limit comes before the question whether he may hear it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -49,9 +49,36 @@ class Ranked:
     seen: int
     """Cues that were looked at, whoever may hear them."""
 
+    longer: bool = False
+    """Those of `Times.more_tags` were."""
+
     @property
     def matches(self) -> int:
         return int(self.rows[0]["all_matches"]) if self.rows else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Cues with one of `tags`. If fewer than `few` of these have the words, all cues; if fewer than
+    `short`, those with one of `more_tags`, or all if there are none."""
+
+    tags: Sequence[str]
+    more_tags: Sequence[str]
+    few: float
+    short: float
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        return {
+            "times": _any(self.tags),
+            "more_times": _any(self.more_tags or self.tags),
+            "few": self.few if self.more_tags else max(self.few, self.short),
+            "short": self.short,
+        }
+
+
+def _any(tags: Sequence[str]) -> str:
+    return " | ".join(f"'{tag}'" for tag in tags)
 
 
 async def read(
@@ -79,28 +106,27 @@ async def look_up(
     asked: TsQuery,
     reach: Reach,
     page: Page,
+    times: Times | None = None,
     *,
-    times: Sequence[str] = (),
-    few: float = 0,
     most: int | None = None,
 ) -> Ranked:
-    """What matches among the cues with one of the tags `times`; among all, where fewer than `few`
-    of them have its words, or there are no tags.
+    """What matches among the cues of these times; among all, where there are none.
 
     Where as many as `most` have its words, whoever may hear them, nothing is told.
     """
     values: dict[str, object] = {"matches": asked.matches, "words": asked.words}
-    if times:
-        values |= {"times": " | ".join(f"'{tag}'" for tag in times), "few": few}
+    if times is not None:
+        values |= times.values
     if reach.tag is not None:
         values["tag"] = f"'{reach.tag}'"
-    statement = _LOOKED_UP[page.sort, bool(times), reach.tag is not None]
+    statement = _LOOKED_UP[page.sort, times is not None, reach.tag is not None]
     statement = _written_out(statement, most=most)
     rows = await _ranked(connection, asked, reach, page, statement, values)
     return Ranked(
         [] if rows[0]["cut"] else _told_of(rows),
         cut=rows[0]["cut"] or not rows[0]["whole"],
         seen=rows[0]["seen"],
+        longer=rows[0]["short"],
     )
 
 
@@ -149,7 +175,7 @@ _NEWEST: Final = """
         ) as listed
     ), bound as (
         select count(*) >= :recordings or max(newer) >= :cues as cut, 0 as seen,
-            true as whole
+            true as whole, false as short
         from newest
     )
 """
@@ -169,10 +195,10 @@ _OF_ALL: Final = f"""
     where vector @@ cast(:words as tsquery) and {_OF_LANGUAGE}
 """  # noqa: S608 - of constants
 _TAGGED: Final = "and vector @@ cast(:tag as tsquery)"
-"""A condition of its own, as for `times`: only between these does the index leap."""
+"""A condition of its own, as for times: only between these does the index leap."""
 
 _MATCHES: Final = """
-    with whole as (select true as whole), matches as materialized (
+    with whole as (select true as whole, false as short), matches as materialized (
         {of_all} limit :most
     ), {bound}
 """
@@ -180,19 +206,26 @@ _LATELY: Final = """
     with lately as materialized (
         {of_all} and vector @@ cast(:times as tsquery) limit :most
     ), whole as materialized (
-        select count(*) < cast(:few as float8) as whole from lately
+        select
+            count(*) < cast(:few as float8) as whole, count(*) < cast(:short as float8) as short
+        from lately
     ), matches as materialized (
-        select * from lately where not (select whole from whole)
+        select * from lately where (select not whole and not short from whole)
+        union all
+        (select * from ({of_all} and vector @@ cast(:more_times as tsquery)) as more
+        where (select not whole and short from whole)
+        limit :most)
         union all
         (select * from ({of_all}) as every where (select whole from whole)
         limit :most)
     ), {bound}
 """
-"""`every` is not looked for unless `whole`."""
+"""`more` and `every` are not looked for unless they are to be."""
 
 _BOUND: Final = """
     bound as (
-        select count(*) >= :most as cut, count(*) as seen, (select whole from whole) as whole
+        select count(*) >= :most as cut, count(*) as seen,
+            (select whole from whole) as whole, (select short from whole) as short
         from matches
     )
 """
@@ -224,12 +257,12 @@ def _hits(among: str, where: str) -> str:
 
 
 def _told(sort: Sort, ways: str, hits: str) -> str:
-    """One row at least, with `cut`, `seen` and `whole`."""
+    """One row at least, with `cut`, `seen`, `whole` and `short`."""
     key, later = ("score", _LATER) if sort is Sort.RELEVANCE else ("live_at", "true")
     return f"""
         (
             {ways}, told as (
-                select gathered.*, coalesce(cut, false) as cut, seen, whole
+                select gathered.*, coalesce(cut, false) as cut, seen, whole, short
                 from bound left join (
                     select
                         recording_id, matches, best, {key} as sort_key,

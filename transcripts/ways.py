@@ -13,7 +13,7 @@ import asyncpg
 
 from core.statements import ask
 from transcripts.query import TsQuery
-from transcripts.ranking import Page, Ranked, look_up, read
+from transcripts.ranking import Page, Ranked, Times, look_up, read
 from transcripts.reach import Reach
 from transcripts.tags import tags_between
 
@@ -23,6 +23,12 @@ hundred words do: a guess."""
 
 MOST_OF_IT: Final = 1 / 3
 """Of all cues: a time in which more than that was said is not worth telling from all times."""
+
+LONGER: Final = 2.5
+"""So many times longer is the time that is turned to where too little was said in the first."""
+
+MOST_OF_MORE: Final = 1 / 2
+"""The same of the longer time."""
 
 SAMPLED: Final = 50
 """Recordings of which it is asked whether the caller may hear them."""
@@ -48,11 +54,12 @@ class Expected:
 @dataclass(frozen=True, slots=True)
 class Lately:
     """`heard`: share of the newest recordings that the caller may hear. `tags`: of a time, in which
-    `share` of all cues were said; none where that is always."""
+    `share` of all cues were said; none where that is always. `more_tags`: of one `LONGER`."""
 
     heard: float
     share: float
     tags: Sequence[str]
+    more_tags: Sequence[str]
 
 
 async def best_recordings(
@@ -104,6 +111,7 @@ async def _many(
         return ranked
     if ranked.seen >= effort.most_looked_up:
         return await read(connection, asked, reach, page)
+    cues *= LONGER if ranked.longer else 1
     times = effort.spare * effort.enough_matches / max(ranked.matches, 1)
     lately = await _lately(connection, reach, page, times * cues, expected)
     return await _within(connection, asked, reach, page, lately)
@@ -129,9 +137,15 @@ async def _little(
 async def _within(
     connection: asyncpg.Connection, asked: TsQuery, reach: Reach, page: Page, lately: Lately
 ) -> Ranked:
-    """All, where by what was said lately these are few."""
-    few, most = lately.share * reach.effort.few, reach.effort.most_looked_up
-    return await look_up(connection, asked, reach, page, times=lately.tags, few=few, most=most)
+    """All, where by what was said lately these are few; of a longer time, where it is too little.
+
+    So what would fall short is told before it is ranked.
+    """
+    effort, times = reach.effort, None
+    if lately.tags:
+        few, short = lately.share * effort.few, effort.enough_matches / lately.heard
+        times = Times(lately.tags, lately.more_tags, few, short)
+    return await look_up(connection, asked, reach, page, times, most=effort.most_looked_up)
 
 
 async def _expected(connection: asyncpg.Connection, asked: TsQuery, reach: Reach) -> Expected:
@@ -169,9 +183,12 @@ async def _lately(
         "most": MOST_OF_IT * expected.cues,
     }
     [(heard, oldest, newest)] = await reach.ask(connection, _SPAN, values)
-    always = oldest is None or newest is None
-    tags = [] if always else tags_between(reach.platform_id, oldest, newest)
-    return Lately(heard, cues / heard / expected.cues, tags)
+    share = cues / heard / expected.cues
+    if oldest is None or newest is None:
+        return Lately(heard, share, [], [])
+    before = newest - LONGER * (newest - oldest)
+    tags, more = (tags_between(reach.platform_id, since, newest) for since in (oldest, before))
+    return Lately(heard, share, tags, more if LONGER * share < MOST_OF_MORE else [])
 
 
 _NEWEST: Final = """

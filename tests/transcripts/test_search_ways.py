@@ -25,6 +25,7 @@ EFFORTS = {
     "looks_up": LOOKS_UP,
     "lately": replace(LOOKS_UP, few=0),
     "more_lately": replace(LOOKS_UP, few=0, spare=0.5),
+    "yet_more_lately": replace(LOOKS_UP, few=0, spare=0.1),
     "soon_all": replace(LOOKS_UP, few=3, spare=0.1),
     "hears_little": replace(LOOKS_UP, few=0, little=1, reading=0),
     "hears_little_of_few": replace(LOOKS_UP, few=0, little=1, reading=1_000),
