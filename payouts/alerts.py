@@ -5,7 +5,7 @@ how it ended.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -23,6 +23,33 @@ log = logging.getLogger(__name__)
 
 UNEXPLAINED: Final = "unexplained_movement"
 """Money moved at Stripe, and nothing of ours says why."""
+
+
+REFUND_UNPAID: Final = "refund_of_a_leaver_failed"
+"""Stars of somebody who has left are in a wallet that nobody reaches."""
+
+_FOREIGN: Final = "not of Encore: made at Stripe's dashboard, or by another program with this key"
+TO_DO: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            *("foreign_checkout", "foreign_charge", "foreign_refund", "foreign_dispute"),
+            *("foreign_account", "foreign_transfer", "foreign_payout", UNEXPLAINED),
+        ),
+        _FOREIGN,
+    ),
+    "second_charge": "an order was paid twice: give this charge back at Stripe's dashboard",
+    "charge_of_another_amount": "give it back at Stripe's dashboard: it is not what was ordered",
+    "settled_in_another_currency": "give it back at Stripe's dashboard, and let Stripe settle in "
+    "the currency of the books",
+    "second_transfer": "a creator was paid twice: reverse this one at Stripe's dashboard",
+    "unknown_event": "take its kind out of the webhook endpoint at Stripe",
+    "event_of_another_api_version": "make the webhook endpoint anew, with the API version of this "
+    "Encore (docs/deploy.md)",
+    "event_of_the_other_mode": "test and live webhook endpoints have each their own Encore",
+    REFUND_UNPAID: "its buyer has left, and the money came back: try again by encore money refund, "
+    "or pay it yourself and say so by --paid-by-hand",
+}
+"""By its reason, what to do about what is set aside; of others the log says more."""
 
 
 class NothingSetAside(NotFound):
@@ -61,6 +88,22 @@ async def resolve(session: AsyncSession, object_id: str, *, because: str) -> int
     if (count := len(ended.all())) == 0:
         raise NothingSetAside(f"Nothing is set aside of {object_id}.")
     return count
+
+
+async def resolve_about(
+    session: AsyncSession, object_ids: Collection[str], reason: str, *, because: str
+) -> None:
+    """What was set aside of these for this reason, if anything."""
+    await session.execute(
+        sa.update(MoneyException)
+        .where(
+            MoneyException.object_id.in_(object_ids),
+            MoneyException.reason == reason,
+            MoneyException.resolved_at.is_(None),
+        )
+        .values(resolved_at=datetime.now(UTC), resolution=because)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def resolve_posted(session: AsyncSession) -> None:

@@ -71,6 +71,23 @@ def refund_succeeded(refund: Return, paid: BalanceTransaction) -> Posting:
     )
 
 
+def refund_paid(refund: Return) -> Posting:
+    """By our bank, where Stripe could not."""
+    books = Books(refund.currency)
+    return Posting(
+        EventKind.REFUND_SUCCEEDED,
+        f"refund:{refund.id}:succeeded",
+        entries_of(
+            [
+                (books.of(AccountKind.REFUND_CLEARING), refund.money_minor),
+                (books.of(AccountKind.BANK), -refund.money_minor),
+                (wallet_hold(refund.user_id), -refund.taken.stars),
+                (ISSUED, refund.taken.stars),
+            ]
+        ),
+    )
+
+
 def refund_failed(refund: Return, returned: BalanceTransaction | None) -> Posting:
     """Every step that was taken is taken back; `returned` where Stripe had paid before."""
     books = Books(refund.currency)

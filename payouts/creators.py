@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.auth.models import User
 from payouts import ledger, payout_postings
 from payouts.accounts import AccountKind
 from payouts.claims import DisputeHold, DisputeState, LotDispute
@@ -58,6 +59,14 @@ async def lock_creators(
         .execution_options(populate_existing=True)
     )
     return {row.user_id for row in rows if row.deleted_at is not None}
+
+
+async def has_left(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> bool:
+    """Whoever leaves in this moment waits for us, or we for them: what comes into their wallet
+    before our commit is either seen by them, or by us to be nobody's."""
+    await session.get_one(User, user_id, with_for_update={"read": True})
+    row = await session.get(Creator, (platform_id, user_id), populate_existing=True)
+    return row is not None and row.leaving_at is not None
 
 
 async def earnings(

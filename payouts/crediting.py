@@ -1,22 +1,19 @@
 """A paid charge becomes Stars, once: whoever learns of it first, webhook or reconciliation."""
 
-import contextlib
 import logging
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.auth.models import User
 from core.webhooks.service import emit
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
+from payouts.creators import has_left
 from payouts.gateway_models import OrderState, StarOrder
 from payouts.giving_back import give_back
-from payouts.models import Creator
 from payouts.orders import find_order, note_checkout, note_decline
 from payouts.postings import BalanceTransaction
 from payouts.purchases import book_purchase
-from payouts.spending import WalletFrozen
 from payouts.stripe_objects import Charge
 
 log = logging.getLogger(__name__)
@@ -102,16 +99,8 @@ async def _credit(
     data = {"order_id": str(order.id), "user_id": str(order.user_id), "stars": order.stars}
     await emit(session, platform_id=order.platform_id, kind=ORDER_PAID, data=data)
     log.info("order %s paid: %d Stars", order.id, order.stars)
-    if await _has_left(session, order):
-        with contextlib.suppress(WalletFrozen):
-            await give_back(session, order)
-
-
-async def _has_left(session: AsyncSession, order: StarOrder) -> bool:
-    """Whoever leaves in this moment waits for us, or we for them: nobody's Stars stay behind."""
-    await session.get_one(User, order.user_id, with_for_update={"read": True})
-    buyer = await session.get(Creator, (order.platform_id, order.user_id), populate_existing=True)
-    return buyer is not None and buyer.leaving_at is not None
+    if await has_left(session, platform_id=order.platform_id, user_id=order.user_id):
+        await give_back(session, order, though_frozen=True)
 
 
 def purchase_key(order_id: UUID) -> str:

@@ -15,12 +15,20 @@ from payouts.models import StarLot
 REFUND_JOB: Final = "payouts.refund"
 
 
-async def give_back(session: AsyncSession, order: StarOrder) -> StarRefund:
-    """Of a paid order. Raises NothingUnused, WalletFrozen."""
+async def give_back(
+    session: AsyncSession, order: StarOrder, *, though_frozen: bool = False, owed: bool = True
+) -> StarRefund:
+    """Of a paid order. `though_frozen`: also while other payments of its buyer's are disputed;
+    `owed`: by Stripe, which a job asks. Raises NothingUnused, WalletFrozen."""
     assert order.lot_id is not None  # noqa: S101 - what is paid has one
     now = await money_now(session)
     made = await request_return(
-        session, platform_id=order.platform_id, user_id=order.user_id, lot_id=order.lot_id, at=now
+        session,
+        platform_id=order.platform_id,
+        user_id=order.user_id,
+        lot_id=order.lot_id,
+        at=now,
+        though_frozen=though_frozen,
     )
     lot = await session.get_one(StarLot, order.lot_id)
     amount_minor = in_currency_of(order, lot, made.cash_minor + made.tax_minor)
@@ -36,7 +44,8 @@ async def give_back(session: AsyncSession, order: StarOrder) -> StarRefund:
     )
     session.add(refund)
     await session.flush()
-    await owe_refund(session, refund.id)
+    if owed:
+        await owe_refund(session, refund.id)
     return refund
 
 

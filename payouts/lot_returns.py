@@ -6,12 +6,13 @@ The one who asks Stripe commits the request first, then calls, then tells here h
 from datetime import UTC, datetime
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import claim_postings, ledger
 from payouts.claim_postings import Return
-from payouts.claims import LotReturn, ReturnState
+from payouts.claims import DisputeState, LotDispute, LotReturn, ReturnState
 from payouts.lots import Lot, Taken, part, take_from
 from payouts.models import StarLot
 from payouts.postings import BalanceTransaction
@@ -41,19 +42,20 @@ async def request_return(
     user_id: UUID,
     lot_id: UUID,
     at: datetime | None = None,
+    though_frozen: bool = False,
 ) -> LotReturn:
     """Takes all unused Stars of a purchase (`Booked.transaction_id`) out of the wallet.
 
     The row says how many they are and what goes back in the settlement currency: `cash_minor`
-    and the `tax_minor` on it. Raises LotUnknown (promotional ones too), WalletFrozen,
-    NothingUnused.
+    and the `tax_minor` on it. A dispute takes Stars of its own lot alone, so those of another may
+    go `though_frozen`. Raises LotUnknown (promotional ones too), WalletFrozen, NothingUnused.
     """
     now = at or datetime.now(UTC)
     opened = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     lot = await session.get(StarLot, lot_id, populate_existing=True)
     if lot is None or lot.wallet_id != opened.id or lot.promotional:
         raise LotUnknown
-    if opened.open_disputes:
+    if opened.open_disputes and (not though_frozen or await _is_disputed(session, lot_id)):
         raise WalletFrozen
     if lot.gone == lot.stars:
         raise NothingUnused
@@ -63,6 +65,11 @@ async def request_return(
     posting = claim_postings.refund_requested(_facts(made, lot))
     await ledger.book(session, platform_id, posting, at=now)
     return made
+
+
+async def _is_disputed(session: AsyncSession, lot_id: UUID) -> bool:
+    still = sa.exists().where(LotDispute.lot_id == lot_id, LotDispute.state == DisputeState.OPEN)
+    return bool(await session.scalar(sa.select(still)))
 
 
 def _all_unused(lot: StarLot, platform_id: UUID, user_id: UUID, now: datetime) -> LotReturn:
@@ -93,6 +100,16 @@ async def return_succeeded(
     made.state, made.settled_at = ReturnState.SUCCEEDED, line.at
     posting = claim_postings.refund_succeeded(_facts(made, lot), line)
     await ledger.book(session, made.platform_id, posting, at=line.at)
+
+
+async def return_paid(session: AsyncSession, *, return_id: UUID, at: datetime) -> None:
+    """By our bank and not by Stripe. Raises ReturnSettled."""
+    made, lot = await _locked(session, return_id)
+    if made.state is not ReturnState.REQUESTED:
+        raise ReturnSettled
+    made.state, made.settled_at = ReturnState.SUCCEEDED, at
+    posting = claim_postings.refund_paid(_facts(made, lot))
+    await ledger.book(session, made.platform_id, posting, at=at)
 
 
 async def return_failed(

@@ -10,19 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.errors import Conflict
-from payouts.alerts import set_aside
+from payouts.alerts import REFUND_UNPAID, resolve_about, set_aside
 from payouts.cashier import Cashier
 from payouts.clock import money_now
+from payouts.creators import has_left
 from payouts.crediting import settle_charge
 from payouts.gateway import CALLS_END, KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
 from payouts.giving_back import give_back, owe_refund
 from payouts.lot_disputes import revoke_returned
-from payouts.lot_returns import (
-    return_failed,
-    return_succeeded,
-)
-from payouts.orders import order_of
+from payouts.lot_returns import NothingUnused, return_failed, return_paid, return_succeeded
+from payouts.models import StarLot
+from payouts.orders import OrderUnknown, order_of
+from payouts.postings import BalanceTransaction
 from payouts.stripe_objects import Refund
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,44 @@ async def request_refund(
     if (under_way := await _open_refund(session, order_id)) is not None:
         return under_way
     return await give_back(session, order)
+
+
+async def refund_again(
+    session: AsyncSession, name: str, *, paid_by_hand: bool = False
+) -> tuple[StarRefund, StarOrder]:
+    """By an operator: all unused Stars of an order, which `name` is the ID of, or of its charge or
+    of one of its refunds. A job asks Stripe; or nobody does, where our bank has paid it already.
+
+    What was set aside of it has been looked at. Raises OrderUnknown, OrderNotPaid, NothingUnused,
+    WalletFrozen.
+    """
+    order = await _named(session, name)
+    if order.state is not OrderState.PAID or order.lot_id is None:
+        raise OrderNotPaid
+    if await _open_refund(session, order.id) is not None:
+        raise NothingUnused("A refund of this order is under way: see how it ends.")
+    refund = await give_back(session, order, though_frozen=True, owed=not paid_by_hand)
+    if paid_by_hand:
+        await return_paid(session, return_id=refund.id, at=await money_now(session))
+        await _ended(session, refund.id, RefundState.SUCCEEDED, None)
+    earlier = sa.select(StarRefund).where(StarRefund.order_id == order.id)
+    for each in await session.scalars(earlier):
+        names = (each.stripe_refund or "", str(each.id))
+        await resolve_about(session, names, REFUND_UNPAID, because=f"refund {refund.id}")
+    return refund, order
+
+
+async def _named(session: AsyncSession, name: str) -> StarOrder:
+    """Locked. Raises OrderUnknown."""
+    row_id = sa.cast(StarOrder.id, sa.Text)
+    refunds = sa.select(StarRefund.order_id).where(
+        sa.or_(StarRefund.stripe_refund == name, sa.cast(StarRefund.id, sa.Text) == name)
+    )
+    which = sa.or_(row_id == name, StarOrder.charge == name, StarOrder.id.in_(refunds))
+    found = await session.scalar(sa.select(StarOrder).where(which).with_for_update())
+    if found is None:
+        raise OrderUnknown(f"There is no order, charge or refund {name!r}.")
+    return found
 
 
 async def owe_open_refunds(session: AsyncSession) -> int:
@@ -119,9 +157,7 @@ async def _adopt(cashier: Cashier, refund: StarRefund, charge: str, *, or_close:
 async def _refused(cashier: Cashier, refund_id: UUID, error_code: str) -> None:
     """Certainly not made: the Stars are in the wallet again, and may be given back once more."""
     async with cashier.database.transaction() as session:
-        await return_failed(session, return_id=refund_id, at=await money_now(session))
-        await revoke_returned(session, return_id=refund_id)
-        await _ended(session, refund_id, RefundState.FAILED, error_code)
+        await _failed(session, refund_id, None, error_code)
 
 
 async def settle_refund(cashier: Cashier, stripe_refund: str) -> None:
@@ -143,10 +179,27 @@ async def _note(cashier: Cashier, found: Refund) -> None:
             await return_succeeded(session, return_id=refund.id, line=found.movement)
             await _ended(session, refund.id, RefundState.SUCCEEDED, None)
         if found.status in FAILED and refund.state is not RefundState.FAILED:
-            now, line = await money_now(session), found.failure_movement
-            await return_failed(session, return_id=refund.id, line=line, at=now)
-            await revoke_returned(session, return_id=refund.id)
-            await _ended(session, refund.id, RefundState.FAILED, found.failure_code)
+            await _failed(session, refund.id, found.failure_movement, found.failure_code)
+
+
+async def _failed(
+    session: AsyncSession, refund_id: UUID, line: BalanceTransaction | None, code: str | None
+) -> None:
+    """Of somebody who has left, an operator is told of it: nobody else could do anything."""
+    await return_failed(session, return_id=refund_id, line=line, at=await money_now(session))
+    await revoke_returned(session, return_id=refund_id)
+    refund = await _ended(session, refund_id, RefundState.FAILED, code)
+    order = await session.get_one(StarOrder, refund.order_id)
+    owner = {"platform_id": order.platform_id, "user_id": order.user_id}
+    if await has_left(session, **owner) and await _is_left(session, order):
+        name = refund.stripe_refund or str(refund.id)
+        await set_aside(session, REFUND_UNPAID, name, platform_id=order.platform_id)
+
+
+async def _is_left(session: AsyncSession, order: StarOrder) -> bool:
+    """Whether anything of it is in the wallet: a lost dispute may have taken it."""
+    lot = await session.get_one(StarLot, order.lot_id, populate_existing=True)
+    return lot.gone < lot.stars
 
 
 async def _ours(session: AsyncSession, found: Refund) -> StarRefund | None:
@@ -159,9 +212,10 @@ async def _ours(session: AsyncSession, found: Refund) -> StarRefund | None:
 
 async def _ended(
     session: AsyncSession, refund_id: UUID, state: RefundState, failure_code: str | None
-) -> None:
+) -> StarRefund:
     refund = await session.get_one(StarRefund, refund_id)
     refund.state, refund.failure_code = state, failure_code
     refund.settled_at = await money_now(session)
     await session.flush()
     log.info("refund %s %s", refund_id, state.value)
+    return refund

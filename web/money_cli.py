@@ -24,6 +24,7 @@ from payouts.invariants import Invariant
 from payouts.leaving import LeftBehind, close_left, leave, left_behind
 from payouts.models import Creator
 from payouts.purchases import grant
+from payouts.refunds import refund_again
 from payouts.statements import Statement, as_csv, month_bounds, rows_of, statement
 from payouts.stripe_facts import MoneyException
 from payouts.trial import TrialLine, totals
@@ -77,6 +78,9 @@ def check(platform: Slug = None) -> None:
             console.print(f"         {escape(broken)}")
     for each in aside:
         console.print(f"LOOK     {each.created_at:%Y-%m-%d %H:%M}  {each.object_id}  {each.reason}")
+    for reason in dict.fromkeys(each.reason for each in aside):
+        if reason in alerts.TO_DO:
+            console.print(f"         {reason}: {alerts.TO_DO[reason]}")
     if aside:
         console.print("What is to LOOK at moves no books; once it is clear: encore money resolve.")
     raise typer.Exit(0 if all(one.holds for one in found) else 1)
@@ -93,6 +97,27 @@ def resolve(
         return await alerts.resolve(session, thing, because=because)
 
     console.print(f"{in_transaction(work)} resolved")
+
+
+@money.command("refund")
+def refund(
+    thing: Annotated[str, typer.Argument(help="The ID of an order, of its charge or a refund.")],
+    paid_by_hand: Annotated[
+        bool, typer.Option("--paid-by-hand", help="Your bank has paid it: Stripe is not asked.")
+    ] = False,
+) -> None:
+    """Give back what is unused of an order, to the card that it was paid with.
+
+    A person does so at their wallet; this is for those who have left and whose bank refused it.
+    """
+
+    async def work(session: AsyncSession) -> str:
+        made, order = await refund_again(session, thing, paid_by_hand=paid_by_hand)
+        return f"{made.stars} Stars, {decimal(made.amount_minor, order.currency)} {order.currency}"
+
+    said = in_transaction(work)
+    how = "paid by hand" if paid_by_hand else "on the way; encore money check says if it fails"
+    console.print(f"{said}: {how}.")
 
 
 @money.command("give")

@@ -5,19 +5,25 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 import sqlalchemy as sa
 
 from core.auth.leaving import NOBODY
 from core.auth.models import User
 from payouts.accounts import AccountKind
+from payouts.alerts import REFUND_UNPAID, waiting
 from payouts.creators import Earnings
 from payouts.gateway_models import RefundState, StarRefund
 from payouts.leaving import close_left, leave
+from payouts.lot_returns import NothingUnused
 from payouts.models import Creator, LedgerAccount
+from payouts.orders import OrderUnknown
+from payouts.refunds import refund_again
 from payouts.sweep import make_transfer, sweep
 from payouts.wallets import Holdings
 from tests.payouts.shop import MINIMUM, Person, Shop
 
+REFUND_FAILS = "4000 0000 0000 5126"
 NOTHING = Earnings(0, 0, 0, 0, 0)
 
 
@@ -107,6 +113,62 @@ async def test_what_is_paid_after_leaving_goes_back(shop: Shop) -> None:
         mine = sa.select(StarRefund).where(StarRefund.order_id == UUID(order["id"]))
         refund = (await session.scalars(mine)).one()
     assert (refund.state, refund.amount_minor) == (RefundState.SUCCEEDED, 699)
+    await shop.agree()
+
+
+async def test_what_is_paid_after_leaving_goes_back_though_the_wallet_is_frozen(shop: Shop) -> None:
+    """A bank may take Stars of the payment that it disputes, and of no other."""
+    buyer = await shop.person()
+    disputed, order = await shop.bought(buyer), await shop.order(buyer)
+    dispute = await shop.control("disputes", charge=shop.charge_of(disputed))
+    await shop.settle()
+    assert (await closes(shop, buyer, give_up=True)).status_code == 204
+    await shop.pay(order["checkout_url"])
+    await shop.settle()
+    assert await shop.wallet(buyer) == Holdings(stars=500, frozen=True)
+    assert [shop.refunds_of(each) for each in (disputed, order)] == [0, 1]
+    await shop.control("disputes/settle", dispute=dispute["id"], won=False)
+    await shop.settle()
+    assert await shop.wallet(buyer) == Holdings()
+    await shop.agree()
+
+
+async def refused_by_the_bank(shop: Shop, buyer: Person) -> str:
+    """What then waits for somebody."""
+    await shop.settle()
+    await shop.control("clock", advance_seconds=4 * 86_400)
+    await shop.settle()
+    assert await shop.wallet(buyer) == Holdings(stars=500)
+    return (await refunds_set_aside(shop))[0]
+
+
+async def refunds_set_aside(shop: Shop) -> list[str]:
+    async with shop.database.transaction() as session:
+        found = await waiting(session)
+    return [each.object_id for each in found if each.reason == REFUND_UNPAID]
+
+
+async def test_what_a_bank_refuses_after_leaving_waits_for_somebody(shop: Shop) -> None:
+    """Who tries again is told again; what is paid by hand then stands in the books."""
+    buyer = await shop.person()
+    order = await shop.order(buyer)
+    await closes(shop, buyer)
+    await shop.pay(order["checkout_url"], REFUND_FAILS)
+    told = await refused_by_the_bank(shop, buyer)
+    async with shop.database.transaction() as session:
+        await refund_again(session, told)
+    assert await refused_by_the_bank(shop, buyer) != told
+    bank = await shop.balance(AccountKind.BANK)
+    async with shop.database.transaction() as session:
+        made, _ = await refund_again(session, shop.charge_of(order), paid_by_hand=True)
+        assert (made.state, made.amount_minor) == (RefundState.SUCCEEDED, 699)
+        with pytest.raises(NothingUnused):
+            await refund_again(session, order["id"])
+        with pytest.raises(OrderUnknown):
+            await refund_again(session, "ch_other")
+    assert await shop.wallet(buyer) == Holdings()
+    assert await shop.balance(AccountKind.BANK) == bank - 699
+    assert await refunds_set_aside(shop) == []
     await shop.agree()
 
 

@@ -64,6 +64,7 @@ async def test_the_books_as_an_operator_sees_them(empty_url: str) -> None:
         (("statement", str(till.listener), "--month", month), "creator_unknown"),
         (("statement", str(till.listener), "--month", "soon"), "no_month"),
         (("leave", str(till.creators[0])), "not_confirmed"),
+        (("refund", "ch_nobody"), "order_unknown"),
     ):
         refused = (await encore(empty_url, *arguments)).exception
         assert isinstance(refused, Problem)

@@ -152,7 +152,9 @@ async def test_what_is_set_aside_waits_for_somebody(books: Books) -> None:
         await alerts.set_aside(session, "foreign_charge", "ch_1")
     secrets = {"stripe_webhook_secrets": SecretStr("whsec_1")}
     settings = books.cashier.settings.model_copy(update=secrets)
-    assert "ch_1  foreign_charge" in (await books.encore("check")).stdout
+    shown = (await books.encore("check")).stdout
+    assert "ch_1  foreign_charge" in shown
+    assert "foreign_charge: not of Encore" in shown
     fit, said = await asyncio.to_thread(CHECKS["money"], settings)
     assert (fit, "1 things of Stripe's wait" in said) == (False, True)
     ended = await books.encore("resolve", "ch_1", "--because", "a test of the dashboard")
