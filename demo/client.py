@@ -4,6 +4,8 @@ from typing import Any, Self
 
 import httpx
 
+from core.authorities import authorities
+
 
 class ApiError(Exception):
     """A problem that the API answered with; the text is its detail."""
@@ -14,7 +16,9 @@ class Person:
 
     def __init__(self, web_url: str, name: str, *, headers: dict[str, str] | None = None) -> None:
         self.name = name
-        self._http = httpx.AsyncClient(base_url=f"{web_url}/v1", timeout=15, headers=headers)
+        self._http = httpx.AsyncClient(
+            base_url=f"{web_url}/v1", timeout=15, headers=headers, verify=authorities()
+        )
 
     async def sign_in(self, email: str, password: str) -> None:
         """Signs in; the account is made first where it does not exist."""

@@ -19,6 +19,7 @@ import httpx
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpsender import RTCEncodedFrame
 
+from core.authorities import authorities
 from demo.opus_files import RATE, SILENCE, OpusPacket, read_ogg
 
 CONNECT_SECONDS: Final = 10.0
@@ -91,7 +92,7 @@ class Speaker:
 
     async def _post(self, whip_url: str, token: str, offer: str) -> str:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
-        async with httpx.AsyncClient(timeout=CONNECT_SECONDS) as http:
+        async with httpx.AsyncClient(timeout=CONNECT_SECONDS, verify=authorities()) as http:
             answer = await http.post(whip_url, content=offer, headers=headers)
         if answer.status_code != httpx.codes.CREATED:
             raise PublishFailed(f"WHIP answered {answer.status_code}: {answer.text}")
@@ -152,7 +153,7 @@ class Speaker:
         if pc is not None:
             headers = {"Authorization": f"Bearer {self._token}"}
             with contextlib.suppress(httpx.HTTPError):
-                async with httpx.AsyncClient(timeout=CONNECT_SECONDS) as http:
+                async with httpx.AsyncClient(timeout=CONNECT_SECONDS, verify=authorities()) as http:
                     await http.delete(self.session_url, headers=headers)
             await pc.close()
         await asyncio.gather(*self._closing)

@@ -8,6 +8,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from core.authorities import authorities
+
 RATE = 48_000
 
 
@@ -65,7 +67,7 @@ class Sound:
 
 async def hear(url: str) -> Sound:
     """Fetches and decodes a whole playlist."""
-    async with httpx.AsyncClient(follow_redirects=True, timeout=10) as http:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=10, verify=authorities()) as http:
         final = str((await http.get(url)).raise_for_status().url)
     return await asyncio.to_thread(_decode, final)
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from av.stream import Discard
 
+from core.authorities import authorities
 from demo.opus_files import read_ogg
 from tests.e2e.live_room import LiveRoom, live_room, until
 from tests.e2e.stack import running_stack
@@ -24,7 +25,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whisper")]
 async def first_caption(room: LiveRoom) -> dict[str, Any]:
     """From the room's events, as a stranger's page gets them."""
     url = f"{room.web_url}/v1/rooms/{room.room_id}/events"
-    async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url) as stream:
+    async with (
+        httpx.AsyncClient(timeout=60, verify=authorities()) as client,
+        client.stream("GET", url) as stream,
+    ):
         async for line in stream.aiter_lines():
             event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
             if event.get("kind") == "caption":
@@ -34,7 +38,7 @@ async def first_caption(room: LiveRoom) -> dict[str, Any]:
 
 
 async def text_of(url: str) -> str:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=authorities()) as client:
         return (await client.get(url)).text
 
 

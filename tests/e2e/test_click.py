@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.authorities import authorities
 from demo.opus_files import OpusPacket
 from demo.speaker import Speaker
 from tests.e2e.live_room import LiveRoom, live_room, until
@@ -100,7 +101,7 @@ async def heard_by_pyav(url: str) -> NDArray[np.float32]:
 
     The last frame before a pause is longer than what is played of it.
     """
-    async with httpx.AsyncClient(follow_redirects=True, timeout=10) as http:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=10, verify=authorities()) as http:
         final = str((await http.get(url)).raise_for_status().url)
     return await asyncio.to_thread(_decode, final)
 

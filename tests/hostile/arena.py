@@ -20,6 +20,7 @@ import httpx
 import uvicorn
 
 from core.auth.room_tokens import RoomClaims, issue_room_token
+from core.authorities import authorities
 from core.buckets import LocalBuckets
 from core.settings import Settings
 from ingest.admission import Admission
@@ -229,7 +230,9 @@ class Arena:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         await eventually(lambda: server.started)
         self.http = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+            httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{self.port}", timeout=30, verify=authorities()
+            )
         )
         self.endpoint.start()
 

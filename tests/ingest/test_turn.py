@@ -12,6 +12,7 @@ import pytest
 from aioice import stun, turn
 from pydantic import SecretStr
 
+from core.authorities import authorities
 from core.db import Database
 from core.settings import Settings
 from demo.speaker import Speaker
@@ -56,7 +57,7 @@ async def test_a_speaker_without_udp_is_heard_through_the_relay(
     async with receiving(settings_for(postgres_url, tmp_path).model_copy(update=with_relay)):
         guest, whip_url = await hall.guest(), await hall.whip_url()
         headers = {"Authorization": f"Bearer {guest.token}", "Content-Type": "application/sdp"}
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=authorities()) as client:
             answer = await client.post(whip_url, content=CHROME, headers=headers)
         assert answer.headers["Link"].startswith(f'<{relay}>; rel="ice-server"; username="')
         async with Speaker() as speaker:

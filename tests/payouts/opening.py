@@ -11,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 import core.server
+from core.authorities import authorities
 from core.db import Database
 from core.mail import open_mailer
 from core.money_settings import SHIPPED_PACKS, StarPack
@@ -51,7 +52,7 @@ async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
 def _client(base_url: str) -> httpx.AsyncClient:
     """Leaves a connection before the server does, which may close it just as it is used again."""
     limits = httpx.Limits(keepalive_expiry=1)
-    return httpx.AsyncClient(base_url=base_url, timeout=20, limits=limits)
+    return httpx.AsyncClient(base_url=base_url, timeout=20, limits=limits, verify=authorities())
 
 
 async def _stock(shop: Shop) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from core.authorities import authorities
 from core.db import Database
 from core.storage.folder import FolderStore
 from ingest.folders import Folders
@@ -92,7 +93,9 @@ async def running_edge(
     base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [Watched()]}
-        async with httpx.AsyncClient(base_url=base_url, timeout=10, event_hooks=hooks) as client:
+        async with httpx.AsyncClient(
+            base_url=base_url, timeout=10, event_hooks=hooks, verify=authorities()
+        ) as client:
             yield EdgeSite(folders, store, library, client, base_url)
     finally:
         stop.set()

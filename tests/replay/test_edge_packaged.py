@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from pydantic import SecretStr
 
+from core.authorities import authorities
 from core.db import Database
 from core.keys import load_secret
 from core.settings import Settings
@@ -116,7 +117,7 @@ async def test_the_process_serves_until_it_is_told_to_stop(tmp_path: Path) -> No
     process = asyncio.create_task(run(settings, stop))
     key = capability_key(load_secret(settings))
     token = issue(key, spool.recording_id, at=datetime.now(UTC)).token
-    async with httpx.AsyncClient(base_url=settings.public_edge_url) as client:
+    async with httpx.AsyncClient(base_url=settings.public_edge_url, verify=authorities()) as client:
         await until_up(client)
         answer = await client.get(f"/{token}/{spool.recording_id}/live.m3u8")
         assert check_media(answer.text).uris == ["r1/mix/0.m4s"]
@@ -124,7 +125,7 @@ async def test_the_process_serves_until_it_is_told_to_stop(tmp_path: Path) -> No
         async with asyncio.timeout(5):
             await process
         with pytest.raises(httpx.ConnectError):
-            await httpx.AsyncClient().get(f"{settings.public_edge_url}/healthz")
+            await httpx.AsyncClient(verify=authorities()).get(f"{settings.public_edge_url}/healthz")
 
 
 async def test_a_port_that_is_taken_ends_the_process(tmp_path: Path) -> None:

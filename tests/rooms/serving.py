@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 import rooms.api
 import rooms.sse
+from core.authorities import authorities
 from core.db import Database
 from core.http import Services, install_problem_handlers
 from core.listen import Listener
@@ -62,7 +63,7 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     try:
         async with (
             serving(app, bound),
-            httpx.AsyncClient(base_url=url, timeout=20) as client,
+            httpx.AsyncClient(base_url=url, timeout=20, verify=authorities()) as client,
         ):
             yield client
     finally:

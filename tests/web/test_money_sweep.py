@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
+from core.authorities import authorities
 from core.db import Database
 from core.migrate import upgrade
 from core.settings import Settings
@@ -82,7 +83,9 @@ async def books(empty_url: str, tmp_path: Path) -> AsyncIterator[Books]:
         async with database.transaction() as session:
             await open_books(session, settings)
         bearer = {"Authorization": f"Bearer {KEY}"}
-        async with httpx.AsyncClient(base_url=world.base_url, headers=bearer) as stripe:
+        async with httpx.AsyncClient(
+            base_url=world.base_url, headers=bearer, verify=authorities()
+        ) as stripe:
             yield Books(cashier, stripe)
         await cashier.gateway.close()
         await database.close()

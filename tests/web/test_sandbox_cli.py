@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from core.authorities import authorities
 from core.settings import Environment, Settings
 from payouts.sandbox.process import LiveKey, NotLoopback, Options, run, serving
 from tests.e2e.stack import free_port_settings
@@ -33,7 +34,7 @@ async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
     async def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            async with httpx.AsyncClient() as http:
+            async with httpx.AsyncClient(verify=authorities()) as http:
                 return (await http.get(f"{base}/_pages/sandbox.css")).is_success
         return False
 
@@ -71,7 +72,9 @@ async def test_everything_can_be_ordered_from_the_command_line(url: str) -> None
     before, after = [told(await encore("clock", span)) for span in ("14d", "90s")]
     assert after >= before + timedelta(seconds=90)
     hooks = {"request": [keyed]}
-    async with httpx.AsyncClient(base_url=url, headers=key, event_hooks=hooks) as stripe:
+    async with httpx.AsyncClient(
+        base_url=url, headers=key, event_hooks=hooks, verify=authorities()
+    ) as stripe:
         endpoints = (await stripe.get("/v1/webhook_endpoints")).json()["data"]
         assert {each["url"] for each in endpoints} == {
             f"http://127.0.0.1:{settings.web_port}/v1/stripe/webhooks"

@@ -15,6 +15,7 @@ from core.auth.accounts import register
 from core.auth.letters import Letters
 from core.auth.models import OidcIdentity, User
 from core.auth.oidc import FLOW_SECONDS, new_flow, seal_flow
+from core.authorities import authorities
 from core.db import Database
 from core.settings import OidcProvider
 from tests.core.auth.conftest import SECRET, MakeClient
@@ -67,7 +68,7 @@ async def leave(browser: httpx.AsyncClient, goal: str = "/rooms/1") -> str:
     """From our login to the provider and back: the callback's URL that it sends us to."""
     answer = await browser.get("/v1/oidc/example/login", params={"next": goal})
     assert answer.status_code == 302
-    async with httpx.AsyncClient() as outside:
+    async with httpx.AsyncClient(verify=authorities()) as outside:
         back = await outside.get(answer.headers["location"])
     assert back.status_code == 302
     return str(back.headers["location"])

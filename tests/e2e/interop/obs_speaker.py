@@ -16,6 +16,7 @@ import numpy as np
 from aiortc.sdp import SessionDescription
 from av.audio.codeccontext import AudioCodecContext
 
+from core.authorities import authorities
 from tests.e2e.live_room import until
 from tests.ingest.client import Client, check
 from tests.ingest.offers import FINGERPRINT, OBS
@@ -61,7 +62,7 @@ class ObsSpeaker:
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "Mozilla/5.0 (OBS)"}
         offer = OBS.replace(FINGERPRINT, self._client.fingerprints["sha-256"].upper())
         kind = {"Content-Type": "application/sdp"}
-        async with httpx.AsyncClient(timeout=8) as http:
+        async with httpx.AsyncClient(timeout=8, verify=authorities()) as http:
             answer = await http.post(whip_url, content=offer, headers=self._headers | kind)
         assert answer.status_code == 201, answer.text
         self.answer = answer.text
@@ -101,7 +102,7 @@ class ObsSpeaker:
         """The connection is closed first, which may have ended the session when DELETE comes."""
         self._send(*self._client.leave())
         self._socket.close()
-        async with httpx.AsyncClient(timeout=8) as http:
+        async with httpx.AsyncClient(timeout=8, verify=authorities()) as http:
             done = await http.delete(self._resource, headers=self._headers)
         assert done.status_code in (200, 404)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import stripe
 
+from core.authorities import authorities
 from payouts.sandbox.hazards import Hazards
 from payouts.sandbox.process import Hook, Options, serving
 from payouts.sandbox.world import API_VERSION, World
@@ -168,7 +169,10 @@ async def platform(folder: Path, *, hazards: Hazards | None = None) -> AsyncIter
             ),
             hazards=hazards or Hazards(),
         )
-        async with serving(options) as world, httpx.AsyncClient(base_url=world.base_url) as http:
+        async with (
+            serving(options) as world,
+            httpx.AsyncClient(base_url=world.base_url, verify=authorities()) as http,
+        ):
             sdk = stripe.HTTPXClient(timeout=10, allow_sync_methods=False)
             client = stripe.StripeClient(
                 KEY,

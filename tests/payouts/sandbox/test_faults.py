@@ -12,6 +12,7 @@ import httpx
 import pytest
 import stripe
 
+from core.authorities import authorities
 from payouts.sandbox.process import FILE, key_in
 from tests.payouts.sandbox.platform import ADDRESSES, Platform
 
@@ -112,7 +113,7 @@ async def test_a_killed_process_has_done_all_of_a_request_or_nothing(tmp_path: P
     for when, known in (("before", 0), ("after", 2)):
         async with process(tmp_path) as (child, url):
             rule = {"action": "die", "when": when, "method": "POST", "path": "/v1/customers"}
-            async with httpx.AsyncClient(base_url=url) as http:
+            async with httpx.AsyncClient(base_url=url, verify=authorities()) as http:
                 key = {"Authorization": f"Bearer {key_in(tmp_path)}"}
                 told = await http.post("/_control/faults/requests", json=rule, headers=key)
                 assert told.status_code == 200

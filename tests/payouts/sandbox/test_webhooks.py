@@ -7,6 +7,7 @@ import httpx
 import pytest
 import stripe
 
+from core.authorities import authorities
 from payouts.sandbox.process import Hook, Options, serving
 from payouts.sandbox.refusal import Refusal
 from payouts.sandbox.resources.webhook_endpoints import local
@@ -145,7 +146,7 @@ async def test_what_was_not_taken_is_sent_after_a_restart(tmp_path: Path) -> Non
         box.status = 500
         options = Options(data=tmp_path, key=KEY, hooks=(Hook(box.url, PLATFORM_SECRET),))
         headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "ada"}
-        async with serving(options) as world, httpx.AsyncClient() as http:
+        async with serving(options) as world, httpx.AsyncClient(verify=authorities()) as http:
             await http.post(f"{world.base_url}/v1/customers", headers=headers)
             await until(lambda: len(box.came) == 1)
         box.status = 200

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import stripe
 
+from core.authorities import authorities
 from tests.payouts.sandbox.platform import KEY, Platform
 from tests.payouts.stripe_requests import refused
 
@@ -130,7 +131,7 @@ async def test_only_this_machine_is_answered(shop: Platform) -> None:
     for host, status in (("evil.example", 421), ("localhost:1", 404), ("[::1]", 404)):
         answer = await shop.http.get("/nothing", headers={"Host": host})
         assert answer.status_code == status
-    async with httpx.AsyncClient(base_url=shop.world.base_url) as stranger:
+    async with httpx.AsyncClient(base_url=shop.world.base_url, verify=authorities()) as stranger:
         assert (await stranger.get("/_pages/sandbox.css")).status_code == 200
 
 
