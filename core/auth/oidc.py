@@ -4,8 +4,10 @@ What the browser carries between leaving and coming back (state, nonce, code ver
 go) is one signed cookie of ten minutes, so no table is needed and any web machine may finish.
 """
 
+import functools
 import hmac
 import secrets
+import ssl
 import time
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
@@ -212,6 +214,7 @@ def _client(settings: Settings, provider: OidcProvider) -> Any:
         redirect_uri=callback_url(settings, provider),
         code_challenge_method="S256",
         timeout=TIMEOUT_SECONDS,
+        verify=_authorities(),
         follow_redirects=False,
     )
 
@@ -270,9 +273,16 @@ def _identity(claims: dict[str, Any]) -> Identity:
     )
 
 
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Read once a process: meanwhile nobody is answered."""
+    context: ssl.SSLContext = http.create_ssl_context()
+    return context
+
+
 async def _get_json(url: str) -> dict[str, Any]:
     try:
-        async with http.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+        async with http.AsyncClient(timeout=TIMEOUT_SECONDS, verify=_authorities()) as client:
             answer = (await client.get(_safe_url(url))).raise_for_status().json()
     except (http.HTTPError, ValueError):
         raise ProviderUnavailable from None
