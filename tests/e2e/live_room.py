@@ -68,6 +68,16 @@ class LiveRoom:
         await speaker.connect(ticket["whip_url"], ticket["token"])
         return speaker
 
+    async def spoken(self, name: str, seconds: float) -> None:
+        """So much more of what they say has left, however late a busy machine was with it."""
+        speaker = self.speakers[name]
+        enough = speaker.sent + round(seconds * PACKETS_PER_SECOND)
+
+        async def sent() -> bool:
+            return speaker.sent >= enough
+
+        await until(sent)
+
     async def record(self, state: str) -> dict[str, Any]:
         """`on`, `paused` or `off`."""
         recording: dict[str, Any] = await self.call("PUT", "/recording", {"state": state})
