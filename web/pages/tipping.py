@@ -12,7 +12,7 @@ from payouts.goals import goal_of
 from payouts.tiers import TIERS
 from payouts.tip_lists import ShownTip
 from payouts.tip_models import RoomTip
-from payouts.tip_place import unpaid
+from payouts.tip_place import earning, unpaid
 from payouts.tip_schemas import RoomGoalOut, TierList, TipOut
 from rooms.access import hears
 from rooms.models import Participant, Room, RoomState
@@ -31,17 +31,23 @@ async def tip_data(
     return {
         **TierList.of(TIERS).model_dump(),
         **goal.model_dump(mode="json"),
-        "unpaid": await _unpaid(session, room, me),
+        **await _unpaid(session, room, me),
         "latest": [TipOut.of(each, me.user_id).model_dump(mode="json") for each in latest],
     }
 
 
-async def _unpaid(session: AsyncSession, room: Room, me: Principal) -> list[Any]:
-    """Stretches of a replay, on the room's clock, at which a tip would bring nobody anything."""
-    if room.state is not RoomState.ENDED or me.user_id is None:
-        return []
+async def _unpaid(session: AsyncSession, room: Room, me: Principal) -> dict[str, Any]:
+    """Stretches of the room's clock at which a tip would bring nobody anything; and, of a live room
+    whose host has left Encore, who on stage earns now: the page goes on from there."""
+    if room.state is RoomState.SCHEDULED or me.user_id is None:
+        return {"unpaid": [], "earners": None}
     course = await course_of(session, room.id)
-    return unpaid(course, host=room.host_id, payer=me.user_id)
+    host, payer = room.host_id, me.user_id
+    earners = None
+    if room.state is RoomState.LIVE and host in course.gone:
+        now = earning(course, course.now_ms, host=host, payer=payer)
+        earners = [str(share.creator_id) for share in now]
+    return {"unpaid": unpaid(course, host=host, payer=payer), "earners": earners}
 
 
 async def _latest(session: AsyncSession, room: Room) -> list[ShownTip]:

@@ -376,6 +376,26 @@ async def test_captions_flow(page: Page, text: str, flows: str) -> None:
     assert await run(page, "captions.js", "return m.flowing(a)", text) == flows
 
 
+async def test_a_tip_is_offered_only_while_somebody_would_be_paid(page: Page) -> None:
+    """In a live room whose host has left Encore; the one who looks is `me`."""
+    moves = [
+        {"kind": "stage.joined", "room_ms": 10, "data": {"user_id": "me", "share_bps": 5000}},
+        {"kind": "stage.joined", "room_ms": 20, "data": {"user_id": "a", "share_bps": 0}},
+        {"kind": "stage.joined", "room_ms": 30, "data": {"user_id": "b", "share_bps": 5000}},
+        {"kind": "stage.left", "room_ms": 40, "data": {"user_id": "b"}},
+        {"kind": "speaker.muted", "room_ms": 50, "data": {"user_id": "a"}},
+    ]
+    body = """const unpaid = new m.Unpaid({ unpaid: a.unpaid, earners: a.earners });
+      const now = a.moves.map((move) => { unpaid.apply(move, 'me'); return unpaid.at(Infinity); });
+      return [now, [0, 29, 30, 39, 40].map((ms) => unpaid.at(ms))];"""
+    left = {"unpaid": [[0, None]], "earners": [], "moves": moves}
+    now, heard = await run(page, "unpaid.js", body, left)
+    assert now == [True, True, False, True, True]
+    assert heard == [True, True, False, False, True]
+    there = {"unpaid": [], "earners": None, "moves": moves}
+    assert await run(page, "unpaid.js", body, there) == [[False] * 5, [False] * 5]
+
+
 async def test_found_words_are_known_whatever_stands_around_them(page: Page) -> None:
     words = [[0, 1, word, 1] for word in ("“Boats,”", "CITTÀ", "boat", "—")]
     body = "return m.wordsAmong({ words: a }, 'boats citta —')"

@@ -61,6 +61,11 @@ async function listen() {
   return call("GET", `/v1/rooms/${room.id}/listen`);
 }
 
+/** The room time of what is heard; before there is sound, of what the address names. */
+function here() {
+  return player.roomMs ?? linkedPlace(location, room.duration_ms).at ?? 0;
+}
+
 /** The address of the mix, or of the one speaker who was chosen; asked anew when it expires. */
 async function source() {
   const urls = await listen();
@@ -75,7 +80,7 @@ function open(startMs) {
 
 /** Tracks begin when their speakers did: the position is kept on the room's clock. */
 function hear(button) {
-  const at = player.roomMs ?? 0;
+  const at = here();
   solo = button.dataset.track || null;
   for (const other of $("#hear").querySelectorAll("button")) {
     other.setAttribute("aria-pressed", String(other === button));
@@ -99,7 +104,7 @@ function seek(roomMs) {
 }
 
 function skip(seconds) {
-  seek((player.roomMs ?? 0) + seconds * 1000);
+  seek(here() + seconds * 1000);
 }
 
 function setSpeed(button) {
@@ -110,14 +115,14 @@ function setSpeed(button) {
 }
 
 function showPosition() {
-  const at = player.roomMs ?? 0;
+  const at = here();
   $("#now").textContent = clockText(at);
   $("#seek").value = at;
   $("#seek").setAttribute("aria-valuetext", clockText(at));
   timeline.moveTo(at);
   transcript.follow(at);
   tips.follow(at);
-  sheet?.offer(at);
+  sheet?.offer();
   showStage(at);
 }
 
@@ -245,7 +250,7 @@ function showTracks(tracks) {
 
 async function copyLink() {
   const url = new URL(location.href);
-  url.searchParams.set("t", Math.floor((player.roomMs ?? 0) / 1000));
+  url.searchParams.set("t", Math.floor(here() / 1000));
   url.searchParams.delete("q");
   url.hash = "";
   window.history.replaceState(null, "", url);
@@ -342,9 +347,16 @@ async function load() {
   arrive(place);
 }
 
+/** Whoever signs in first finds the sheet at this very second. */
+function tipAfterSigningIn({ currentTarget: link }) {
+  const next = `${location.pathname}?tip=1#t=${Math.round(here())}`;
+  link.href = `/sign-in?next=${encodeURIComponent(next)}`;
+}
+
 function wireTipping() {
+  $("#tip-first")?.addEventListener("click", tipAfterSigningIn);
   if (!$("#tip-open") || !$("#tip")) return;
-  sheet = new TipSheet(data, () => player.roomMs ?? 0);
+  sheet = new TipSheet(data, here);
   sheet.addEventListener("sent", ({ detail }) => {
     say(`Thank you: your tip stands at ${clockText(detail.room_ms)}.`);
     tips.mine(detail);

@@ -87,6 +87,7 @@ function onDurable(event) {
   stage.apply(event);
   if (event.kind === "stage.joined") givePlace([event.data.participant_id, event.data.user_id]);
   const words = tips.apply(event) ?? log(event);
+  sheet?.apply(event);
   if (words) $("#moves").textContent = words;
   if (event.kind === "room.went_live") location.reload();
   if (event.kind === "participant.removed" && event.data.user_id === me.user_id) me.removed = true;
@@ -134,6 +135,15 @@ function showAudience(count) {
   $("#audience").textContent = count === null ? "Connecting again…" : `${here} here`;
 }
 
+function wireTipping() {
+  if (!$("#tip-open") || !$("#tip")) return;
+  sheet = new TipSheet(data, () => listening.heardMs);
+  sheet.addEventListener("sent", ({ detail }) => tips.mine(detail));
+  for (const name of ["timeupdate", "pause"]) listening.audio.addEventListener(name, () => sheet.offer());
+  sheet.resume();
+}
+
+let sheet = null; // to tip with
 let audience = data.audience;
 const events = new RoomEvents(room.id, data.seq);
 events.addEventListener("durable", (message) => onDurable(message.detail));
@@ -149,9 +159,5 @@ wireEditing(`/v1/rooms/${room.id}`, report);
 for (const event of data.events) log(event);
 render();
 you?.resume();
-if ($("#tip-open") && $("#tip")) {
-  const sheet = new TipSheet(data, () => listening?.heardMs ?? null);
-  sheet.addEventListener("sent", ({ detail }) => tips.mine(detail));
-  sheet.resume();
-}
+wireTipping();
 events.open();

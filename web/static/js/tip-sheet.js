@@ -9,6 +9,7 @@ import { call } from "./api.js";
 import { forget, keep, kept } from "./kept.js";
 import { clockText } from "./room-clock.js";
 import { starsText } from "./tip-view.js";
+import { Unpaid } from "./unpaid.js";
 
 const AGAIN_MS = [1000, 2000, 4000, 8000];
 /** Players land a little before what they were sent to. */
@@ -18,14 +19,15 @@ const $ = (selector) => document.querySelector(selector);
 
 export class TipSheet extends EventTarget {
   /** `data` is the page's; `heardMs` tells the room time of what is heard, null where it is now. */
-  constructor({ room, me, tips: { tiers, most_stars: most, unpaid } }, heardMs) {
+  constructor({ room, me, tips }, heardMs) {
     super();
-    Object.assign(this, { room, tiers, unpaid, heardMs });
+    Object.assign(this, { room, me, tiers: tips.tiers, heardMs });
+    this.unpaid = new Unpaid(tips);
     this.memory = `tip.${room.id}.${me.user_id}`; // a browser may have several owners
     this.dialog = $("#tip");
     this.stars = $("#tip-stars");
     this.message = $("#tip-message");
-    this.stars.max = most;
+    this.stars.max = tips.most_stars;
     this.balance = null;
     this.frozen = false;
     this.sending = false;
@@ -33,7 +35,7 @@ export class TipSheet extends EventTarget {
   }
 
   #wire() {
-    this.offer(0);
+    this.offer();
     $("#tip-open").addEventListener("click", () => this.open());
     $("#tip-cancel").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => this.draft?.sent || forget(this.memory));
@@ -46,10 +48,16 @@ export class TipSheet extends EventTarget {
   }
 
   /** Offered only where somebody would be paid for what is heard. */
-  offer(roomMs) {
-    const nobody = this.unpaid.some(([from, to]) => roomMs >= from && (to === null || roomMs < to));
+  offer() {
+    const nobody = this.unpaid.at(this.heardMs() ?? Infinity);
     $("#tip-open").hidden = nobody;
     $("#tip-nobody").hidden = !nobody;
+  }
+
+  /** Takes one durable event of a live room. */
+  apply(event) {
+    this.unpaid.apply(event, this.me.user_id);
+    this.offer();
   }
 
   /** After a reload: what was on its way goes on; who comes from buying finds the sheet open. */
