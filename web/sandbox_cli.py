@@ -51,7 +51,23 @@ def clock(
     if matched is None:
         raise typer.BadParameter(f"{span} is not of the form 90s, 30m, 36h or 14d")
     told = _ask("POST", "clock", advance_seconds=int(matched[1]) * SECONDS[matched[2]])
+    _take_money_along()
     console.print(f"It is {_moment(told['now'])} there now.")
+
+
+def _take_money_along() -> None:
+    """Pages and statements count by the new time at once, where their database runs."""
+    from core.postgres import EmbeddedPostgres  # with Stripe's library: not for the other commands
+    from web.till import at_the_till
+
+    settings = Settings()
+    embedded = EmbeddedPostgres(settings.data_dir / "postgres")
+    if settings.database_url is not None or embedded.running_port() is not None:
+        at_the_till(_look_at_the_clock)
+
+
+async def _look_at_the_clock(_cashier: object) -> None:
+    """Opening the till has done so."""
 
 
 @sandbox.command("list")

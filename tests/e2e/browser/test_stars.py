@@ -55,6 +55,8 @@ async def test_from_a_card_to_a_creators_statement(new_person: NewPerson, stack:
     await _tip_at_a_second(guest, host, stack)
     await _onboard(host)
     await encore(stack, "sandbox", "clock", "15d")
+    await host.reload()
+    await expect(host.locator("#states")).to_contain_text("Matured$11.00")
     await encore(stack, "money", "sweep")
     await _is_paid(host)
     await _leave(host)
@@ -162,7 +164,7 @@ async def _is_paid(host: Page) -> None:
     await host.go_back()
     await host.locator("#months a").first.click()
     lines = host.locator("#statement")
-    await expect(lines).to_contain_text(re.compile(r"Transfers\s*1\s*-11\.00"))
+    await expect(lines).to_contain_text(re.compile(r"Transfers\s*1\s*−11\.00"))
     await expect(lines).to_contain_text(re.compile(r"Closing\s*0\.00"))
 
 
