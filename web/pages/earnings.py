@@ -97,6 +97,7 @@ async def room(
         minutes=pinned,
         elsewhere=next((each for each in minutes if each.minute < 0), None),
         bars=bars(pinned, found.duration_ms),
+        end_ms=charted(pinned, found.duration_ms) * MINUTE_MS,
         width=CHART_WIDTH,
         height=CHART_HEIGHT,
     )
@@ -113,11 +114,16 @@ class Bar:
     minute: Minute
 
 
+def charted(minutes: Sequence[Minute], duration_ms: int | None) -> int:
+    """How many minutes the chart has, whole ones."""
+    return max(-(-(duration_ms or 0) // MINUTE_MS), *(each.minute + 1 for each in minutes), 1)
+
+
 def bars(minutes: Sequence[Minute], duration_ms: int | None) -> list[Bar]:
     """One for each minute, over the room's whole length; the highest fills the chart."""
     if not minutes:
         return []
-    count = max(-(-(duration_ms or 0) // MINUTE_MS), minutes[-1].minute + 1)
+    count = charted(minutes, duration_ms)
     top = max(each.earned_minor for each in minutes) or 1
     step = CHART_WIDTH / count
     return [_bar(each, step, each.earned_minor / top) for each in minutes]

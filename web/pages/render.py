@@ -51,11 +51,21 @@ def how_long(milliseconds: int | None) -> str:
     return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n)
 
 
+def figure(text: str) -> str:
+    """`-1234.56`, as machines read it, as `−1,234.56`."""
+    whole, dot, rest = text.removeprefix("-").partition(".")
+    return f"{'−' if text.startswith('-') else ''}{int(whole):,}{dot}{rest}"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 tip`, `1,200 tips`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def money(minor: int, currency: str) -> str:
     """`$1,234.56`, or `1,234.56 CHF` where the sign of the currency is not known to everybody."""
     sign = "−" if minor < 0 else ""
-    whole, dot, rest = decimal(abs(minor), currency).partition(".")
-    digits = f"{int(whole):,}{dot}{rest}"
+    digits = figure(decimal(abs(minor), currency))
     if currency in _CURRENCY_SIGNS:
         return f"{sign}{_CURRENCY_SIGNS[currency]}{digits}"
     return f"{sign}{digits} {currency}"
@@ -88,6 +98,8 @@ def _environment() -> jinja2.Environment:
         "how_long": how_long,
         "language_name": language_name,
         "money": money,
+        "figure": figure,
+        "counted": counted,
         "month": month,
         "card": card,
         "count": lambda number: f"{number:,}",

@@ -13,7 +13,7 @@ from rooms.models import Room
 from tests.payouts.tills import Till, on_our_clock
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, ended
-from web.pages.earnings import CHART_HEIGHT, CHART_WIDTH, bars
+from web.pages.earnings import CHART_HEIGHT, CHART_WIDTH, bars, charted
 from web.pages.requirements import wanted
 
 
@@ -119,3 +119,4 @@ def test_bars_lie_within_the_chart() -> None:
         assert 0 <= bar.y <= bar.y + bar.height <= CHART_HEIGHT
     assert drawn[1].height == CHART_HEIGHT
     assert bars([], 1000) == []
+    assert [charted([Minute(each, 1, 1)], 78_000) for each in (0, 1, 2)] == [2, 2, 3]

@@ -18,7 +18,7 @@ from payouts.refunds import request_refund
 from tests.payouts.tills import Till
 from tests.rooms.conftest import House
 from tests.web.pages.conftest import Look, live
-from web.pages.render import money
+from web.pages.render import counted, figure, money
 
 
 async def ordered(house: House, buyer: Principal, **values: Any) -> StarOrder:
@@ -138,7 +138,7 @@ async def test_a_wallet_says_what_its_stars_did(house: House, look: Look) -> Non
     assert "+500" in html
     assert "−100" in html
     assert f'data-give-back="{order.id}"' in html
-    assert "$5.60 go back to the card" in html
+    assert "$5.60 goes back to the card" in html
     others = await look(await house.user()).text("/wallet")
     assert str(order.id) not in others
     assert str(room.id) not in others
@@ -187,3 +187,10 @@ async def test_a_frozen_wallet_says_what_to_do(house: House, look: Look) -> None
 )
 def test_sums_as_people_read_them(minor: int, currency: str, text: str) -> None:
     assert money(minor, currency) == text
+
+
+def test_figures_and_counts_are_written_for_people() -> None:
+    texts = ("-1234567.50", "-0.05", "1000", "0.00")
+    assert [figure(text) for text in texts] == ["−1,234,567.50", "−0.05", "1,000", "0.00"]
+    counts = [counted(number, "unused Star") for number in (0, 1, 1_200)]
+    assert counts == ["0 unused Stars", "1 unused Star", "1,200 unused Stars"]

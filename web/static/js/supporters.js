@@ -53,8 +53,8 @@ export class Supporters {
     if (!this.details.open) return;
     const asked = this.choice.value;
     const found = await call("GET", this.paths[asked]).catch(() => null);
-    if (!found || asked !== this.choice.value) return; // an answer to what is asked no more
-    $("#supporter-list").replaceChildren(...found.items.map(row));
-    $("#supporter-sum").textContent = sumText(found, asked === "present");
+    if (asked !== this.choice.value) return; // an answer to what is asked no more
+    $("#supporter-list").replaceChildren(...(found?.items ?? []).map(row));
+    $("#supporter-sum").textContent = found ? sumText(found, asked === "present") : "That could not be loaded.";
   }
 }

@@ -8,6 +8,7 @@
 
 import { clockText } from "./room-clock.js";
 import { tone } from "./stage-view.js";
+import { starsText } from "./tip-view.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SCRUB = 10;
@@ -176,8 +177,9 @@ export class Timeline {
     }
     return [...places.values()].map(({ at, stars, count }) => {
       const r = Math.min(SCRUB / 2 + 1, 2.5 + Math.log10(stars));
-      const circle = shape("circle", { cx: this.#x(at), cy: SCRUB / 2, r }, "tip-mark");
-      return titled(circle, `${clockText(at)}: ${count} ${count === 1 ? "tip" : "tips"}, ${stars} Stars`);
+      const cx = Math.min(this.width - r, Math.max(r, this.#x(at)));
+      const circle = shape("circle", { cx, cy: SCRUB / 2, r }, "tip-mark");
+      return titled(circle, `${clockText(at)}: ${count} ${count === 1 ? "tip" : "tips"}, ${starsText(stars)}`);
     });
   }
 

@@ -35,17 +35,25 @@ export class ReplayTips {
     let after = "";
     for (let page = 0; page < PAGES && after !== null; page += 1) {
       const found = await call("GET", `${this.path}?limit=100${after}`).catch(() => null);
-      if (!found) return;
+      if (!found) return this.#showMissing();
       tips.push(...found.items);
       after = found.next && `&after=${found.next}`;
     }
     if (asked === this.asked) this.#show(tips);
   }
 
+  /** What was there before stays. */
+  #showMissing() {
+    if (this.tips.length) return;
+    $("#no-tips").textContent = "They could not be loaded.";
+    $("#no-tips").hidden = false;
+  }
+
   #show(tips) {
     this.tips = tips;
     this.lines = tips.map((tip) => this.#line(tip));
     $("#tips").replaceChildren(...this.lines);
+    $("#no-tips").textContent = "None yet.";
     $("#no-tips").hidden = tips.length > 0;
     this.timeline.showTips(tips);
     this.#pinToWords();
@@ -126,7 +134,7 @@ export class ReplayTips {
       const mark = document.createElement("span");
       mark.className = "cue-tips";
       mark.textContent = `★ ${stars.toLocaleString("en")}`;
-      mark.title = `${starsText(stars)} were tipped here`;
+      mark.title = `${starsText(stars)} tipped here`;
       list.querySelector(`[data-cue="${CSS.escape(id)}"]`)?.append(" ", mark);
     }
   }

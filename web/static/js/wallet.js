@@ -5,7 +5,7 @@ import { sure } from "./dialogs.js";
 const problem = document.querySelector("#problem");
 
 async function giveBack(button) {
-  if (!(await sure(button.dataset.sure, "Give them back"))) return;
+  if (!(await sure(button.dataset.sure, "Give back"))) return;
   button.disabled = true;
   try {
     await call("POST", `/v1/orders/${button.dataset.giveBack}/refunds`);
