@@ -28,6 +28,7 @@ from replay.captions_api import READ
 from replay.captions_api import router as captions
 from rooms.models import Room, RoomState, Visibility
 from tests.factories import make_api_key, sign_in
+from tests.polling import eventually
 from tests.replay.spools import Spool, mix_media, track_media
 from tests.replay.stored_rooms import make_room, make_speaker, store_lines, store_recording
 
@@ -288,9 +289,13 @@ async def test_captions_are_read_so_often_and_no_oftener(
     headers = await bearer(services, room)
     path = f"/v1/rooms/{room.id}/captions"
     key = headers["Authorization"].removeprefix("Bearer ")
-    with suppress(RateLimited):
-        for _ in range(2 * READ.burst):
-            await take(services, READ, key)
-    refused = await client.get(path, headers=headers)
-    assert refused.status_code == 429
-    assert "Retry-After" in refused.headers
+
+    async def refused() -> bool:
+        """One read is allowed again after 100 ms, which a busy machine needs to ask."""
+        with suppress(RateLimited):
+            for _ in range(2 * READ.burst):
+                await take(services, READ, key)
+        answer = await client.get(path, headers=headers)
+        return answer.status_code == 429 and "Retry-After" in answer.headers
+
+    assert await eventually(refused, within_s=60)
