@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import resource
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import httpx
@@ -40,6 +42,11 @@ from tests.ingest.test_live_room import ADA, BEN, open_room, speaker, stage
 EVE = UUID(int=3)
 ROOM = stage().room_id
 TICK_SECONDS = 0.01
+OWN_ADDRESSES: Final = sys.platform == "linux"
+"""Whether all of 127.0.0.0/8 is this machine; on macOS 127.0.0.1 alone is."""
+
+MAX_DATAGRAM: Final = 65_507 if sys.platform == "linux" else 9216
+"""What the kernel lets a socket send (macOS: net.inet.udp.maxdgram)."""
 
 
 def token(participant_id: UUID | None, *, room_id: UUID = ROOM, **changed: Any) -> str:
@@ -55,10 +62,13 @@ def token(participant_id: UUID | None, *, room_id: UUID = ROOM, **changed: Any) 
 
 
 def resident_kb() -> int:
-    """Of this process, with what C libraries hold."""
+    """Of this process, with what C libraries hold; on macOS the most that it ever was."""
     gc.collect()
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     ctypes.CDLL(None).malloc_trim(0)
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
 
 
 def growth_kb(act: Callable[[], object], *, times: int) -> int:

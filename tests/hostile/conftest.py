@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.arena import EVE, Arena, Knocker, Voice, arena_in
+from tests.hostile.arena import EVE, OWN_ADDRESSES, Arena, Knocker, Voice, arena_in
 
 
 @pytest.fixture
@@ -17,6 +17,8 @@ async def arena(tmp_path: Path) -> AsyncIterator[Arena]:
 @pytest.fixture
 async def stranger(arena: Arena) -> AsyncIterator[Knocker]:
     """Somebody without a session, at an address of his own."""
+    if not OWN_ADDRESSES:
+        pytest.skip("loopback has one address here")
     stranger = Knocker(arena.endpoint.port, "127.0.0.66")
     yield stranger
     stranger.socket.close()

@@ -29,7 +29,18 @@ from aioice import stun
 from ingest.rtcp import SenderReport
 from ingest.rtp import pack
 from ingest.whip import FRAGMENT
-from tests.hostile.arena import EVE, ROOM, Arena, Knocker, Voice, arena_in, resident_kb, token
+from tests.hostile.arena import (
+    EVE,
+    MAX_DATAGRAM,
+    OWN_ADDRESSES,
+    ROOM,
+    Arena,
+    Knocker,
+    Voice,
+    arena_in,
+    resident_kb,
+    token,
+)
 from tests.hostile.shapes import SHAPES
 from tests.ingest.client import LEVEL_ID, PAYLOAD_TYPE
 from tests.ingest.offers import ICE
@@ -55,7 +66,7 @@ class Attacker:
 
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
-        self.stranger = Knocker(arena.endpoint.port, "127.0.0.66")
+        self.stranger = Knocker(arena.endpoint.port, "127.0.0.66" if OWN_ADDRESSES else "127.0.0.1")
         self.eve = Voice(arena, EVE)
         self.half_open = Voice(arena, EVE)
         self.seq = 0
@@ -84,10 +95,10 @@ class Attacker:
             await self.eve.connect()
 
     async def _stranger(self, data: bytes) -> None:
-        self.stranger.send(data[:65_000])
+        self.stranger.send(data[:MAX_DATAGRAM])
 
     async def _speaker(self, data: bytes) -> None:
-        self.eve.send(data[:65_000])
+        self.eve.send(data[:MAX_DATAGRAM])
 
     async def _handshake(self, data: bytes) -> None:
         """To a session whose client has checked, and not shaken hands."""
@@ -96,7 +107,7 @@ class Attacker:
             self.half_open = Voice(self.arena, EVE)
             await self.half_open.open()
             await self.half_open.knock()
-        self.half_open.send(data[:65_000])
+        self.half_open.send(data[:MAX_DATAGRAM])
 
     async def _check(self, attributes: bytes) -> None:
         """Authentic, whatever its attributes are."""
