@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST = $(VENV)/pytest -n $(WORKERS) --dist loadgroup
 
 help: ## List the targets
-	@grep -E '^[a-z%-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
 
 demo: $(APP) $(ASSETS) ## Run the scripted room and keep serving (ONCE=1: leave after it)
 	@$(VENV)/python -m demo $(if $(ONCE),--once)

@@ -20,8 +20,8 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 MISSING = (
-    "no browser for the tests: install Chromium "
-    "(Debian/Ubuntu: sudo apt-get install chromium; macOS: brew install --cask google-chrome)"
+    "no browser for the tests: install Chromium or Chrome (Debian: sudo apt-get install chromium; "
+    "Ubuntu: the .deb of google.com/chrome; macOS: brew install --cask google-chrome)"
 )
 WAIT_MS = 20_000
 TONES_HZ = (330, 440, 550)
