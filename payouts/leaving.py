@@ -124,9 +124,14 @@ async def leave(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> N
     await pseudonymize(session, user_id)
     await call_off(session, user_id)
     await hand_on_groups(session, user_id)
+    await forget_in_rooms(session, user_id)
+    await enqueue(session, LEFT_JOB, {"user_id": str(user_id)}, dedupe_key=str(user_id))
+
+
+async def forget_in_rooms(session: AsyncSession, user_id: UUID) -> None:
+    """Again soon after they have left: a tip that was on its way then tells who sent it."""
     tipped = sa.select(RoomTip.room_id).where(RoomTip.payer_id == user_id)
     await forget_names(session, user_id, also=tipped)
-    await enqueue(session, LEFT_JOB, {"user_id": str(user_id)}, dedupe_key=str(user_id))
 
 
 async def close_left(cashier: Cashier, *, now: datetime | None = None) -> int:

@@ -1,6 +1,8 @@
 """A creator's way to being paid: an account at Stripe, and what Stripe still wants to know."""
 
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +20,7 @@ from core.ids import uuid7
 from core.webhooks.service import emit
 from payouts.alerts import set_aside
 from payouts.cashier import Cashier
+from payouts.gateway import NO_ACCESS, StripeRefused
 from payouts.gateway_models import ConnectedAccount
 from payouts.stripe_objects import ConnectedState
 
@@ -31,6 +34,10 @@ DISCONNECTED: Final = "disconnected"
 class NotOnboarded(Conflict):
     code = "not_onboarded"
     title = "There is no account to be paid to yet; begin with onboarding"
+
+
+class AccountGone(NotOnboarded):
+    title = "Your account at Stripe is no longer connected; begin with onboarding again"
 
 
 class Step(StrEnum):
@@ -58,7 +65,7 @@ class Onboarding:
 
 
 def step_of(account: ConnectedAccount | None) -> Step:
-    if account is None or account.account is None:
+    if account is None or account.account is None or _is_gone(account):
         return Step.BEGIN
     if not account.details_submitted:
         return Step.CONTINUE
@@ -67,6 +74,10 @@ def step_of(account: ConnectedAccount | None) -> Step:
     if not account.transfers_active:
         return Step.WAIT
     return Step.READY
+
+
+def _is_gone(account: ConnectedAccount) -> bool:
+    return account.disabled_reason == DISCONNECTED
 
 
 def shown(account: ConnectedAccount | None) -> Onboarding:
@@ -91,21 +102,31 @@ async def account_of(session: AsyncSession, principal: Principal) -> ConnectedAc
 
 
 async def begin(cashier: Cashier, *, principal: Principal) -> str:
-    """The page of Stripe's where the caller goes on, good once; makes their account at first."""
+    """The page of Stripe's where the caller goes on, good once; makes their account at first, and
+    another one where that is gone."""
+    try:
+        return await _link(cashier, await _account_at_stripe(cashier, principal))
+    except AccountGone:
+        return await _link(cashier, await _account_at_stripe(cashier, principal))
+
+
+async def _account_at_stripe(cashier: Cashier, principal: Principal) -> str:
     async with cashier.database.transaction() as session:
         account = await _written(session, cashier, principal)
-    if account.account is None:
-        made = await cashier.gateway.create_account(
-            key=str(account.id), metadata={"creator": str(account.id)}
-        )
-        await note_account(cashier, made, datetime.now(UTC))
-        account_id = made.id
-    else:
-        account_id = account.account
+    if account.account is not None and not _is_gone(account):
+        return account.account
+    key = f"{account.id}:{account.account}" if account.account else str(account.id)
+    made = await cashier.gateway.create_account(key=key, metadata={"creator": str(account.id)})
+    await note_account(cashier, made, datetime.now(UTC))
+    return made.id
+
+
+async def _link(cashier: Cashier, account_id: str) -> str:
     page = f"{cashier.settings.public_web_url}/earnings"
-    return await cashier.gateway.onboarding_link(
-        account_id, key=str(uuid7()), return_url=page, refresh_url=f"{page}?again=1"
-    )
+    async with _still_ours(cashier, account_id):
+        return await cashier.gateway.onboarding_link(
+            account_id, key=str(uuid7()), return_url=page, refresh_url=f"{page}?again=1"
+        )
 
 
 async def dashboard(cashier: Cashier, *, principal: Principal) -> str:
@@ -114,7 +135,22 @@ async def dashboard(cashier: Cashier, *, principal: Principal) -> str:
         account = await account_of(session, principal)
     if account is None or account.account is None or not account.details_submitted:
         raise NotOnboarded
-    return await cashier.gateway.dashboard_link(account.account, key=str(uuid7()))
+    if _is_gone(account):
+        raise AccountGone
+    async with _still_ours(cashier, account.account):
+        return await cashier.gateway.dashboard_link(account.account, key=str(uuid7()))
+
+
+@contextlib.asynccontextmanager
+async def _still_ours(cashier: Cashier, account_id: str) -> AsyncIterator[None]:
+    """Raises AccountGone, of which nobody may have told us."""
+    try:
+        yield
+    except StripeRefused as refused:
+        if refused.stripe_code != NO_ACCESS:
+            raise
+        await account_closed(cashier, account_id)
+        raise AccountGone from None
 
 
 async def refresh_account(cashier: Cashier, account_id: str) -> None:
@@ -145,7 +181,7 @@ async def note_account(cashier: Cashier, found: ConnectedState, asked_at: dateti
 
 
 async def _row_of(session: AsyncSession, found: ConnectedState) -> ConnectedAccount | None:
-    """By its id, or by ours in its metadata while the id is not known yet."""
+    """By its id, or by ours in its metadata while the id is not known yet, or its account gone."""
     rows = sa.select(ConnectedAccount).with_for_update()
     row = await session.scalar(rows.where(ConnectedAccount.account == found.id))
     if row is not None:
@@ -154,9 +190,10 @@ async def _row_of(session: AsyncSession, found: ConnectedState) -> ConnectedAcco
         ours = UUID(found.metadata.get("creator", ""))
     except ValueError:
         return None
-    return await session.scalar(
-        rows.where(ConnectedAccount.id == ours, ConnectedAccount.account.is_(None))
+    free = sa.or_(
+        ConnectedAccount.account.is_(None), ConnectedAccount.disabled_reason == DISCONNECTED
     )
+    return await session.scalar(rows.where(ConnectedAccount.id == ours, free))
 
 
 async def _written(

@@ -55,7 +55,8 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
     for words in _FORGOTTEN:
         nameless = RoomEvent.data.op("||")(_literal(words))
         named = RoomEvent.data.op("->>")(next(iter(words))).is_not(None)
-        told = sa.update(RoomEvent).where(theirs, named).values(data=nameless)
+        still = sa.not_(RoomEvent.data.bool_op("@>")(_literal(words)))
+        told = sa.update(RoomEvent).where(theirs, named, still).values(data=nameless)
         changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
     await tell_changed(session, changed)
 

@@ -268,20 +268,33 @@ def _keys(settings: Settings) -> tuple[bool, str]:
 def _money(settings: Settings) -> tuple[bool, str]:
     if settings.stripe_key is None:
         off = "no ENCORE_STRIPE_KEY: nothing is sold"
-        return True, "test money, of this machine's sandbox" if wants_sandbox(settings) else off
+        here = "test money, of this machine's sandbox"
+        return _looked_at(settings, here if wants_sandbox(settings) else off)
     text = LIVE if livemode_of(settings.stripe_key.get_secret_value()) else "test money"
     if not settings.webhook_secrets:
         return False, f"{text}, but set ENCORE_STRIPE_WEBHOOK_SECRETS: nothing is heard of payments"
     if text == LIVE and not settings.seller_lines:
         return False, f"{text}, but set ENCORE_SELLER: receipts name nobody who sold anything"
-    if settings.database_url is None:
-        return True, text
-    aside = asyncio.run(_aside(settings.database_url.get_secret_value()))
-    look = f"{text}; {aside} things of Stripe's wait for somebody: encore money check"
-    return not aside, look if aside else text
+    return _looked_at(settings, text)
+
+
+def _looked_at(settings: Settings, text: str) -> tuple[bool, str]:
+    """What is set aside is to be looked at, whatever the books lie in. What ails the embedded
+    server is said beside its own name."""
+    aside = 0
+    with contextlib.suppress(PostgresFailed), _database_url(settings) as url:
+        aside = asyncio.run(_aside(url))
+    things = "thing of Stripe's waits" if aside == 1 else "things of Stripe's wait"
+    return (
+        not aside,
+        f"{text}; {aside} {things} for somebody: encore money check" if aside else text,
+    )
 
 
 async def _aside(url: str) -> int:
+    """Of a database that has never been set up, or not by this version, nothing is known."""
+    if not await is_current(url):
+        return 0
     database = Database(url)
     try:
         async with database.transaction() as session:

@@ -16,7 +16,7 @@ from ingest.fleet import is_awaited
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
 from payouts.checkpoints import take_checkpoints
-from payouts.leaving import LEFT_JOB
+from payouts.leaving import LEFT_JOB, forget_in_rooms
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
@@ -116,9 +116,10 @@ async def make_transcript(tools: Tools, payload: dict[str, Any]) -> None:
 
 
 async def forget_person(tools: Tools, payload: dict[str, Any]) -> None:
-    """Who has left, in what transcripts call them."""
+    """Who has left, in what transcripts call them, and what rooms were told in that moment."""
     user_id = UUID(payload["user_id"])
     async with tools.database.transaction() as session:
+        await forget_in_rooms(session, user_id)
         recordings = await leaving.recordings_with(session, user_id)
     for recording_id in recordings:
         async with tools.database.transaction() as session:

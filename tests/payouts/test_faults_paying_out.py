@@ -351,5 +351,24 @@ async def test_fault_25_an_account_is_gone_and_nobody_told_us(shop: Shop) -> Non
         await reconcile(shop.cashier)
         await shop.settle()
     state = await shop.http.get("/creators/me/onboarding", headers=creator.headers)
-    assert state.json()["disabled_reason"] == DISCONNECTED
+    assert (state.json()["step"], state.json()["disabled_reason"]) == ("begin", DISCONNECTED)
+    await shop.agree()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_whose_account_is_gone_is_paid_to_another(shop: Shop, told: bool) -> None:
+    """It is asked for as if there had been none, whether we knew that it is gone or not."""
+    creator = await shop.earner(stars=MINIMUM)
+    gone = await shop.onboard(creator)
+    if not told:
+        await shop.control("faults/webhooks", action="drop", count=5)
+    await shop.cashier.gateway._v1.accounts.delete_async(gone)
+    await shop.settle()
+    await shop.control("faults/clear")
+    refused = await shop.http.post("/creators/me/dashboard", headers=creator.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_onboarded")
+    assert await shop.onboard(creator) != gone
+    await sweep(shop.cashier)
+    await shop.settle()
+    await paid_once(shop, creator, MINIMUM)
     await shop.agree()

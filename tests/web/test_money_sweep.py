@@ -159,7 +159,7 @@ async def test_what_is_set_aside_waits_for_somebody(books: Books) -> None:
     assert "ch_1  foreign_charge" in shown
     assert "foreign_charge: not of Encore" in shown
     fit, said = await asyncio.to_thread(CHECKS["money"], settings)
-    assert (fit, "1 things of Stripe's wait" in said) == (False, True)
+    assert (fit, "1 thing of Stripe's waits" in said) == (False, True)
     ended = await books.encore("resolve", "ch_1", "--because", "a test of the dashboard")
     assert ended.stdout == "1 resolved\n"
     assert "LOOK" not in (await books.encore("check")).stdout

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from core.auth.leaving import NOBODY
 from payouts.leaving import leave
 from replay.subtitles import CueKind, SubtitleCue, SubtitleTrack, shown_cues, subtitles_version
-from rooms.models import Participant
+from rooms.events import TIP_SENT, record_event
+from rooms.models import Participant, Room, RoomEvent
 from tests.factories import as_user
 from tests.rooms.conftest import make_house
 from tests.transcripts.heard import make_heard, spoken
@@ -36,11 +37,17 @@ async def test_transcripts_forget_how_they_called_who_has_left(
     async with tools.database.transaction() as session:
         before = await subtitles_version(session, recording_id)
         await leave(session, platform_id=heard.house.platform.id, user_id=ada.user_id)
+    async with tools.database.transaction() as session:  # of a tip that was on its way
+        room = await session.get_one(Room, heard.room.id)
+        late = {"user_id": str(ada.user_id), "name": "Ada Lovelace"}
+        await record_event(session, room, TIP_SENT, actor_id=ada.user_id, data=late)
     await drain(tools)
     async with tools.database.transaction() as session:
         cues = await shown_cues(session, recording_id)
         shown = {(cue.name, cue.text) for cue in cues}
         assert shown == {(NOBODY, "hello sea"), ("Grace Hopper", "welcome all")}
+        told = await session.scalars(sa.select(RoomEvent.data).where(RoomEvent.kind == TIP_SENT))
+        assert [data["name"] for data in told] == [NOBODY]
         for table in (SpeakerName, Rename):
             rows = await session.scalars(sa.select(table.participant_id))
             assert set(rows) == {grace.id}
