@@ -18,7 +18,7 @@ from bench.tips_hall import TERMS, Hall, Payer
 from core.db import Database
 from payouts.limits import Caps
 from payouts.tip_jar import TipJar
-from payouts.tips import Asked, TipWish
+from payouts.tip_wishes import Asked, TipWish
 from rooms.models import Room
 from web.processes import spare_the_collector
 

@@ -1,7 +1,7 @@
 """Writes postings, each once, and reads balances. Everything else of this package books by it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -18,15 +18,15 @@ from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerT
 from payouts.postings import Posting
 
 _AS_TEXT: Final = {
-    **{2: "uuid", 6: "text", 8: "uuid", 9: "bigint", 11: "text", 12: "text", 13: "text"},
-    **{14: "int", 15: "int", 16: "bigint", 17: "int", 18: "uuid"},
-    **{19: "int", 20: "int", 21: "bigint"},
+    **{2: "uuid", 6: "text", 8: "uuid", 9: "bigint", 11: "bigint", 12: "text", 13: "text"},
+    **{14: "text", 15: "int", 16: "int", 17: "bigint", 18: "int", 19: "uuid"},
+    **{20: "int", 21: "int", 22: "bigint"},
 }
 """Of the parameters of `ledger_book` those which go as an array's text: asyncpg asks of each
 element of an array, unless it is a string, whether it is an array, and a tip has seven entries."""
 
 PARAMETERS: Final = ", ".join(
-    f"${n}::text::{_AS_TEXT[n]}[]" if n in _AS_TEXT else f"${n}" for n in range(1, 22)
+    f"${n}::text::{_AS_TEXT[n]}[]" if n in _AS_TEXT else f"${n}" for n in range(1, 23)
 )
 _BOOK: Final = f"select ledger_book({PARAMETERS})"
 
@@ -62,8 +62,8 @@ async def book_sheet(raw: asyncpg.Connection, platform_id: UUID, sheet: "Sheet")
     Nothing, and False, where all of their keys have been booked. Where only some have, asyncpg's
     UniqueViolationError: look for them first, behind a lock (`star_wallets`).
     """
-    written: bool = await raw.fetchval(_BOOK, platform_id, *sheet.columns)
-    return written
+    written = await raw.fetchval(_BOOK, platform_id, *sheet.columns({}))
+    return written is not None
 
 
 class Sheet:
@@ -93,11 +93,17 @@ class Sheet:
         return made
 
     @property
-    def columns(self) -> list[Sequence[object]]:
+    def accounts(self) -> Iterable[Account]:
+        """In the order of the ids that `ledger_book` answers."""
+        return self._accounts
+
+    def columns(self, known: Mapping[Account, int]) -> list[Sequence[object]]:
+        """`known`: the ids of accounts, which never change."""
         accounts = [(a.kind.value, a.owner, a.currency) for a in self._accounts]
         columns: list[Sequence[object]] = [
             self._ids,
             *_turned(self._transactions, 8),
+            [known.get(account) for account in self._accounts],
             *_turned(accounts, 3),
             *_turned(self._entries, 3),
             *_turned(self._taken, 5),

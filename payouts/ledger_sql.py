@@ -10,6 +10,9 @@ import sqlalchemy as sa
 
 from core.db import PLANS
 
+BALANCED: Final = "'wallet', 'wallet_hold', 'creator_hold'"
+"""Kinds of accounts that have a balance and a floor, as SQL (`ledger_account_holds`)."""
+
 REFUSE_CHANGE: Final = """
 create or replace function ledger_refuse_change() returns trigger language plpgsql as $$
 begin
@@ -31,25 +34,28 @@ begin
 end $$
 """
 
+# Entries of a transaction, currency and platform are looked at together, their transaction once.
 CHECK_ENTRIES: Final = f"""
 create or replace function ledger_check_entries() returns trigger language plpgsql {PLANS} as $$
+declare
+    strange boolean;
+    uneven boolean;
 begin
-    if exists (
-        select from added e
-        left join ledger_account a on a.id = e.account_id
-        left join ledger_transaction t on t.id = e.transaction_id
-        where a.currency is distinct from e.currency
-            or t.platform_id is distinct from a.platform_id
-            or t.at is distinct from e.at
-            or t.xmin <> pg_current_xact_id()::xid and not ledger_is_ours(t.xmin)
-    ) then
+    select bool_or(
+        not g.fits or t.at is distinct from g.at or t.platform_id is distinct from g.platform_id
+        or t.xmin <> pg_current_xact_id()::xid and not ledger_is_ours(t.xmin)
+    ), bool_or(g.amount <> 0) into strange, uneven
+    from (
+        select e.transaction_id, e.currency, e.at, a.platform_id, sum(e.amount) as amount,
+            bool_and(a.currency is not distinct from e.currency) as fits
+        from added e left join ledger_account a on a.id = e.account_id
+        group by 1, 2, 3, 4
+    ) g left join ledger_transaction t on t.id = g.transaction_id;
+    if strange then
         raise exception
             'an entry is not of its account''s currency, platform or transaction, or comes after it'
             using errcode = 'integrity_constraint_violation';
-    end if;
-    if exists (
-        select from added group by transaction_id, currency having sum(amount) <> 0
-    ) then
+    elsif uneven then
         raise exception 'a transaction does not sum to zero'
             using errcode = 'integrity_constraint_violation';
     end if;
@@ -61,67 +67,74 @@ SHEET: Final = """
     p_platform uuid,
     p_ids uuid[], p_kinds text[], p_keys text[], p_ats timestamptz[], p_txns text[],
     p_matures timestamptz[], p_rooms uuid[], p_room_ms bigint[], p_facts jsonb[],
-    p_account_kinds text[], p_owners text[], p_currencies text[],
+    p_accounts bigint[], p_account_kinds text[], p_owners text[], p_currencies text[],
     p_entry_of int[], p_entry_on int[], p_amounts bigint[],
     p_taken_by int[], p_lots uuid[], p_offsets int[], p_stars int[], p_cash bigint[]
 """
-"""The parameters of `ledger_book`, for functions that book among other things."""
+"""The parameters of `ledger_book`, for functions that book among other things. `p_accounts`: ids of
+the accounts as far as the caller knows them, otherwise null."""
 
+# Null where all of the keys have been booked; otherwise the ids of the accounts. Arrays are read by
+# number: unnest would put each of them into a table first. Wallets are locked in one order: joins
+# are nested loops here (PLANS), and the update follows its subquery.
+#
 # Two that book one key at once may meet first in the index of balance transactions: no conflict
 # raises by itself, and which it was is looked up.
 BOOK: Final = f"""
-create or replace function ledger_book({SHEET}) returns boolean language plpgsql {PLANS} as $$
+create or replace function ledger_book({SHEET}) returns bigint[] language plpgsql {PLANS} as $$
 declare
-    accounts bigint[];
+    accounts bigint[] := p_accounts;
     added int;
 begin
     insert into ledger_transaction
         (id, platform_id, kind, external_key, at, balance_transaction, matures_at, room_id,
             room_ms, facts)
-    select t.id, p_platform, t.kind, t.key, t.at, t.txn, t.matures_at, t.room, t.room_ms, t.facts
-    from unnest(p_ids, p_kinds, p_keys, p_ats, p_txns, p_matures, p_rooms, p_room_ms, p_facts)
-        as t (id, kind, key, at, txn, matures_at, room, room_ms, facts)
+    select p_ids[i], p_platform, p_kinds[i], p_keys[i], p_ats[i], p_txns[i], p_matures[i],
+        p_rooms[i], p_room_ms[i], p_facts[i]
+    from generate_subscripts(p_ids, 1) i
     on conflict do nothing;
     get diagnostics added = row_count;
     if added = 0 and exists (
         select from ledger_transaction t
         where t.platform_id = p_platform and t.external_key = p_keys[1]
     ) then
-        return false;
+        return null;
     elsif added < cardinality(p_ids) then
         raise exception 'a key or a balance transaction has been booked'
             using errcode = 'unique_violation';
     end if;
-    accounts := ledger_accounts(p_platform, p_account_kinds, p_owners, p_currencies);
-    perform from ledger_account a where a.id = any(accounts) and a.balance is not null
-    order by a.id for no key update;
+    if array_position(accounts, null) is not null then
+        accounts := ledger_accounts(p_platform, p_account_kinds, p_owners, p_currencies);
+    end if;
     update ledger_account a set balance = a.balance + m.amount
     from (
-        select accounts[e.account] as id, sum(e.amount) as amount
-        from unnest(p_entry_on, p_amounts) as e (account, amount) group by 1
-    ) m where a.id = m.id and a.balance is not null;
+        select accounts[p_entry_on[i]] as id, sum(p_amounts[i]) as amount
+        from generate_subscripts(p_amounts, 1) i
+        where p_account_kinds[p_entry_on[i]] in ({BALANCED})
+        group by 1 order by 1
+    ) m where a.id = m.id;
     insert into ledger_entry (account_id, transaction_id, at, amount, currency)
-    select accounts[e.account], p_ids[e.number], p_ats[e.number], e.amount, p_currencies[e.account]
-    from unnest(p_entry_of, p_entry_on, p_amounts) as e (number, account, amount);
+    select accounts[p_entry_on[i]], p_ids[p_entry_of[i]], p_ats[p_entry_of[i]], p_amounts[i],
+        p_currencies[p_entry_on[i]]
+    from generate_subscripts(p_amounts, 1) i;
     if cardinality(p_lots) > 0 then
         update star_lot l set gone = l.gone + m.stars
         from (
-            select t.lot_id, sum(t.stars) as stars
-            from unnest(p_lots, p_stars) as t (lot_id, stars) group by 1
-        ) m where l.id = m.lot_id;
+            select p_lots[i] as id, sum(p_stars[i]) as stars
+            from generate_subscripts(p_lots, 1) i group by 1 order by 1
+        ) m where l.id = m.id;
         insert into star_allocation (lot_id, transaction_id, "offset", stars, cash_minor)
-        select t.lot_id, p_ids[t.number], t.first, t.stars, t.cash
-        from unnest(p_taken_by, p_lots, p_offsets, p_stars, p_cash)
-            as t (number, lot_id, first, stars, cash);
+        select p_lots[i], p_ids[p_taken_by[i]], p_offsets[i], p_stars[i], p_cash[i]
+        from generate_subscripts(p_lots, 1) i;
     end if;
-    return true;
+    return accounts;
 end $$
 """  # noqa: S608 - constants
 
-ACCOUNTS: Final = """
+ACCOUNTS: Final = f"""
 create or replace function ledger_accounts(
     p_platform uuid, p_kinds text[], p_owners text[], p_currencies text[]
-) returns bigint[] language plpgsql as $$
+) returns bigint[] language plpgsql {PLANS} as $$
 declare
     found_ids bigint[];
 begin
@@ -138,7 +151,7 @@ begin
         end if;
         insert into ledger_account (platform_id, kind, owner, currency, balance)
         select distinct p_platform, n.kind, n.owner, n.currency,
-            case when n.kind in ('wallet', 'wallet_hold', 'creator_hold') then 0 end
+            case when n.kind in ({BALANCED}) then 0 end
         from unnest(p_kinds, p_owners, p_currencies) as n (kind, owner, currency)
         order by 2, 3, 4
         on conflict (platform_id, kind, owner, currency) do nothing;
@@ -150,7 +163,7 @@ begin
     end loop;
     raise exception 'accounts were not made';
 end $$
-"""
+"""  # noqa: S608 - constants
 
 # Whatever moves Stars writes the wallet's row, so its xmin is a version of all that is read here.
 WALLETS: Final = f"""
@@ -175,10 +188,13 @@ begin
     where a.platform_id = p_platform and a.kind = 'wallet' and a.owner = any(p_users)
         and a.currency = 'XST'
     order by l.bought_at, l.id;
-    return query
-    select null::text, null::bigint, null::bigint, null::int, null::uuid, null::int, null::int,
-        null::bigint, null::boolean, t.external_key, t.id
-    from ledger_transaction t where t.platform_id = p_platform and t.external_key = any(p_keys);
+    if cardinality(p_keys) > 0 then
+        return query
+        select null::text, null::bigint, null::bigint, null::int, null::uuid, null::int, null::int,
+            null::bigint, null::boolean, t.external_key, t.id
+        from ledger_transaction t
+        where t.platform_id = p_platform and t.external_key = any(p_keys);
+    end if;
 end $$
 """  # noqa: S608 - constants
 

@@ -3,7 +3,7 @@
 No row is touched that tips of several wallets share.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import raw_connection
 from core.errors import Conflict
 from payouts import ledger, postings
+from payouts.accounts import Account
 from payouts.ledger import Booked, Sheet
 from payouts.lots import Lot, Taken, take
 from payouts.postings import Pin, Share, Terms
@@ -133,9 +134,14 @@ class Spending:
         return [each.id for each in wallets], [each.version for each in wallets]
 
     @property
-    def columns(self) -> list[object]:
-        """What `write` would send, for functions that book among other things."""
-        return [self.platform_id, *self._sheet.columns]
+    def accounts(self) -> Iterable[Account]:
+        """In the order of the ids that `ledger_book` answers."""
+        return self._sheet.accounts
+
+    def columns(self, known: Mapping[Account, int]) -> list[object]:
+        """What `write` would send, for functions that book among other things. `known`: the ids of
+        accounts."""
+        return [self.platform_id, *self._sheet.columns(known)]
 
 
 async def book_tips(

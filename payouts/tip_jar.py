@@ -10,10 +10,12 @@ from core.batches import Batches
 from core.db import Database
 from core.errors import Problem
 from core.settings import Settings
+from payouts.accounts import Account
 from payouts.books import terms_of
 from payouts.limits import Caps, caps_of
 from payouts.postings import Terms
-from payouts.tips import Asked, Sent, send_tips, try_tips
+from payouts.tip_wishes import Asked, Sent
+from payouts.tips import send_tips, try_tips
 
 AT_ONCE: Final = 2
 """Of one platform: a batch that waits for a wallet does not hold up the next."""
@@ -21,11 +23,15 @@ AT_ONCE: Final = 2
 MOST: Final = 64
 """In one transaction, whose locks on rooms they all hold to its end."""
 
+MOST_KNOWN: Final = 20_000
+"""Accounts of a platform that are kept in memory; some megabytes."""
+
 
 class TipJar:
     def __init__(self, database: Database, terms: Terms, caps: Caps) -> None:
         self._database, self._terms, self._caps = database, terms, caps
         self._platforms: dict[UUID, Batches[Asked, Sent]] = {}
+        self._accounts: dict[UUID, dict[Account, int]] = {}
 
     async def send(self, asked: Asked) -> Sent:
         """Answers once it is committed. Whoever waits here must hold no connection.
@@ -38,12 +44,19 @@ class TipJar:
         return await self._platforms[platform_id].ask(asked)
 
     async def _send_all(self, asked: Sequence[Asked]) -> Sequence[Sent | Problem]:
+        terms, caps, known = self._terms, self._caps, self._known(asked[0].platform_id)
         async with self._database.raw() as raw:
-            sent = await try_tips(raw, asked, terms=self._terms, caps=self._caps)
+            sent = await try_tips(raw, asked, terms=terms, caps=caps, known=known)
         if sent is not None:
             return sent
         async with self._database.raw_transaction() as raw:
-            return await send_tips(raw, asked, terms=self._terms, caps=self._caps)
+            return await send_tips(raw, asked, terms=terms, caps=caps)
+
+    def _known(self, platform_id: UUID) -> dict[Account, int]:
+        known = self._accounts.setdefault(platform_id, {})
+        if len(known) > MOST_KNOWN:
+            known.clear()
+        return known
 
 
 def open_tip_jar(settings: Settings, database: Database) -> TipJar:

@@ -40,76 +40,75 @@ end $$
 
 _SHEET_NAMES: Final = ", ".join(re.findall(r"p_\w+", SHEET))
 
-# Transactions of the sheet are the tips, in their order. Goals are locked in one order, and counted
-# by rooms: a thousand tips of a batch are one update. Each tip's event says how far it brought the
-# goal, which is known here alone. A row without a room says that a wallet has changed since it was
-# read, and that nothing was done.
+# Transactions of the sheet are the tips, in their order; `p_nth`, `p_upto`: which one each is among
+# those of its room, and the Stars of these with it. `p_of` is its room's number in
+# `p_tipped_rooms`; these are in one order, and so their goals are locked in one. A thousand tips of
+# a batch are one update of a goal; how far each brought it is known here alone. That a goal was
+# reached is told behind the batch's tips of that room. No row: a wallet has changed since it was
+# read, and nothing was done.
 LAND: Final = f"""
 create or replace function land_tips({SHEET},
     p_payers uuid[], p_tipped int[], p_messages text[], p_anonymous boolean[], p_live boolean[],
-    p_wishes bytea[], p_payer_stars bigint[], p_told jsonb[],
+    p_wishes bytea[], p_payer_stars bigint[], p_actors uuid[], p_told jsonb[],
+    p_nth int[], p_upto int[], p_of int[], p_tipped_rooms uuid[], p_room_stars int[],
     p_wallets bigint[], p_versions bigint[]
-) returns table (room_id uuid, goal_id uuid) language plpgsql {PLANS} as $$
+) returns table (accounts bigint[], goals uuid[]) language plpgsql {PLANS} as $$
 declare
-    goals uuid[];
-    events record;
+    goal_titles text[];
+    targets int[];
+    before bigint[];
+    kinds text[] := array_fill('tip.sent'::text, array[cardinality(p_ids)]);
 begin
     if not star_wallets_unchanged(p_wallets, p_versions) then
-        return query select null::uuid, null::uuid;
         return;
     end if;
-    if not ledger_book({_SHEET_NAMES}) then
+    accounts := ledger_book({_SHEET_NAMES});
+    if accounts is null then
         raise exception 'these tips have been booked' using errcode = 'unique_violation';
     end if;
-    select array_agg(l.id) into goals from (
-        select g.id from room_goal g where g.room_id = any(p_rooms) and g.closed_at is null
-        order by g.id for no key update
-    ) l;
-    with counted as (
-        update room_goal g set raised_stars = n.raised, reached_at = case
-            when n.raised >= g.target_stars then coalesce(g.reached_at, now())
-            else g.reached_at end
-        from room_goal o, lateral (
-            select o.raised_stars + sum(t.stars) as raised
-            from unnest(p_rooms, p_tipped) as t (room, stars) where t.room = o.room_id
-        ) n where o.id = any(goals) and g.id = o.id
-        returning g.room_id, g.id, g.title, g.target_stars, g.raised_stars
-    ), sent as (
-        select t.*, c.id as goal, c.title, c.target_stars as target, c.raised_stars
-            - sum(t.stars) over (partition by t.room)
-            + sum(t.stars) over (partition by t.room order by t.number) as raised
-        from unnest(p_ids, p_ats, p_rooms, p_room_ms, p_payers, p_tipped, p_messages,
-                p_anonymous, p_live, p_wishes, p_payer_stars, p_told) with ordinality
-            as t (id, at, room, room_ms, payer, stars, message, anonymous, live, wish, payer_stars,
-                told, number)
-        left join counted c on c.room_id = t.room
-    ), landed as (
-        insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
-            anonymous, live, room_ms, at, wish_sha256, payer_stars)
-        select t.id, p_platform, t.room, t.payer, t.goal, t.stars, t.message,
-            t.anonymous, t.live, t.room_ms, t.at, t.wish, t.payer_stars
-        from sent t
-    ), told as (
-        select t.*, case when t.goal is not null then jsonb_build_object(
-            'goal_id', t.goal, 'title', t.title, 'target_stars', t.target,
-            'raised_stars', t.raised, 'reached', t.raised >= t.target) end as progress
-        from sent t
-    ), happened as (
-        select t.number, t.room, 'tip.sent' as kind, t.room_ms, t.goal,
-            case when not t.anonymous then t.payer end as actor,
-            t.told || jsonb_build_object('goal', t.progress) as data
-        from told t
-        union all
-        select t.number, t.room, 'goal.reached', null, t.goal, null, t.progress
-        from told t where t.raised >= t.target and t.raised - t.stars < t.target
+    with raised as (
+        update room_goal g set raised_stars = g.raised_stars + p_room_stars[i],
+            reached_at = case when g.raised_stars + p_room_stars[i] >= g.target_stars
+                then coalesce(g.reached_at, now()) else g.reached_at end
+        from generate_subscripts(p_tipped_rooms, 1) i
+        where g.room_id = p_tipped_rooms[i] and g.closed_at is null
+        returning i, g.id, g.title, g.target_stars, g.raised_stars - p_room_stars[i] as before
     )
-    select array_agg(h.room) as rooms, array_agg(h.kind) as kinds, array_agg(h.actor) as actors,
-        array_agg(h.room_ms) as room_ms, array_agg(h.data) as data, array_agg(h.goal) as goals
-    into events from (select * from happened order by number, kind desc) h;
-    perform record_room_events(
-        events.rooms, events.kinds, events.actors, events.room_ms, events.data);
-    return query select distinct t.room, t.goal
-    from unnest(events.rooms, events.goals) as t (room, goal) where t.goal is not null;
+    select array_agg(o.id), array_agg(o.title), array_agg(o.target_stars), array_agg(o.before)
+    into goals, goal_titles, targets, before
+    from (
+        select r.* from generate_subscripts(p_tipped_rooms, 1) n left join raised r on r.i = n
+        order by n
+    ) o;
+    insert into room_tip (id, platform_id, room_id, payer_id, goal_id, stars, message,
+        anonymous, live, room_ms, at, wish_sha256, payer_stars)
+    select p_ids[i], p_platform, p_rooms[i], p_payers[i], goals[p_of[i]], p_tipped[i],
+        p_messages[i], p_anonymous[i], p_live[i], p_room_ms[i], p_ats[i], p_wishes[i],
+        p_payer_stars[i]
+    from generate_subscripts(p_ids, 1) i;
+    if cardinality(array_remove(goals, null)) > 0 then
+        p_told := array(
+            select p_told[i] || jsonb_build_object('goal', case
+                when goals[p_of[i]] is not null then jsonb_build_object(
+                    'goal_id', goals[p_of[i]], 'title', goal_titles[p_of[i]],
+                    'target_stars', targets[p_of[i]], 'raised_stars', before[p_of[i]] + p_upto[i],
+                    'reached', before[p_of[i]] + p_upto[i] >= targets[p_of[i]]) end)
+            from generate_subscripts(p_ids, 1) i
+        );
+        for n in 1..cardinality(p_ids) loop
+            if before[p_of[n]] + p_upto[n] >= targets[p_of[n]]
+                and before[p_of[n]] + p_upto[n] - p_tipped[n] < targets[p_of[n]] then
+                kinds := kinds || 'goal.reached'::text;
+                p_rooms := p_rooms || p_rooms[n];
+                p_nth := p_nth || cardinality(array_positions(p_of, p_of[n])) + 1;
+                p_actors := p_actors || null::uuid;
+                p_room_ms := p_room_ms || null::bigint;
+                p_told := array_append(p_told, p_told[n]->'goal');
+            end if;
+        end loop;
+    end if;
+    perform record_room_events(p_rooms, p_nth, kinds, p_actors, p_room_ms, p_told);
+    return next;
 end $$
 """  # noqa: S608 - constants
 

@@ -5,12 +5,10 @@ order: wallets, goals, rooms; the last two are shared by all tips of a room, so 
 after them.
 """
 
-import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +19,7 @@ from core.auth.rights import require_user
 from core.db import raw_connection
 from core.errors import Conflict, Forbidden, Problem
 from payouts import limits
+from payouts.accounts import Account
 from payouts.ledger import PARAMETERS, array_text
 from payouts.limits import Caps, SpendingLimitReached
 from payouts.postings import Pin, Terms
@@ -28,10 +27,11 @@ from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
 from payouts.tiers import message_for, tier_of
 from payouts.tip_models import RoomTip
 from payouts.tip_place import earning, landed
+from payouts.tip_wishes import Asked, Sent, TipWish
 from replay.recordings import NotRecorded
 from replay.seconds import room_ms_at
 from rooms.access import Action
-from rooms.models import Room, RoomState
+from rooms.models import Room
 from rooms.moments import Course, courses_from
 from rooms.queries import room_for
 
@@ -49,101 +49,6 @@ class TipToOneself(Forbidden):
 class NobodyToPay(Conflict):
     code = "nobody_to_pay"
     title = "Those who were on stage at that moment have left Encore: nobody would be paid"
-
-
-@dataclass(frozen=True, slots=True)
-class TipWish:
-    """What somebody asks for: `client_key` is theirs, once for each tip that they mean.
-
-    Of the place in the room at most one is given: without, it is now, or the end.
-    """
-
-    client_key: str
-    stars: int
-    message: str = ""
-    anonymous: bool = False
-    heard_at: datetime | None = None
-    """The EXT-X-PROGRAM-DATE-TIME of what was being heard."""
-
-    media_ms: int | None = None
-    """The position in the recording's media."""
-
-    def digest(self, room_id: UUID) -> bytes:
-        heard_at = self.heard_at and self.heard_at.astimezone(UTC).isoformat()
-        asked = f"{room_id} {self.stars} {self.anonymous} {heard_at} {self.media_ms} {self.message}"
-        return hashlib.sha256(asked.encode()).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A tip of somebody who may tip this room, before anything is locked for it."""
-
-    payer_id: UUID
-    name: str
-    platform_id: UUID
-    room_id: UUID
-    host_id: UUID
-    live: bool
-    wish: TipWish
-    message: str | None
-    wanted_ms: float | None
-    """On the room's clock; None: now, or its end."""
-
-    @classmethod
-    def of(
-        cls,
-        principal: Principal,
-        room: Room,
-        wish: TipWish,
-        *,
-        message: str | None = None,
-        wanted_ms: float | None = None,
-    ) -> Self:
-        """Raises Unauthenticated, AccountNeeded."""
-        return cls(
-            payer_id=require_user(principal),
-            name=principal.display_name,
-            platform_id=room.platform_id,
-            room_id=room.id,
-            host_id=room.host_id,
-            live=room.state is RoomState.LIVE,
-            wish=wish,
-            message=message,
-            wanted_ms=wanted_ms,
-        )
-
-    @property
-    def key(self) -> str:
-        return f"tip:{self.payer_id}:{self.wish.client_key}"
-
-    @property
-    def digest(self) -> bytes:
-        return self.wish.digest(self.room_id)
-
-
-@dataclass(slots=True)
-class Sent:
-    """A tip as it was written: a `RoomTip` that no session knows."""
-
-    id: UUID
-    platform_id: UUID
-    room_id: UUID
-    payer_id: UUID
-    goal_id: UUID | None
-    stars: int
-    message: str | None
-    anonymous: bool
-    live: bool
-    room_ms: int
-    at: datetime
-    wish_sha256: bytes
-    payer_stars: int
-    thanked_at: datetime | None = None
-    hidden_at: datetime | None = None
-
-    @property
-    def row(self) -> RoomTip:
-        return RoomTip(**asdict(self))
 
 
 async def ask_tip(
@@ -198,19 +103,25 @@ async def send_tips(
     SpendingLimitReached.
     """
     sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
-    sent = await sending.send(raw, asked, locked=True)
-    assert sent is not None  # noqa: S101 - nobody else changes a wallet that is locked
-    return sent
+    return await sending.send(raw, asked)
 
 
 async def try_tips(
-    raw: asyncpg.Connection, asked: Sequence[Asked], *, terms: Terms, caps: Caps
-) -> list[Sent | Problem] | None:
+    raw: asyncpg.Connection,
+    asked: Sequence[Asked],
+    *,
+    terms: Terms,
+    caps: Caps,
+    known: dict[Account, int],
+) -> Sequence[Sent | Problem] | None:
     """As `send_tips`, outside of a transaction: nothing is locked while Python decides, and all is
-    written by one statement. None, and nothing written, where one of the wallets has changed in
-    between."""
+    written by one statement. None, and nothing written, where a wallet has changed in between, a
+    key has been booked, or one would be refused.
+
+    `known`: the platform's accounts, which never change. Those of the batch are added.
+    """
     sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
-    return await sending.send(raw, asked, locked=False)
+    return await sending.try_send(raw, asked, known)
 
 
 class _Sending:
@@ -223,16 +134,37 @@ class _Sending:
         self._tips: dict[UUID, Sent] = {}
         self._new: list[tuple[Asked, Sent]] = []
 
-    async def send(
-        self, raw: asyncpg.Connection, asked: Sequence[Asked], *, locked: bool
-    ) -> list[Sent | Problem] | None:
-        await self._read(raw, asked, locked=locked)
+    async def send(self, raw: asyncpg.Connection, asked: Sequence[Asked]) -> list[Sent | Problem]:
+        await self._read(raw, asked, [one.key for one in asked], locked=True)
+        if former := list(self._spending.booked.values()):
+            rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
+            self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
         sent = [self._decide(one) for one in asked]
-        return sent if await self._write(raw, locked=locked) else None
+        if self._new:
+            await self._write(raw, (), {})
+        return sent
 
-    async def _read(self, raw: asyncpg.Connection, asked: Sequence[Asked], *, locked: bool) -> None:
-        payers = {one.payer_id for one in asked}
-        keys, rooms = [one.key for one in asked], {one.room_id for one in asked}
+    async def try_send(
+        self, raw: asyncpg.Connection, asked: Sequence[Asked], known: dict[Account, int]
+    ) -> Sequence[Sent] | None:
+        await self._read(raw, asked, (), locked=False)
+        sent = [self._decide(one) for one in asked]
+        tips = [one for one in sent if isinstance(one, Sent)]
+        if len(tips) < len(sent):
+            return None
+        try:
+            accounts = await self._write(raw, {tip.payer_id for tip in tips}, known)
+        except asyncpg.UniqueViolationError:
+            return None
+        if accounts is None:
+            return None
+        known.update(zip(self._spending.accounts, accounts, strict=True))
+        return tips
+
+    async def _read(
+        self, raw: asyncpg.Connection, asked: Sequence[Asked], keys: Sequence[str], *, locked: bool
+    ) -> None:
+        payers, rooms = {one.payer_id for one in asked}, {one.room_id for one in asked}
         since = limits.since(self._now)
         platform_id = self._spending.platform_id
         found = await raw.fetchrow(
@@ -243,9 +175,6 @@ class _Sending:
         self._spending.opened(payers, wallets or ())
         self._spent = limits.spendings(spent)
         self._courses = courses_from(courses)
-        if former := list(self._spending.booked.values()):
-            rows = await raw.fetch("select * from room_tip where id = any($1::uuid[])", former)
-            self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
 
     def _decide(self, one: Asked) -> Sent | Problem:
         former = self._spending.booked.get(one.key)
@@ -288,21 +217,20 @@ class _Sending:
         self._new.append((one, tip))
         return tip
 
-    async def _write(self, raw: asyncpg.Connection, *, locked: bool) -> bool:
-        """Whether the wallets are as they were read."""
-        if not self._new:
-            return True
-        payers = () if locked else {tip.payer_id for _, tip in self._new}
-        versions = self._spending.versions(payers)
-        expected = [array_text(each) for each in versions]
-        columns = [*self._spending.columns, *_columns(self._new), *expected]
-        landed = await raw.fetch(_LAND, *columns)
-        if landed and landed[0]["room_id"] is None:
-            return False
-        goals = {row["room_id"]: row["goal_id"] for row in landed}
+    async def _write(
+        self, raw: asyncpg.Connection, payers: Iterable[UUID], known: Mapping[Account, int]
+    ) -> Sequence[int] | None:
+        """The ids of the accounts; None where a wallet of these payers is not as it was read."""
+        rooms, columns = _columns(self._new)
+        expected = [array_text(each) for each in self._spending.versions(payers)]
+        landed = await raw.fetchrow(_LAND, *self._spending.columns(known), *columns, *expected)
+        if landed is None:
+            return None
+        accounts, goals = landed
+        goal_of = dict(zip(rooms, goals, strict=True))
         for _, tip in self._new:
-            tip.goal_id = goals.get(tip.room_id)
-        return True
+            tip.goal_id = goal_of[tip.room_id]
+        return cast("Sequence[int]", accounts)
 
 
 _REFUSALS = (TipToOneself, NobodyToPay, StarsMissing, WalletFrozen, SpendingLimitReached)
@@ -325,27 +253,43 @@ from opened o
 """
 _LAND = (
     f"select * from land_tips({PARAMETERS}, "  # noqa: S608 - constants
-    "$22::text::uuid[], $23::text::int[], $24, $25::text::boolean[], $26::text::boolean[], $27, "
-    "$28::text::bigint[], $29, $30::text::bigint[], $31::text::bigint[])"
+    "$23::text::uuid[], $24::text::int[], $25, $26::text::boolean[], $27::text::boolean[], $28, "
+    "$29::text::bigint[], $30::text::uuid[], $31, $32::text::int[], $33::text::int[], "
+    "$34::text::int[], $35::text::uuid[], $36::text::int[], $37::text::bigint[], "
+    "$38::text::bigint[])"
 )
 
 
-def _columns(new: Sequence[tuple[Asked, Sent]]) -> list[Sequence[object]]:
-    """Of `land_tips` (payouts/tip_sql.py), behind those of the ledger."""
-    return [
-        array_text(tip.payer_id for _, tip in new),
-        array_text(tip.stars for _, tip in new),
-        [tip.message for _, tip in new],
-        array_text(tip.anonymous for _, tip in new),
-        array_text(tip.live for _, tip in new),
-        [tip.wish_sha256 for _, tip in new],
-        array_text(tip.payer_stars for _, tip in new),
+def _columns(new: Sequence[tuple[Asked, Sent]]) -> tuple[list[UUID], list[Sequence[object]]]:
+    """The rooms of these tips in one order, and the parameters of `land_tips` (payouts/tip_sql.py)
+    behind those of the ledger."""
+    tips = [tip for _, tip in new]
+    rooms = sorted({tip.room_id for tip in tips})
+    number = {room_id: n for n, room_id in enumerate(rooms, 1)}
+    nth, stars = dict.fromkeys(rooms, 0), dict.fromkeys(rooms, 0)
+    places = []
+    for tip in tips:
+        nth[tip.room_id] += 1
+        stars[tip.room_id] += tip.stars
+        places.append((nth[tip.room_id], stars[tip.room_id], number[tip.room_id]))
+    return rooms, [
+        array_text(tip.payer_id for tip in tips),
+        array_text(tip.stars for tip in tips),
+        [tip.message for tip in tips],
+        array_text(tip.anonymous for tip in tips),
+        array_text(tip.live for tip in tips),
+        [tip.wish_sha256 for tip in tips],
+        array_text(tip.payer_stars for tip in tips),
+        array_text(None if tip.anonymous else tip.payer_id for tip in tips),
         [json.dumps(told(tip, one.name)) for one, tip in new],
+        *(array_text(each) for each in zip(*places, strict=True)),
+        array_text(rooms),
+        array_text(stars.values()),
     ]
 
 
 def told(tip: Sent, name: str) -> dict[str, Any]:
-    """As the room's events say it, but for its goal: of who is anonymous nothing."""
+    """As the room's events say it, before a goal: of who is anonymous nothing."""
     tier = tier_of(tip.stars)
     return {
         "tip_id": str(tip.id),
@@ -356,4 +300,5 @@ def told(tip: Sent, name: str) -> dict[str, Any]:
         "name": None if tip.anonymous else name,
         "tier": {"name": tier.name, "color": tier.color, "seconds": tier.seconds},
         "live": tip.live,
+        "goal": None,
     }

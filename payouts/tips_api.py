@@ -41,7 +41,8 @@ from payouts.tip_schemas import (
     TipOut,
     TipPage,
 )
-from payouts.tips import NobodyToPay, TipDiffers, TipToOneself, TipWish
+from payouts.tip_wishes import TipWish
+from payouts.tips import NobodyToPay, TipDiffers, TipToOneself
 from replay.recordings import NotRecorded
 from rooms.access import Action, Removed, RoomNotLive
 from rooms.models import Room

@@ -36,44 +36,39 @@ begin
 end $$
 """  # noqa: S608 - constants
 
-# Readers read all that came since they last did: one message for each room is enough. Those of many
-# rooms are one notification, since each costs every process that listens; it holds 8,000 bytes.
+# `p_nth`: which one each is among those of its room, from 1. Rooms are locked in one order: joins
+# are nested loops here (PLANS), and the update follows its subquery. Readers read all that came
+# since they last did: one message for each room is enough. Those of many rooms are one
+# notification, since each costs every process that listens; it holds 8,000 bytes.
 RECORD: Final = f"""
 create or replace function record_room_events(
-    p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
+    p_rooms uuid[], p_nth int[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
 ) returns void language plpgsql {PLANS} as $$
 declare
     ignored text;
 begin
-    perform from room r where r.id = any(p_rooms) order by r.id for no key update;
-    with told as (
-        select t.*, row_number() over (partition by t.room order by t.number) as nth
-        from unnest(p_rooms, p_kinds, p_actors, p_room_ms, p_data) with ordinality
-            as t (room, kind, actor, room_ms, data, number)
-    ), counted as (
-        select t.room, count(*) as events, max(t.room_ms) as latest,
-            bool_or(t.room_ms is null) as now
-        from told t group by t.room
-    ), moved as (
+    with moved as (
         update room r set event_seq = r.event_seq + c.events,
             event_ms = case when r.state <> 'live' then r.event_ms else greatest(
                 r.event_ms, c.latest, case when c.now then
                     floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
             ) end
-        from counted c where r.id = c.room
-        returning r.id, r.event_seq, r.event_seq - c.events as before,
+        from (
+            select p_rooms[i] as room, count(*) as events, max(p_room_ms[i]) as latest,
+                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page
+            from generate_subscripts(p_rooms, 1) i group by 1 order by 1
+        ) c where r.id = c.room
+        returning r.id, r.event_seq, r.event_seq - c.events as before, c.page,
             case when r.state = 'live' then r.event_ms end as now_ms
     ), landed as (
         insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
-        select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
-        from told t join moved m on m.id = t.room
+        select m.id, m.before + p_nth[i], coalesce(p_room_ms[i], m.now_ms), p_kinds[i],
+            p_actors[i], p_data[i]
+        from generate_subscripts(p_rooms, 1) i join moved m on m.id = p_rooms[i]
     )
     select max(pg_notify('encore_room', p.messages)::text) into ignored from (
-        select json_agg(t.message)::text as messages from (
-            select json_build_object('room_id', m.id, 'seq', m.event_seq) as message,
-                row_number() over () / 64 as page
-            from moved m
-        ) t group by t.page
+        select json_agg(json_build_object('room_id', m.id, 'seq', m.event_seq))::text as messages
+        from moved m group by m.page
     ) p;
 end $$
 """  # noqa: S608 - constants

@@ -1,7 +1,7 @@
 """Orders, refunds, accounts and events of Stripe
 
 Revision ID: eb2cc786ca66
-Revises: a3cfbeef1808
+Revises: 5b0e93d1c7fa
 Created: 2026-11-22 08:14:06.522540+00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = 'eb2cc786ca66'
-down_revision: str | Sequence[str] | None = 'a3cfbeef1808'
+down_revision: str | Sequence[str] | None = '5b0e93d1c7fa'
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -44,44 +44,60 @@ end $$
 """
 RECORD = f"""
 create or replace function record_room_events(
-    p_rooms uuid[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
+    p_rooms uuid[], p_nth int[], p_kinds text[], p_actors uuid[], p_room_ms bigint[], p_data jsonb[]
 ) returns void language plpgsql {PLANS} as $$
+declare
+    ignored text;
 begin
-    perform from room r where r.id = any(p_rooms) order by r.id for no key update;
-    with told as (
-        select t.*, row_number() over (partition by t.room order by t.number) as nth
-        from unnest(p_rooms, p_kinds, p_actors, p_room_ms, p_data) with ordinality
-            as t (room, kind, actor, room_ms, data, number)
-    ), counted as (
-        select t.room, count(*) as events, max(t.room_ms) as latest,
-            bool_or(t.room_ms is null) as now
-        from told t group by t.room
-    ), moved as (
+    with moved as (
         update room r set event_seq = r.event_seq + c.events,
             event_ms = case when r.state <> 'live' then r.event_ms else greatest(
                 r.event_ms, c.latest, case when c.now then
                     floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
             ) end
-        from counted c where r.id = c.room
-        returning r.id, r.event_seq - c.events as before,
+        from (
+            select p_rooms[i] as room, count(*) as events, max(p_room_ms[i]) as latest,
+                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page
+            from generate_subscripts(p_rooms, 1) i group by 1 order by 1
+        ) c where r.id = c.room
+        returning r.id, r.event_seq, r.event_seq - c.events as before, c.page,
             case when r.state = 'live' then r.event_ms end as now_ms
+    ), landed as (
+        insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
+        select m.id, m.before + p_nth[i], coalesce(p_room_ms[i], m.now_ms), p_kinds[i],
+            p_actors[i], p_data[i]
+        from generate_subscripts(p_rooms, 1) i join moved m on m.id = p_rooms[i]
     )
-    insert into room_event (room_id, seq, room_ms, kind, actor_id, data)
-    select t.room, m.before + t.nth, coalesce(t.room_ms, m.now_ms), t.kind, t.actor, t.data
-    from told t join moved m on m.id = t.room;
-    perform pg_notify('encore_room', json_agg(t.message)::text)
-    from (
-        select json_build_object('room_id', r.id, 'seq', r.event_seq) as message,
-            row_number() over () / 64 as page
-        from room r where r.id = any(p_rooms)
-    ) t group by t.page;
+    select max(pg_notify('encore_room', p.messages)::text) into ignored from (
+        select json_agg(json_build_object('room_id', m.id, 'seq', m.event_seq))::text as messages
+        from moved m group by m.page
+    ) p;
 end $$
 """
+ROOM_HOLDS = """create or replace function room_holds(state text, visibility text, recording_state text, group_id uuid, live_at timestamptz, speakers_share_bps int) returns boolean language plpgsql immutable as $$
+begin
+    return (state in ('scheduled', 'live', 'ended'))
+        and (visibility in ('public', 'unlisted', 'group'))
+        and (recording_state in ('off', 'on', 'paused'))
+        and ((visibility = 'group') = (group_id is not null))
+        and ((state = 'scheduled') = (live_at is null))
+        and (speakers_share_bps between 0 and 10000);
+end $$"""
+CHECKS = (
+    ('ck_room_group_room', "(visibility = 'group') = (group_id is not null)"),
+    ('ck_room_live_at', "(state = 'scheduled') = (live_at is null)"),
+    ('ck_room_room_state', "state in ('scheduled', 'live', 'ended')"),
+    ('ck_room_visibility', "visibility in ('public', 'unlisted', 'group')"),
+    ('ck_room_recording_state', "recording_state in ('off', 'on', 'paused')"),
+)
 
 
 def upgrade() -> None:
     op.add_column('room', sa.Column('speakers_share_bps', sa.Integer(), server_default='0', nullable=False))
-    op.create_check_constraint(op.f('ck_room_speakers_share_bps'), 'room', 'speakers_share_bps between 0 and 10000')
+    op.execute(ROOM_HOLDS)
+    for name, _ in CHECKS:
+        op.drop_constraint(op.f(name), 'room')
+    op.create_check_constraint(op.f('ck_room_holds'), 'room', 'room_holds(state, visibility, recording_state, group_id, live_at, speakers_share_bps)')
     op.add_column('participant', sa.Column('share_bps', sa.Integer(), server_default='0', nullable=False))
     op.create_index('ix_room_event_course', 'room_event', ['room_id', 'seq'], unique=False, postgresql_where=sa.text(COURSE))
     for statement in (COURSES, RECORD):
@@ -93,4 +109,8 @@ def downgrade() -> None:
     op.execute('drop function room_courses')
     op.drop_index('ix_room_event_course', table_name='room_event')
     op.drop_column('participant', 'share_bps')
+    op.drop_constraint(op.f('ck_room_holds'), 'room')
+    for name, check in CHECKS:
+        op.create_check_constraint(op.f(name), 'room', check)
+    op.execute('drop function room_holds')
     op.drop_column('room', 'speakers_share_bps')

@@ -15,7 +15,7 @@ import asyncpg
 from core.auth.principal import Kind, Principal
 from core.db import Database
 from payouts.tip_jar import TipJar
-from payouts.tips import Asked, TipWish
+from payouts.tip_wishes import Asked, TipWish
 from rooms.models import Room
 from tests.payouts.tills import TERMS
 from tests.payouts.tipping import CAPS

@@ -14,7 +14,7 @@ from payouts.lots import Taken, split
 from payouts.postings import Share, Terms, tip
 from payouts.tiers import TIERS, MessageTooLong, message_for, plain_line, tier_of
 from payouts.tip_place import landed, shares_of
-from payouts.tips import TipWish
+from payouts.tip_wishes import TipWish
 from rooms.moments import Course, Move, recorded
 
 HOST, ADA, BEN, CAT = (UUID(int=n) for n in range(1, 5))

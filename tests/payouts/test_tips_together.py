@@ -23,7 +23,7 @@ from payouts.postings import Share
 from payouts.spending import StarsMissing, Tip, WalletFrozen, book_tips
 from payouts.tip_jar import TipJar
 from payouts.tip_models import RoomTip
-from payouts.tips import Sent
+from payouts.tip_wishes import Sent
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS, Till, charge, committed_till
 from tests.payouts.tipping import CAPS, Hall, make_hall

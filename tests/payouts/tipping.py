@@ -17,7 +17,8 @@ from payouts.accounts import AccountKind
 from payouts.limits import Caps
 from payouts.postings import Books
 from payouts.tip_models import RoomTip
-from payouts.tips import TipWish, send_tip
+from payouts.tip_wishes import TipWish
+from payouts.tips import send_tip
 from rooms.lifecycle import update_room
 from rooms.models import Role, Room
 from rooms.moderation import accept_invitation, invite
