@@ -32,11 +32,13 @@ _FOREIGN: Final = "not of Encore: made at Stripe's dashboard, or by another prog
 TO_DO: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
-            *("foreign_checkout", "foreign_charge", "foreign_refund", "foreign_dispute"),
-            *("foreign_account", "foreign_transfer", "foreign_payout", UNEXPLAINED),
+            *("foreign_checkout", "foreign_charge", "foreign_dispute", "foreign_account"),
+            *("foreign_transfer", "foreign_payout", UNEXPLAINED),
         ),
         _FOREIGN,
     ),
+    "foreign_refund": "made at Stripe's dashboard: the Stars of its order are still in the wallet; "
+    "next time use encore money refund, which takes them out",
     "second_charge": "an order was paid twice: give this charge back at Stripe's dashboard",
     "charge_of_another_amount": "give it back at Stripe's dashboard: it is not what was ordered",
     "settled_in_another_currency": "give it back at Stripe's dashboard, and let Stripe settle in "
