@@ -21,7 +21,7 @@ from tests.e2e.test_crash import LATE_S, accepted, assert_heard_but_for, ended_p
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fleet"), pytest.mark.timeout(300)]
 
 moto_endpoint = test_storage_s3.moto_endpoint
-AWAY_S = 6.0
+AWAY_S = 4.0
 DISK_BYTES = 64 << 20
 ADA_HZ = FREQUENCIES_HZ["ada"]
 

@@ -1,6 +1,5 @@
 """The machine loses its power while two speak: what was fsynced is replayed, the rest is listed."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -65,16 +64,16 @@ def lose_power(stack: Stack) -> list[str]:
 
 
 async def talk(room: LiveRoom, seconds: float) -> None:
-    """Both connect and say their tone; returns after that long."""
+    """Both connect and say their tone; returns once that much has left."""
     tones = [tone_packets(name, 30) for name in NAMES]
     for name, tone in zip(NAMES, tones, strict=True):
         (await room.publish(name)).play(tone)
-    await asyncio.sleep(seconds)
+    await room.spoken(NAMES[-1], seconds)
 
 
 async def test_what_was_synced_survives_and_the_rest_is_listed(stack: Stack) -> None:
     async with live_room(stack.web_url, *NAMES) as room:
-        await talk(room, 8.0)
+        await talk(room, 6.0)
         lost_at_ms = await room.now_ms()
         lose_power(stack)
         for name in NAMES:

@@ -38,7 +38,7 @@ async def until_silent(room: LiveRoom, name: str) -> None:
 
 
 async def test_off_the_record_nothing_is_kept(stack: Stack) -> None:
-    known, secret = tone_packets("ada", 3.0), secret_packets(3.0)
+    known, secret = tone_packets("ada", 1.6), secret_packets(1.6)
     async with live_room(stack.web_url, "ada") as room:
         speaker = await room.publish("ada")
         speaker.play(known)
@@ -60,12 +60,12 @@ async def test_off_the_record_nothing_is_kept(stack: Stack) -> None:
     assert sound.seconds == pytest.approx(ended["duration_ms"] / 1000 - paused_s, abs=0.1)
     for heard in (sound, solo):
         assert heard.seconds_with(SECRET_HZ) == 0
-        assert heard.seconds_with(FREQUENCIES_HZ["ada"]) == pytest.approx(6.0, abs=0.6)
+        assert heard.seconds_with(FREQUENCIES_HZ["ada"]) == pytest.approx(3.2, abs=0.5)
 
 
 async def test_nobody_is_kept_who_did_not_agree(stack: Stack) -> None:
     """Ben withdraws while he is connected, but silent; Chiara once she has her ticket."""
-    tones = {name: tone_packets(name, 4.0) for name in ("ada", "ben", "chiara")}
+    tones = {name: tone_packets(name, 2.0) for name in ("ada", "ben", "chiara")}
     async with live_room(stack.web_url, *tones) as room:
         await room.publish("ada")
         await room.publish("ben")
@@ -82,7 +82,7 @@ async def test_nobody_is_kept_who_did_not_agree(stack: Stack) -> None:
         _, sound = await replay(room)
         tracks = {t["display_name"]: t["url"] for t in (await room.listen())["tracks"]}
         others = [await hear(url) for name, url in tracks.items() if name != "Ada"]
-    assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 3
+    assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 1
     assert "Chiara" not in tracks
     # Ben's silence is kept, if any of it came before he withdrew.
     for heard in (sound, *others):
@@ -95,7 +95,7 @@ async def withdraw(room: LiveRoom, name: str) -> None:
 
 
 async def test_two_percent_loss_is_counted_and_hardly_heard(stack: Stack) -> None:
-    packets = tone_packets("ada", 8.0)
+    packets = tone_packets("ada", 5.0)
     async with live_room(stack.web_url, "ada") as room:
         speaker = await room.publish("ada", loss=0.02)
         speaker.play(packets)
@@ -105,7 +105,7 @@ async def test_two_percent_loss_is_counted_and_hardly_heard(stack: Stack) -> Non
         recording = await room.stored_recording()
     assert dropped > 0
     assert recording["packets_lost"] == pytest.approx(dropped, abs=3)
-    assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 7.2
+    assert sound.seconds_with(FREQUENCIES_HZ["ada"]) > 4.5
 
 
 async def test_two_who_speak_at_once_are_mixed_without_holes(stack: Stack) -> None:
@@ -113,7 +113,7 @@ async def test_two_who_speak_at_once_are_mixed_without_holes(stack: Stack) -> No
     async with live_room(stack.web_url, *tones) as room:
         for name, packets in tones.items():
             (await room.publish(name)).play(packets)
-        await asyncio.sleep(6.0)
+        await room.spoken("ben", 5.0)
         _, sound = await replay(room)
     both = (FREQUENCIES_HZ["ada"], FREQUENCIES_HZ["ben"])
     steady = sound.part(sound.seconds - 4.0, sound.seconds - 1.0)
