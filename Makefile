@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything they need; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-fast fuzz check format migration assets browser lock clean
+.PHONY: help demo up test test-fast suite fuzz check style types format migration assets browser lock clean
 
 VENV := .venv/bin
 APP := .venv/.app-ready
@@ -21,7 +21,11 @@ demo: $(APP) $(ASSETS) ## Run the scripted room and keep serving (ONCE=1: leave 
 up: $(APP) $(ASSETS) ## Run everything on this machine
 	@$(VENV)/encore up
 
-test: check browser ## Checks and the whole suite
+# mypy computes on one core while the tests wait for their processes.
+test: style browser ## Checks and the whole suite
+	@$(MAKE) --no-print-directory -j2 types suite
+
+suite: $(DEV) $(ASSETS)
 	$(PYTEST) tests
 
 test-fast: check ## Checks and the tests that need neither a browser nor seconds
@@ -30,11 +34,15 @@ test-fast: check ## Checks and the tests that need neither a browser nor seconds
 fuzz: $(DEV) ## Attack a live receiver with mutated input (SECONDS=60, SEED=n to repeat a run)
 	$(VENV)/python -m tests.hostile.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-check: $(DEV) $(ASSETS) ## Format, lint, types, import law
+check: style types ## Format, lint, types, import law
+
+style: $(DEV) $(ASSETS)
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
-	$(VENV)/mypy
 	$(VENV)/lint-imports
+
+types: $(DEV)
+	$(VENV)/mypy
 
 bench-%: $(APP) ## Measure one part beside its peers: bench-ingest, ... (docs/benchmarks.md)
 	@$(VENV)/python -m bench.$*
