@@ -29,23 +29,25 @@ packets = st.builds(
     seq=st.integers(0, 0xFFFF),
     timestamp=st.integers(0, 0xFFFFFFFF),
     level=st.integers(0, 255),
-    payload=st.binary(max_size=300),
+    payload=st.binary(max_size=60),
     age=st.integers(0, LONGEST_AGE),
 )
 events = st.builds(
     Event,
     kind=st.text(min_size=1, max_size=20),
     data=st.dictionaries(
-        st.text(max_size=8).filter(lambda k: k != "kind"), st.integers() | st.text(max_size=20)
+        st.text(max_size=8).filter(lambda k: k != "kind"),
+        st.integers() | st.text(max_size=20),
+        max_size=3,
     ),
 )
 batches = st.lists(
     st.builds(
         Batch,
         room_us=st.integers(-(2**62), 2**62),
-        records=st.lists(packets | events, min_size=1, max_size=5),
+        records=st.lists(packets | events, min_size=1, max_size=3),
     ),
-    max_size=8,
+    max_size=4,
 )
 
 

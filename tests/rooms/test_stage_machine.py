@@ -171,7 +171,7 @@ async def test_a_room_stays_consistent(
 
 
 @pytest.mark.slow
-@settings(WALKS, max_examples=80)
+@settings(WALKS, max_examples=40)
 @given(start_live=START_LIVE, steps=STEPS)
 async def test_a_room_stays_consistent_on_many_walks(
     database: Database, start_live: bool, steps: list[Step]
