@@ -45,8 +45,8 @@ TO_DO: Final[Mapping[str, str]] = {
     "the currency of the books",
     "second_transfer": "a creator was paid twice: reverse this one at Stripe's dashboard",
     "unknown_event": "take its kind out of the webhook endpoint at Stripe",
-    "event_of_another_api_version": "make the webhook endpoint anew, with the API version of this "
-    "Encore (docs/deploy.md)",
+    "event_of_another_api_version": "make the webhook endpoint at Stripe anew, with API_VERSION of "
+    "payouts/gateway.py; the event itself was worked on",
     "event_of_the_other_mode": "test and live webhook endpoints have each their own Encore",
     REFUND_UNPAID: "its buyer has left, and the money came back: try again by encore money refund, "
     "or pay it yourself and say so by --paid-by-hand",
