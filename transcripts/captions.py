@@ -109,7 +109,7 @@ class Captions:
         self._backlog = Backlog()
         self._wanted = asyncio.Event()
         self._written: asyncio.Queue[_Written] = asyncio.Queue()
-        self._busy = False
+        self._busy = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         ROOMS.set_function(lambda: len(self._rooms))
@@ -220,11 +220,11 @@ class Captions:
 
     @contextlib.contextmanager
     def _busy_with(self) -> Iterator[None]:
-        self._busy = True
+        self._busy += 1
         try:
             yield
         finally:
-            self._busy = False
+            self._busy -= 1
 
     async def _caption(self, waiting: Waiting) -> None:
         room = self._rooms.get(waiting.recording_id)
@@ -270,6 +270,10 @@ class Captions:
 
     async def _store(self) -> None:
         written = await self._written.get()
+        with self._busy_with():
+            await self._store_one(written)
+
+    async def _store_one(self, written: _Written) -> None:
         try:
             async with asyncio.timeout(STORE_SECONDS), self._database.transaction() as session:
                 stored = await add_live_cues(session, written.opened, written.cues)

@@ -21,12 +21,17 @@ from tests.ingest.speech import SPEECH, read
 from tests.polling import eventually, until
 from tests.transcripts.captioning import LiveRoom, cues_of, live_room
 from tests.transcripts.fakes import ScriptedTranscriber
-from transcripts.captions import Captions
+from transcripts.captions import SCAN_SECONDS, Captions
 from transcripts.transcriber import Heard, Pcm, TranscriberUnavailable
 
 pytestmark = pytest.mark.slow
 
 HELLO = SPEECH / "01-ada.opus"
+
+
+WAITS_TO_STORE = sa.text(
+    "select true from pg_locks where relation = 'subtitle_cue'::regclass and not granted"
+)
 
 
 class FakeEngine(ScriptedTranscriber):
@@ -190,12 +195,18 @@ async def test_captions_come_back_after_the_engine_died(database: Database, room
 
 
 async def test_the_engine_ends_with_the_last_room(database: Database, room: LiveRoom) -> None:
+    """And that once its captions are stored, however long the database takes."""
     engine = FakeEngine()
     room.says("Ada", read(HELLO), 1.0)
     room.maker.end(9)
     async with captioning(room, database, engine) as path:
         closed = engine.closed
-        room.write_until(path, 10)
+        async with database.engine.begin() as other:
+            await other.execute(sa.text("lock table subtitle_cue in exclusive mode"))
+            room.write_until(path, 10)
+            await eventually(lambda: other.scalar(WAITS_TO_STORE))
+            with pytest.raises(TimeoutError):
+                await until(lambda: engine.closed > closed, within_s=2 * SCAN_SECONDS)
         await until(lambda: engine.closed > closed)
     assert UUID(int=0) not in {c.participant_id for c in await cues_of(database, room)}
     assert (await cues_of(database, room))[-1].end_ms <= 9000
