@@ -296,10 +296,10 @@ class Connection(asyncio.Protocol):
         end = b"connection: close\r\n\r\n" if last else b"\r\n"
         head = b"".join((answer.head, self._server.date, end))
         self._unsent = math.inf
+        # Not writelines: asyncio's pauses nobody before Python 3.12.9 and 3.13.2 (CVE-2024-12254).
+        self._transport.write(head)
         if answer.body:
-            self._transport.writelines((head, answer.body))
-        else:
-            self._transport.write(head)
+            self._transport.write(answer.body)
         if last:
             self._end()
         elif not self._in_request and self._writable:
