@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -18,9 +17,9 @@ from payouts.models import LedgerAccount, LedgerCheckpoint, LedgerEntry, LedgerT
 from payouts.postings import Posting
 
 _AS_TEXT: Final = {
-    **{2: "uuid", 6: "text", 8: "uuid", 9: "bigint", 11: "bigint", 12: "text", 13: "text"},
-    **{14: "text", 15: "int", 16: "int", 17: "bigint", 18: "int", 19: "uuid"},
-    **{20: "int", 21: "int", 22: "bigint"},
+    **{2: "uuid", 6: "text", 8: "uuid", 9: "bigint", 11: "bigint"},
+    **{15: "int", 16: "int", 17: "bigint"},
+    **{18: "int", 19: "uuid", 20: "int", 21: "int", 22: "bigint"},
 }
 """Of the parameters of `ledger_book` those which go as an array's text: asyncpg asks of each
 element of an array, unless it is a string, whether it is an array, and a tip has seven entries."""
@@ -31,8 +30,7 @@ PARAMETERS: Final = ", ".join(
 _BOOK: Final = f"select ledger_book({PARAMETERS})"
 
 
-@dataclass(frozen=True)
-class Booked:
+class Booked(NamedTuple):
     """`new`: by this call; otherwise the key had been booked before, and nothing was written."""
 
     transaction_id: UUID
@@ -99,11 +97,12 @@ class Sheet:
 
     def columns(self, known: Mapping[Account, int]) -> list[Sequence[object]]:
         """`known`: the ids of accounts, which never change."""
+        ids = [known.get(account) for account in self._accounts]
         accounts = [(a.kind.value, a.owner, a.currency) for a in self._accounts]
         columns: list[Sequence[object]] = [
             self._ids,
             *_turned(self._transactions, 8),
-            [known.get(account) for account in self._accounts],
+            ids,
             *_turned(accounts, 3),
             *_turned(self._entries, 3),
             *_turned(self._taken, 5),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -38,8 +38,7 @@ def caps_of(settings: MoneySettings) -> Caps:
     return Caps(settings.tips_per_hour_stars, settings.tips_per_day_stars)
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """Of one person, at one moment; their own limits are null where they set none."""
 
     hour_stars: int

@@ -29,8 +29,7 @@ class Terms:
     maturity: timedelta = timedelta(days=14)
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(NamedTuple):
     """Where on a room's clock something happened."""
 
     room_id: UUID

@@ -6,7 +6,7 @@ No row is touched that tips of several wallets share.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -64,8 +64,7 @@ class Wallet:
         return taken
 
 
-@dataclass(frozen=True)
-class Tip:
+class Tip(NamedTuple):
     """Stars of one payer to those of `shares`, by their weights."""
 
     payer_id: UUID

@@ -40,6 +40,9 @@ class Asked:
     """A tip of somebody who may tip this room, before anything is locked for it."""
 
     payer_id: UUID
+    key: str
+    """The ledger's: what this payer calls the tip."""
+
     name: str
     platform_id: UUID
     room_id: UUID
@@ -61,8 +64,10 @@ class Asked:
         wanted_ms: float | None = None,
     ) -> Self:
         """Raises Unauthenticated, AccountNeeded."""
+        payer_id = require_user(principal)
         return cls(
-            payer_id=require_user(principal),
+            payer_id=payer_id,
+            key=f"tip:{payer_id}:{wish.client_key}",
             name=principal.display_name,
             platform_id=room.platform_id,
             room_id=room.id,
@@ -72,10 +77,6 @@ class Asked:
             message=message,
             wanted_ms=wanted_ms,
         )
-
-    @property
-    def key(self) -> str:
-        return f"tip:{self.payer_id}:{self.wish.client_key}"
 
     @property
     def digest(self) -> bytes:

@@ -94,8 +94,8 @@ async def test_a_key_twice_in_one_batch_is_booked_once(till: Till) -> None:
     )
     assert isinstance(first, Booked)
     assert isinstance(before, Booked)
-    assert again == replace(first, new=False)
-    assert old == replace(before, new=False)
+    assert again == first._replace(new=False)
+    assert old == before._replace(new=False)
     assert await till.wallet() == 80
     await sound(till)
 

@@ -1,0 +1,103 @@
+"""Batches of tips to several rooms: what each room, its goal and its people have of them."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from core.db import Database
+from payouts import goals
+from payouts.spending import StarsMissing
+from payouts.tip_jar import TipJar
+from payouts.tip_wishes import Asked, Sent
+from payouts.tips import try_tips
+from rooms.models import Room, RoomEvent
+from tests.payouts.killable_tips import wishes
+from tests.payouts.tills import TERMS
+from tests.payouts.tipping import CAPS, Hall, make_hall
+
+
+async def two_rooms(database: Database) -> tuple[Hall, Hall, list[UUID]]:
+    """One of them with a goal of 45 Stars; seven fans of 100 Stars each."""
+    async with database.transaction() as session:
+        hall = await make_hall(session)
+        other = Hall(hall.house, await hall.house.live_room())
+        await goals.set_goal(
+            session, principal=hall.host, room_id=hall.room.id, title="A boat", stars=45
+        )
+        fans = [(await hall.fan(100)).user_id for _ in range(7)]
+    return hall, other, [fan for fan in fans if fan is not None]
+
+
+async def told_in(database: Database, room: Room) -> list[tuple[str, dict[str, Any]]]:
+    """What was told since the room was read, without holes."""
+    events = sa.select(RoomEvent).where(
+        RoomEvent.room_id == room.id, RoomEvent.seq > room.event_seq
+    )
+    async with database.transaction() as session:
+        found = list(await session.scalars(events.order_by(RoomEvent.seq)))
+    numbers = range(room.event_seq + 1, room.event_seq + 1 + len(found))
+    assert [event.seq for event in found] == list(numbers)
+    return [(event.kind, event.data) for event in found]
+
+
+async def test_each_room_is_told_of_its_own_tips_and_of_its_goal(database: Database) -> None:
+    hall, other, fans = await two_rooms(database)
+    jar = TipJar(database, TERMS, CAPS)
+    for batch in ("first", "second"):  # accounts are known in the second
+        here = wishes(hall.room, fans[:4], f"{batch}-here")
+        there = wishes(other.room, fans[2:], f"{batch}-there")
+        mixed = [one for pair in zip(here, there, strict=False) for one in pair]
+        tips = await asyncio.gather(*map(jar.send, [*mixed, there[-1]]))
+        assert all(isinstance(tip, Sent) for tip in tips)
+    told = await told_in(database, hall.room)
+    progress = [data["goal"] for kind, data in told if kind == "tip.sent"]
+    assert [goal["raised_stars"] for goal in progress] == list(range(10, 90, 10))
+    assert [goal["reached"] for goal in progress] == [False] * 4 + [True] * 4
+    [reached] = [data for kind, data in told if kind == "goal.reached"]
+    assert reached == progress[4]
+    elsewhere = await told_in(database, other.room)
+    assert [(kind, data["goal"]) for kind, data in elsewhere] == [("tip.sent", None)] * 10
+    async with database.transaction() as session:
+        assert await hall.on(session).earned(hall.host) == [180]
+        assert await hall.on(session).broken() == await other.on(session).broken() == []
+
+
+async def test_who_sends_again_or_has_too_little_is_answered_beside_the_others(
+    database: Database,
+) -> None:
+    hall, other, fans = await two_rooms(database)
+    jar = TipJar(database, TERMS, CAPS)
+    first, *_ = wishes(hall.room, fans, "first")
+    sent = await jar.send(first)
+    poor, *rest = wishes(other.room, fans[:3], "second")
+    poor = replace(poor, wish=replace(poor.wish, stars=91))
+    again, refused, *tips = await asyncio.gather(
+        *map(jar.send, [first, poor, *rest]), return_exceptions=True
+    )
+    assert isinstance(again, Sent)
+    assert (again.id, again.goal_id) == (sent.id, sent.goal_id)
+    assert isinstance(refused, StarsMissing)
+    assert Counter(map(type, tips)) == {Sent: 2}
+    async with database.transaction() as session:
+        assert await hall.on(session).broken() == await other.on(session).broken() == []
+
+
+async def test_nothing_is_tried_where_one_would_be_refused(database: Database) -> None:
+    """Its key may have been booked, and only who looks for it knows."""
+    hall, _, fans = await two_rooms(database)
+    one, poor, *_ = wishes(hall.room, fans, "first")
+    poor = replace(poor, wish=replace(poor.wish, stars=101))
+
+    async def tried(*asked: Asked) -> bool:
+        async with database.raw() as raw:
+            return await try_tips(raw, asked, terms=TERMS, caps=CAPS, known={}) is not None
+
+    assert not await tried(one, poor)
+    assert await told_in(database, hall.room) == []
+    assert await tried(one)
+    assert not await tried(one)
+    assert len(await told_in(database, hall.room)) == 1
