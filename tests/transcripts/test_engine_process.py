@@ -121,6 +121,7 @@ async def test_what_it_cannot_run_on_is_said() -> None:
             await engine.hear(silence(1), Decoding("en"))
 
 
+@pytest.mark.timeout(300)
 async def test_sampling_depends_on_the_seed_alone() -> None:
     """Speech in noise, where greedy decoding is in doubt and Whisper draws words."""
     drowned = spoken(CHIARA)[: 3 * RATE // 2] + noise(1.5, dbfs=-14)
