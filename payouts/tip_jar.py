@@ -10,12 +10,11 @@ from core.batches import Batches
 from core.db import Database
 from core.errors import Problem
 from core.settings import Settings
-from payouts.accounts import Account
 from payouts.books import terms_of
 from payouts.limits import Caps, caps_of
 from payouts.postings import Terms
 from payouts.tip_wishes import Asked, Sent
-from payouts.tips import send_tips, try_tips
+from payouts.tips import Known, send_tips, try_tips
 
 AT_ONCE: Final = 2
 """Of one platform: a batch that waits for a wallet does not hold up the next."""
@@ -24,14 +23,14 @@ MOST: Final = 64
 """In one transaction, whose locks on rooms they all hold to its end."""
 
 MOST_KNOWN: Final = 20_000
-"""Accounts of a platform that are kept in memory; some megabytes."""
+"""Accounts and rooms of a platform that are kept in memory; some megabytes."""
 
 
 class TipJar:
     def __init__(self, database: Database, terms: Terms, caps: Caps) -> None:
         self._database, self._terms, self._caps = database, terms, caps
         self._platforms: dict[UUID, Batches[Asked, Sent]] = {}
-        self._accounts: dict[UUID, dict[Account, int]] = {}
+        self._known: dict[UUID, Known] = {}
 
     async def send(self, asked: Asked) -> Sent:
         """Answers once it is committed. Whoever waits here must hold no connection.
@@ -44,7 +43,7 @@ class TipJar:
         return await self._platforms[platform_id].ask(asked)
 
     async def _send_all(self, asked: Sequence[Asked]) -> Sequence[Sent | Problem]:
-        terms, caps, known = self._terms, self._caps, self._known(asked[0].platform_id)
+        terms, caps, known = self._terms, self._caps, self._known_of(asked[0].platform_id)
         async with self._database.raw() as raw:
             sent = await try_tips(raw, asked, terms=terms, caps=caps, known=known)
         if sent is not None:
@@ -52,11 +51,10 @@ class TipJar:
         async with self._database.raw_transaction() as raw:
             return await send_tips(raw, asked, terms=terms, caps=caps)
 
-    def _known(self, platform_id: UUID) -> dict[Account, int]:
-        known = self._accounts.setdefault(platform_id, {})
-        if len(known) > MOST_KNOWN:
-            known.clear()
-        return known
+    def _known_of(self, platform_id: UUID) -> Known:
+        if len(self._known.setdefault(platform_id, Known())) > MOST_KNOWN:
+            self._known[platform_id] = Known()
+        return self._known[platform_id]
 
 
 def open_tip_jar(settings: Settings, database: Database) -> TipJar:

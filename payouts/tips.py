@@ -6,7 +6,8 @@ after them.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -32,7 +33,7 @@ from replay.recordings import NotRecorded
 from replay.seconds import room_ms_at
 from rooms.access import Action
 from rooms.models import Room
-from rooms.moments import Course, courses_from
+from rooms.moments import Course, Past, courses_from
 from rooms.queries import room_for
 
 
@@ -49,6 +50,18 @@ class TipToOneself(Forbidden):
 class NobodyToPay(Conflict):
     code = "nobody_to_pay"
     title = "Those who were on stage at that moment have left Encore: nobody would be paid"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a process keeps of a platform from one batch to the next: what never changes, and what
+    has a version."""
+
+    accounts: dict[Account, int] = field(default_factory=dict)
+    courses: dict[UUID, Past] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.accounts) + len(self.courses)
 
 
 async def ask_tip(
@@ -112,23 +125,26 @@ async def try_tips(
     *,
     terms: Terms,
     caps: Caps,
-    known: dict[Account, int],
+    known: Known,
 ) -> Sequence[Sent | Problem] | None:
     """As `send_tips`, outside of a transaction: nothing is locked while Python decides, and all is
     written by one statement. None, and nothing written, where a wallet has changed in between, a
     key has been booked, or one would be refused.
 
-    `known`: the platform's accounts, which never change. Those of the batch are added.
+    What the batch learned is added to `known`.
     """
-    sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC))
-    return await sending.try_send(raw, asked, known)
+    sending = _Sending(Spending(asked[0].platform_id, terms), caps, datetime.now(UTC), known)
+    return await sending.try_send(raw, asked)
 
 
 class _Sending:
     """One batch: what is known of it, and what was decided."""
 
-    def __init__(self, spending: Spending, caps: Caps, now: datetime) -> None:
+    def __init__(
+        self, spending: Spending, caps: Caps, now: datetime, known: Known | None = None
+    ) -> None:
         self._spending, self._caps, self._now = spending, caps, now
+        self._known = known or Known()
         self._courses: dict[UUID, Course] = {}
         self._spent: dict[UUID, limits.Spending] = {}
         self._tips: dict[UUID, Sent] = {}
@@ -141,11 +157,11 @@ class _Sending:
             self._tips = {row["id"]: Sent(**dict(row)) for row in rows}
         sent = [self._decide(one) for one in asked]
         if self._new:
-            await self._write(raw, (), {})
+            await self._write(raw, ())
         return sent
 
     async def try_send(
-        self, raw: asyncpg.Connection, asked: Sequence[Asked], known: dict[Account, int]
+        self, raw: asyncpg.Connection, asked: Sequence[Asked]
     ) -> Sequence[Sent] | None:
         await self._read(raw, asked, (), locked=False)
         sent = [self._decide(one) for one in asked]
@@ -153,12 +169,12 @@ class _Sending:
         if len(tips) < len(sent):
             return None
         try:
-            accounts = await self._write(raw, {tip.payer_id for tip in tips}, known)
+            accounts = await self._write(raw, {tip.payer_id for tip in tips})
         except asyncpg.UniqueViolationError:
             return None
         if accounts is None:
             return None
-        known.update(zip(self._spending.accounts, accounts, strict=True))
+        self._known.accounts.update(zip(self._spending.accounts, accounts, strict=True))
         return tips
 
     async def _read(
@@ -167,14 +183,22 @@ class _Sending:
         payers, rooms = {one.payer_id for one in asked}, {one.room_id for one in asked}
         since = limits.since(self._now)
         platform_id = self._spending.platform_id
+        pasts = (self._known.courses.get(room_id) for room_id in rooms)
         found = await raw.fetchrow(
-            _OPEN, platform_id, keys, array_text(payers), array_text(rooms), *since, locked
+            _OPEN,
+            platform_id,
+            keys,
+            array_text(payers),
+            array_text(rooms),
+            *since,
+            locked,
+            array_text(past and past.version for past in pasts),
         )
         wallets, ahead, spent, courses = found
         self._now += ahead
         self._spending.opened(payers, wallets or ())
         self._spent = limits.spendings(spent)
-        self._courses = courses_from(courses)
+        self._courses = courses_from(courses, self._known.courses)
 
     def _decide(self, one: Asked) -> Sent | Problem:
         former = self._spending.booked.get(one.key)
@@ -217,13 +241,12 @@ class _Sending:
         self._new.append((one, tip))
         return tip
 
-    async def _write(
-        self, raw: asyncpg.Connection, payers: Iterable[UUID], known: Mapping[Account, int]
-    ) -> Sequence[int] | None:
+    async def _write(self, raw: asyncpg.Connection, payers: Iterable[UUID]) -> Sequence[int] | None:
         """The ids of the accounts; None where a wallet of these payers is not as it was read."""
         rooms, columns = _columns(self._new)
         expected = [array_text(each) for each in self._spending.versions(payers)]
-        landed = await raw.fetchrow(_LAND, *self._spending.columns(known), *columns, *expected)
+        booked = self._spending.columns(self._known.accounts)
+        landed = await raw.fetchrow(_LAND, *booked, *columns, *expected)
         if landed is None:
             return None
         accounts, goals = landed
@@ -248,7 +271,7 @@ select o.wallets, o.ahead,
     (select array_agg(s) from tip_spending(
         o.payers, $5::timestamptz + o.ahead, $6::timestamptz + o.ahead
     ) s),
-    (select array_agg(c) from room_courses(o.rooms) c)
+    (select array_agg(c) from room_courses(o.rooms, $8::text::bigint[]) c)
 from opened o
 """
 _LAND = (

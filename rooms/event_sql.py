@@ -6,31 +6,34 @@ import sqlalchemy as sa
 
 from core.db import PLANS
 
-COURSE: Final = ", ".join(
-    f"'{kind}'"
-    for kind in (
-        *("stage.joined", "stage.left"),
-        *("recording.started", "recording.paused", "recording.resumed", "recording.stopped"),
-    )
+COURSE_KINDS: Final = (
+    *("stage.joined", "stage.left"),
+    *("recording.started", "recording.paused", "recording.resumed", "recording.stopped"),
 )
-"""Kinds of events, as SQL: who was on stage and what was recorded, at any second of the room."""
+"""Of events: who was on stage and what was recorded, at any second of the room. Whoever records
+one, or changes what one says, raises the room's `course_version`."""
 
-# The kinds are written out: only so does the partial index serve it.
+COURSE: Final = ", ".join(f"'{kind}'" for kind in COURSE_KINDS)
+
+# The kinds are written out: only so does the partial index serve it. `p_known`: the versions of the
+# course that the caller knows, by the rooms' numbers; of these the room's own row is all.
 COURSES: Final = f"""
-create or replace function room_courses(p_rooms uuid[])
+create or replace function room_courses(p_rooms uuid[], p_known bigint[])
 returns table (
-    room_id uuid, now_ms bigint, kind text, room_ms bigint, user_id uuid, share_bps int,
-    gone boolean
+    room_id uuid, version bigint, now_ms bigint, kind text, room_ms bigint, user_id uuid,
+    share_bps int, gone boolean
 ) language plpgsql {PLANS} as $$
 begin
     return query
-    select r.id, coalesce(
+    select r.id, r.course_version, coalesce(
             r.duration_ms, floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint
         ), e.kind, e.room_ms, (e.data->>'user_id')::uuid, (e.data->>'share_bps')::int,
         e.data ? 'gone'
     from room r left join lateral (
         select m.seq, m.kind, m.room_ms, m.data from room_event m
-        where m.room_id = r.id and m.kind in ({COURSE}) offset 0
+        where m.room_id = r.id and m.kind in ({COURSE})
+            and r.course_version is distinct from p_known[array_position(p_rooms, r.id)]
+        offset 0
     ) e on true
     where r.id = any(p_rooms) order by r.id, e.seq;
 end $$
@@ -49,13 +52,15 @@ declare
 begin
     with moved as (
         update room r set event_seq = r.event_seq + c.events,
+            course_version = r.course_version + c.course::int,
             event_ms = case when r.state <> 'live' then r.event_ms else greatest(
                 r.event_ms, c.latest, case when c.now then
                     floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
             ) end
         from (
             select p_rooms[i] as room, count(*) as events, max(p_room_ms[i]) as latest,
-                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page
+                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page,
+                bool_or(p_kinds[i] in ({COURSE})) as course
             from generate_subscripts(p_rooms, 1) i group by 1 order by 1
         ) c where r.id = c.room
         returning r.id, r.event_seq, r.event_seq - c.events as before, c.page,

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
+from rooms.event_sql import COURSE_KINDS
 from rooms.models import Room, RoomEvent, RoomState
 
 DURABLE_CHANNEL = "encore_room"
@@ -86,6 +87,7 @@ async def record_event(
         .values(
             event_seq=Room.event_seq + 1,
             event_ms=sa.case((live, latest), else_=Room.event_ms),
+            course_version=Room.course_version + int(kind in COURSE_KINDS),
         )
         .returning(Room.event_seq, Room.event_ms, live)
         .execution_options(synchronize_session=False)

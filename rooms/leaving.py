@@ -58,6 +58,11 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
         still = sa.not_(RoomEvent.data.bool_op("@>")(_literal(words)))
         told = sa.update(RoomEvent).where(theirs, named, still).values(data=nameless)
         changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
+    courses = sa.update(Room).where(Room.id.in_(changed))
+    await session.execute(
+        courses.values(course_version=Room.course_version + 1),
+        execution_options={"synchronize_session": False},
+    )
     await tell_changed(session, changed)
 
 

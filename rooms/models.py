@@ -135,6 +135,9 @@ class Room(Base):
     event_ms: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     """Highest `room_ms` recorded so far: a clock that is set back moves no event back."""
 
+    course_version: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    """Another one whenever it is told anew who was on stage or what was recorded, and when."""
+
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 

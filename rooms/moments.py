@@ -3,7 +3,7 @@
 Read from the events, which never change: a tip that comes a year later finds the same stage.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -28,6 +28,17 @@ class Move(NamedTuple):
     share_bps: int = 0
     gone: bool = False
     """Has left Encore since, for good."""
+
+
+class Past(NamedTuple):
+    """What events say of a course: the same for each `version` of it (`Room.course_version`)."""
+
+    version: int
+    latest_ms: int
+    marks: tuple[tuple[int, str], ...]
+    """Where the recording starts and stops: when, and the kind of the event."""
+
+    moves: tuple[Move, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +71,40 @@ class Course:
         return there
 
 
-def courses_from(rows: Iterable[Sequence[Any]]) -> dict[UUID, Course]:
-    """Of rooms that are live or have ended; `rows` are those of `room_courses`."""
-    by_room = groupby(rows, key=itemgetter(0))
-    return {room_id: _course(list(its_rows)) for room_id, its_rows in by_room}
+def courses_from(
+    rows: Iterable[Sequence[Any]], known: MutableMapping[UUID, Past] | None = None
+) -> dict[UUID, Course]:
+    """Of rooms that are live or have ended; `rows` are those of `room_courses`, which was told the
+    versions of what is `known`. What is new is added to that."""
+    known = {} if known is None else known
+    courses: dict[UUID, Course] = {}
+    for room_id, its_rows in groupby(rows, key=itemgetter(0)):
+        told = list(its_rows)
+        past = known.get(room_id)
+        if past is None or past.version != told[0][1]:
+            past = known[room_id] = _past(told)
+        now_ms = max(told[0][2], past.latest_ms)
+        courses[room_id] = Course(now_ms, recorded(past.marks, now_ms), past.moves)
+    return courses
 
 
 async def course_of(session: AsyncSession, room_id: UUID) -> Course:
     raw = await raw_connection(session)
-    rows = await raw.fetch("select * from room_courses($1)", [room_id])
+    rows = await raw.fetch("select * from room_courses($1, null)", [room_id])
     return courses_from(rows)[room_id]
 
 
-def _course(rows: Sequence[Sequence[Any]]) -> Course:
-    now_ms, moves, marks = rows[0][1], list[Move](), list[tuple[int, str]]()
-    for _, _, kind, at, user_id, share_bps, gone in rows:
+def _past(rows: Sequence[Sequence[Any]]) -> Past:
+    latest_ms, moves, marks = 0, list[Move](), list[tuple[int, str]]()
+    for _, _, _, kind, at, user_id, share_bps, gone in rows:
         room_ms = at or 0
-        now_ms = max(now_ms, room_ms)
+        latest_ms = max(latest_ms, room_ms)
         if user_id is not None:
             joins = kind == EventKind.STAGE_JOINED
             moves.append(Move(room_ms, user_id, joins, share_bps or 0, bool(gone)))
         elif kind:
             marks.append((room_ms, kind))
-    return Course(now_ms, recorded(marks, now_ms), tuple(moves))
+    return Past(rows[0][1], latest_ms, tuple(marks), tuple(moves))
 
 
 def recorded(marks: Iterable[tuple[int, str]], now_ms: int) -> tuple[tuple[int, int], ...]:

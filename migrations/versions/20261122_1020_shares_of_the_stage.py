@@ -24,20 +24,22 @@ COURSE = (
     "'recording.resumed', 'recording.stopped')"
 )
 COURSES = f"""
-create or replace function room_courses(p_rooms uuid[])
+create or replace function room_courses(p_rooms uuid[], p_known bigint[])
 returns table (
-    room_id uuid, now_ms bigint, kind text, room_ms bigint, user_id uuid, share_bps int,
-    gone boolean
+    room_id uuid, version bigint, now_ms bigint, kind text, room_ms bigint, user_id uuid,
+    share_bps int, gone boolean
 ) language plpgsql {PLANS} as $$
 begin
     return query
-    select r.id, coalesce(
+    select r.id, r.course_version, coalesce(
             r.duration_ms, floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint
         ), e.kind, e.room_ms, (e.data->>'user_id')::uuid, (e.data->>'share_bps')::int,
         e.data ? 'gone'
     from room r left join lateral (
         select m.seq, m.kind, m.room_ms, m.data from room_event m
-        where m.room_id = r.id and m.kind in ('stage.joined', 'stage.left', 'recording.started', 'recording.paused', 'recording.resumed', 'recording.stopped') offset 0
+        where m.room_id = r.id and m.kind in ('stage.joined', 'stage.left', 'recording.started', 'recording.paused', 'recording.resumed', 'recording.stopped')
+            and r.course_version is distinct from p_known[array_position(p_rooms, r.id)]
+        offset 0
     ) e on true
     where r.id = any(p_rooms) order by r.id, e.seq;
 end $$
@@ -51,13 +53,15 @@ declare
 begin
     with moved as (
         update room r set event_seq = r.event_seq + c.events,
+            course_version = r.course_version + c.course::int,
             event_ms = case when r.state <> 'live' then r.event_ms else greatest(
                 r.event_ms, c.latest, case when c.now then
                     floor(extract(epoch from clock_timestamp() - r.live_at) * 1000)::bigint end
             ) end
         from (
             select p_rooms[i] as room, count(*) as events, max(p_room_ms[i]) as latest,
-                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page
+                bool_or(p_room_ms[i] is null) as now, min(i) / 64 as page,
+                bool_or(p_kinds[i] in ('stage.joined', 'stage.left', 'recording.started', 'recording.paused', 'recording.resumed', 'recording.stopped')) as course
             from generate_subscripts(p_rooms, 1) i group by 1 order by 1
         ) c where r.id = c.room
         returning r.id, r.event_seq, r.event_seq - c.events as before, c.page,
@@ -98,6 +102,7 @@ def upgrade() -> None:
     for name, _ in CHECKS:
         op.drop_constraint(op.f(name), 'room')
     op.create_check_constraint(op.f('ck_room_holds'), 'room', 'room_holds(state, visibility, recording_state, group_id, live_at, speakers_share_bps)')
+    op.add_column('room', sa.Column('course_version', sa.BigInteger(), server_default='0', nullable=False))
     op.add_column('participant', sa.Column('share_bps', sa.Integer(), server_default='0', nullable=False))
     op.create_index('ix_room_event_course', 'room_event', ['room_id', 'seq'], unique=False, postgresql_where=sa.text(COURSE))
     for statement in (COURSES, RECORD):
@@ -109,6 +114,7 @@ def downgrade() -> None:
     op.execute('drop function room_courses')
     op.drop_index('ix_room_event_course', table_name='room_event')
     op.drop_column('participant', 'share_bps')
+    op.drop_column('room', 'course_version')
     op.drop_constraint(op.f('ck_room_holds'), 'room')
     for name, check in CHECKS:
         op.create_check_constraint(op.f(name), 'room', check)

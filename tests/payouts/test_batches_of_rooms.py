@@ -13,7 +13,8 @@ from payouts import goals
 from payouts.spending import StarsMissing
 from payouts.tip_jar import TipJar
 from payouts.tip_wishes import Asked, Sent
-from payouts.tips import try_tips
+from payouts.tips import Known, try_tips
+from rooms.leaving import forget_names
 from rooms.models import Room, RoomEvent
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS
@@ -86,6 +87,33 @@ async def test_who_sends_again_or_has_too_little_is_answered_beside_the_others(
         assert await hall.on(session).broken() == await other.on(session).broken() == []
 
 
+async def test_a_room_that_was_tipped_before_is_read_anew_once_its_stage_changes(
+    database: Database,
+) -> None:
+    hall, _, fans = await two_rooms(database)
+    jar = TipJar(database, TERMS, CAPS)
+
+    async def tip(batch: str) -> None:
+        one, *_ = wishes(hall.room, fans, batch)
+        await jar.send(replace(one, wanted_ms=None))
+
+    await tip("alone")
+    await tip("alone still")
+    async with database.transaction() as session:
+        here = hall.on(session)
+        await here.offer(5_000)
+        speaker = await here.speaker()
+    await tip("beside a speaker")
+    assert speaker.user_id is not None
+    async with database.transaction() as session:
+        assert await hall.on(session).earned(hall.host, speaker) == [25, 5]
+        await forget_names(session, speaker.user_id, also=sa.select(Room.id).where(sa.false()))
+    await tip("alone again")
+    async with database.transaction() as session:
+        assert await hall.on(session).earned(hall.host, speaker) == [35, 5]
+        assert await hall.on(session).broken() == []
+
+
 async def test_nothing_is_tried_where_one_would_be_refused(database: Database) -> None:
     """Its key may have been booked, and only who looks for it knows."""
     hall, _, fans = await two_rooms(database)
@@ -94,7 +122,7 @@ async def test_nothing_is_tried_where_one_would_be_refused(database: Database) -
 
     async def tried(*asked: Asked) -> bool:
         async with database.raw() as raw:
-            return await try_tips(raw, asked, terms=TERMS, caps=CAPS, known={}) is not None
+            return await try_tips(raw, asked, terms=TERMS, caps=CAPS, known=Known()) is not None
 
     assert not await tried(one, poor)
     assert await told_in(database, hall.room) == []
