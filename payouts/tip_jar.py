@@ -52,7 +52,7 @@ class TipJar:
             return await send_tips(raw, asked, terms=terms, caps=caps)
 
     def _known_of(self, platform_id: UUID) -> Known:
-        if len(self._known.setdefault(platform_id, Known())) > MOST_KNOWN:
+        if self._known.setdefault(platform_id, Known()).size > MOST_KNOWN:
             self._known[platform_id] = Known()
         return self._known[platform_id]
 

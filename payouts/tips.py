@@ -60,7 +60,8 @@ class Known:
     accounts: dict[Account, int] = field(default_factory=dict)
     courses: dict[UUID, Past] = field(default_factory=dict)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return len(self.accounts) + len(self.courses)
 
 
