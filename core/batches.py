@@ -39,10 +39,17 @@ class Batches(Generic[Ask, Answer]):
 
     async def _run(self) -> None:
         """One of `at_once`; it ends when nothing waits."""
+        batch: list[tuple[Ask, asyncio.Future[Answer]]] = []
         try:
             while self._waiting:
                 count = min(self._most, len(self._waiting))
-                await self._answer([self._waiting.popleft() for _ in range(count)])
+                batch = [self._waiting.popleft() for _ in range(count)]
+                await self._answer(batch)
+        except asyncio.CancelledError:  # the process ends, and nobody else would answer
+            for _, waits in (*batch, *self._waiting):
+                waits.cancel()
+            self._waiting.clear()
+            raise
         finally:
             self._tasks -= {asyncio.current_task()}
 

@@ -82,3 +82,13 @@ async def test_who_has_gone_holds_up_nobody(kitchen: Kitchen) -> None:
     gone.cancel()
     kitchen.door.set()
     assert await stays == 4
+
+
+async def test_when_the_process_ends_nobody_waits_for_ever(kitchen: Kitchen) -> None:
+    batches = Batches(kitchen.work, at_once=1, most=1)
+    asked = [asyncio.create_task(batches.ask(n)) for n in (1, 2)]
+    await kitchen.saw(1)
+    [at_work] = [task for task in asyncio.all_tasks() if task.get_name() == "batches"]
+    at_work.cancel()
+    ended = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+    assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
