@@ -28,9 +28,7 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
     async def answer(route: Route) -> None:
         path = route.request.url.removeprefix(f"{ORIGIN}/static/")
         if path == route.request.url:
-            await route.fulfill(
-                body="<!doctype html><title>empty</title>", content_type="text/html"
-            )
+            await route.fulfill(body="<!doctype html><title>-</title>", content_type="text/html")
         else:
             await route.fulfill(path=STATIC / path, content_type="text/javascript")
 
@@ -390,8 +388,7 @@ async def test_a_tip_is_offered_only_while_somebody_would_be_paid(page: Page) ->
       return [now, [0, 29, 30, 39, 40].map((ms) => unpaid.at(ms))];"""
     left = {"unpaid": [[0, None]], "earners": [], "moves": moves}
     now, heard = await run(page, "unpaid.js", body, left)
-    assert now == [True, True, False, True, True]
-    assert heard == [True, True, False, False, True]
+    assert (now, heard) == ([True, True, False, True, True], [True, True, False, False, True])
     there = {"unpaid": [], "earners": None, "moves": moves}
     assert await run(page, "unpaid.js", body, there) == [[False] * 5, [False] * 5]
 
