@@ -58,12 +58,20 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
         still = sa.not_(RoomEvent.data.bool_op("@>")(_literal(words)))
         told = sa.update(RoomEvent).where(theirs, named, still).values(data=nameless)
         changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
-    courses = sa.update(Room).where(Room.id.in_(changed))
-    await session.execute(
-        courses.values(course_version=Room.course_version + 1),
-        execution_options={"synchronize_session": False},
-    )
+    await _outdate_courses(session, changed)
     await tell_changed(session, changed)
+
+
+async def _outdate_courses(session: AsyncSession, room_ids: set[UUID]) -> None:
+    """Rooms are locked in the order in which batches of tips lock them, and last."""
+    rooms = sa.select(Room.id).where(Room.id.in_(room_ids)).order_by(Room.id)
+    await session.execute(rooms.with_for_update(key_share=True))
+    await session.execute(
+        sa.update(Room)
+        .where(Room.id.in_(room_ids))
+        .values(course_version=Room.course_version + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _literal(data: dict[str, Any]) -> sa.ColumnElement[dict[str, Any]]:
