@@ -12,7 +12,7 @@ from ingest.manifest import Opened
 from ingest.models import Recording
 from replay.subtitles import last_heard, register
 from rooms.models import Participant, Room
-from transcripts.backlog import Waiting
+from transcripts.backlog import TOO_OLD_S, Waiting
 from transcripts.caption_language import SpeakerLanguage
 from transcripts.live_tap import LiveTap
 from transcripts.models import TrackLanguage
@@ -92,6 +92,10 @@ class CaptionedRoom:
     def wait(self, waiting: Waiting) -> None:
         """Keeps what is said before it is prepared: the last of it."""
         self._early.append(waiting)
+
+    def waits(self, now_s: float) -> bool:
+        """Whether something is kept that is not too old for a caption, should it be prepared."""
+        return any(now_s - waiting.since_s <= TOO_OLD_S for waiting in self._early)
 
     def begin(self) -> list[Waiting]:
         """From now on it is prepared; what was said before, but for what an earlier run of the

@@ -140,16 +140,24 @@ class Captions:
         self._over &= here
         for recording_id in here - self._rooms.keys() - self._over:
             self._rooms[recording_id] = CaptionedRoom(self._folders, recording_id)
-        idle = not self._backlog and not self._busy and self._written.empty()
         for room in list(self._rooms.values()):
-            if room.recording_id not in here or (room.tap.ended and idle):
+            over = room.tap.ended or room.recording_id not in here
+            if over and not self._may_caption(room):
                 self._let_go(room)
         if not self._rooms:
             await self._engine.aclose()
         await asyncio.sleep(SCAN_SECONDS)
 
+    def _may_caption(self, room: CaptionedRoom) -> bool:
+        """Whether something that was said in it may still get its caption.
+
+        The journal tells nothing of that: it is deleted as soon as everything is stored.
+        """
+        under_way = bool(self._backlog or self._busy) or not self._written.empty()
+        return under_way or room.waits(time.monotonic())
+
     def _let_go(self, room: CaptionedRoom) -> None:
-        """Its journal is gone, or another worker's, or has come to its end."""
+        """It is over, or another worker's, or can't be listened to."""
         if self._rooms.pop(room.recording_id, None) is not None:
             room.tap.close()
             self._over.add(room.recording_id)
@@ -208,7 +216,8 @@ class Captions:
         self._wanted.set()
 
     async def _transcribe(self) -> None:
-        await self._wanted.wait()
+        if not self._backlog:  # what waited when the engine failed waits for nobody to speak again
+            await self._wanted.wait()
         self._wanted.clear()
         while self._backlog:
             now_s = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.polling import eventually, until
 from tests.transcripts.captioning import LiveRoom, cues_of, live_room
 from tests.transcripts.fakes import ScriptedTranscriber
 from transcripts.captions import SCAN_SECONDS, Captions
-from transcripts.transcriber import Heard, Pcm, TranscriberUnavailable
+from transcripts.transcriber import Heard, Model, Pcm, TranscriberUnavailable
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +43,19 @@ class FakeEngine(ScriptedTranscriber):
         self.away = 0
         self.closed = 0
         self.heard_s: list[float] = []
+        self.loaded = asyncio.Event()
+        self.loaded.set()
+
+    async def ready(self) -> Model:
+        await self.loaded.wait()
+        return await super().ready()
 
     async def caption(self, pcm: Pcm, language: str | None) -> Heard:
         if self.away:
             self.away -= 1
             raise TranscriberUnavailable("The engine died.")
         self.heard_s.append(len(pcm) / 16_000)
+        await self.loaded.wait()
         return await super().caption(pcm, language)
 
     async def aclose(self) -> None:
@@ -92,6 +100,19 @@ async def told_to(room: LiveRoom, told: Subscription, kind: str) -> dict[str, An
             event = await told.get()
             if (event.get("room_id"), event.get("kind")) == (str(room.room_id), kind):
                 return event
+
+
+async def is_let_go(engine: FakeEngine) -> None:
+    """The only room: the engine ends with it."""
+    closed = engine.closed
+    await until(lambda: engine.closed > closed)
+
+
+async def still_keeps(engine: FakeEngine) -> None:
+    """For two looks at what is over."""
+    closed = engine.closed
+    with pytest.raises(TimeoutError):
+        await until(lambda: engine.closed > closed, within_s=2 * SCAN_SECONDS)
 
 
 @pytest.fixture
@@ -200,13 +221,60 @@ async def test_the_engine_ends_with_the_last_room(database: Database, room: Live
     room.says("Ada", read(HELLO), 1.0)
     room.maker.end(9)
     async with captioning(room, database, engine) as path:
-        closed = engine.closed
         async with database.engine.begin() as other:
             await other.execute(sa.text("lock table subtitle_cue in exclusive mode"))
             room.write_until(path, 10)
             await eventually(lambda: other.scalar(WAITS_TO_STORE))
-            with pytest.raises(TimeoutError):
-                await until(lambda: engine.closed > closed, within_s=2 * SCAN_SECONDS)
-        await until(lambda: engine.closed > closed)
+            await still_keeps(engine)
+        await is_let_go(engine)
     assert UUID(int=0) not in {c.participant_id for c in await cues_of(database, room)}
     assert (await cues_of(database, room))[-1].end_ms <= 9000
+
+
+async def test_a_room_that_ends_before_it_is_prepared_has_its_captions(
+    database: Database, room: LiveRoom
+) -> None:
+    """It may be shorter than an engine takes to load."""
+    engine, stop = FakeEngine(), asyncio.Event()
+    engine.loaded.clear()
+    room.says("Ada", read(HELLO), 1.0)
+    room.maker.end(9)
+    room.write_until(room.open_journal(), 10)
+    running = asyncio.create_task(Captions(room.folders, database, engine).run(stop))
+    await still_keeps(engine)
+    engine.loaded.set()
+    assert await eventually(lambda: cues_of(database, room))
+    await is_let_go(engine)
+    stop.set()
+    await running
+
+
+async def test_the_last_words_outlive_the_journal(database: Database, room: LiveRoom) -> None:
+    """It is deleted as soon as the recording is stored, which may be at once."""
+    engine = FakeEngine()
+    room.says("Ada", read(HELLO), 1.0)
+    room.maker.end(9)
+    async with captioning(room, database, engine) as path:
+        engine.loaded.clear()
+        room.write_until(path, 10)
+        await until(lambda: bool(engine.heard_s))
+        shutil.rmtree(path.parent)
+        await still_keeps(engine)
+        engine.loaded.set()
+        assert await eventually(lambda: cues_of(database, room))
+        await is_let_go(engine)
+
+
+async def test_what_waits_when_the_engine_dies_is_asked_again(
+    database: Database, room: LiveRoom
+) -> None:
+    """Also when nobody speaks again: the room is over."""
+    engine = FakeEngine()
+    engine.away = 1
+    room.says("Ada", read(HELLO), 1.0)
+    room.says("Ben", read(HELLO), 2.0)
+    room.maker.end(9)
+    async with captioning(room, database, engine) as path:
+        room.write_until(path, 10)
+        assert await eventually(lambda: cues_of(database, room))
+        await is_let_go(engine)
