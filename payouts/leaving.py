@@ -24,6 +24,7 @@ from payouts.gateway_models import ConnectedAccount
 from payouts.models import Creator
 from payouts.tip_models import RoomTip
 from payouts.wallets import holdings_of
+from rooms.events import tell_gone
 from rooms.leaving import call_off, forget_names, hand_on_groups
 from rooms.models import Participant, Room, RoomState
 from rooms.queries import standing_on_stage
@@ -125,6 +126,7 @@ async def leave(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> N
     await call_off(session, user_id)
     await hand_on_groups(session, user_id)
     await forget_in_rooms(session, user_id)
+    await tell_gone(session, user_id)
     await enqueue(session, LEFT_JOB, {"user_id": str(user_id)}, dedupe_key=str(user_id))
 
 

@@ -122,6 +122,11 @@ async def announce(session: AsyncSession, room_id: UUID, kind: str, data: dict[s
     await _notify(session, LIVE_CHANNEL, {"room_id": str(room_id), "kind": kind, "data": data})
 
 
+async def tell_gone(session: AsyncSession, user_id: UUID) -> None:
+    """With the commit: somebody has left for good, and their open streams end."""
+    await _notify(session, LIVE_CHANNEL, {"gone": str(user_id)})
+
+
 async def _notify(session: AsyncSession, channel: str, message: dict[str, Any]) -> None:
     payload = json.dumps(message, separators=(",", ":"))
     if len(payload.encode()) > MAX_NOTIFY_BYTES:

@@ -176,7 +176,7 @@ class RoomFeed:
                 try:
                     callers.append((stream, await stream.caller(session)))
                 except Problem:
-                    stream.end("access")
+                    stream.end("credential")
         return callers
 
     def on_live(self, kind: str, data: dict[str, Any]) -> None:
@@ -184,6 +184,11 @@ class RoomFeed:
             self.parts[data["process"]] = (data["count"], time.monotonic())
         else:
             self.broadcast(ephemeral_frame(kind, data))
+
+    def ask_about(self, user_id: UUID) -> None:
+        for stream in self.streams:
+            stream.ask_about(user_id)
+        self.checking.set()
 
     def show_audience(self) -> None:
         """The sum of all processes, to all streams, when it has changed."""
@@ -300,8 +305,14 @@ class FeedHub:
             feed.wanted.set()
 
     def _on_live(self, message: dict[str, Any]) -> None:
-        if "room_id" in message and (feed := self._feeds.get(UUID(message["room_id"]))):
+        if "gone" in message:
+            self._ask_about(UUID(message["gone"]))
+        elif "room_id" in message and (feed := self._feeds.get(UUID(message["room_id"]))):
             feed.on_live(message["kind"], message["data"])
+
+    def _ask_about(self, user_id: UUID) -> None:
+        for feed in self._feeds.values():
+            feed.ask_about(user_id)
 
     def _wake_all(self) -> None:
         """After notifications were lost."""

@@ -146,7 +146,9 @@ async def feed_hub(request: Request) -> FeedHub:
     status_code=200,
     responses={
         200: {
-            "description": "Events `durable` (with an id), `ephemeral`, and `bye` at the end",
+            "description": "Events `durable` (with an id), `ephemeral`, and at the end `bye` "
+            "with its `reason`: `ended`, the room has; `access`, you may no longer see it; "
+            "`credential`, yours has ended",
             "content": {
                 "text/event-stream": {
                     "example": "id: 7\nevent: durable\ndata: "

@@ -142,6 +142,11 @@ class Stream:
         ):
             self._recheck_at = 0.0
 
+    def ask_about(self, user_id: UUID) -> None:
+        """Soon, if it is their stream: something became of them."""
+        if user_id == self._user_id:
+            self._recheck_at = 0.0
+
     def is_due(self, now: float) -> bool:
         """Whether its caller's access has to be asked for again; then it is not, for a while."""
         if self._outlet is None or now < self._recheck_at:

@@ -7,16 +7,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.auth.principal import Principal
 from core.db import Database
+from core.errors import Unauthenticated
+from core.ids import uuid7
 from core.listen import Listener
-from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event, tell_changed
+from rooms.events import DURABLE_CHANNEL, LIVE_CHANNEL, record_event, tell_changed, tell_gone
 from rooms.feed import FeedHub
 from rooms.models import Room, RoomEvent
 from rooms.stream import Pace
 from tests.polling import until
 from tests.rooms.conftest import make_house
-from tests.rooms.tapes import ids_of, listening, texts_of
+from tests.rooms.tapes import Tape, ids_of, listening, texts_of
 
 FAST = Pace(audience_s=0.05)
 
@@ -184,6 +188,28 @@ async def test_a_feed_survives_a_lost_listen_connection(database: Database, room
         assert [await tape.durable() for _ in range(3)] == list(
             range(room.event_seq - 2, room.event_seq + 1)
         )
+
+
+async def test_who_leaves_for_good_is_sent_away_at_once(database: Database, room: Room) -> None:
+    """And nobody else: they are not even asked who they are."""
+
+    async def nobody(_: AsyncSession) -> Principal:
+        raise Unauthenticated
+
+    user_id = uuid7()
+    async with (
+        process(database, Pace()) as hub,
+        hub.open(room.id, nobody, user_id=user_id) as stream,
+        hub.open(room.id, nobody, user_id=uuid7()) as another,
+    ):
+        tapes = [Tape(), Tape()]
+        for opened, tape in zip((stream, another), tapes, strict=True):
+            opened.sent = opened.head
+            opened.attach(tape)
+        async with database.transaction() as session:
+            await tell_gone(session, user_id)
+        await tapes[0].shows('{"reason": "credential"}')
+        assert [tape.ended for tape in tapes] == [True, False]
 
 
 async def test_streams_opened_and_closed_together_leave_nothing(

@@ -326,7 +326,7 @@ async def test_a_credential_that_ends_takes_its_streams_with_it(
         await take(stream, 1)
         await end()
         rest = [event async for event in stream if event.type != "ephemeral"]
-    assert rest == [Sent("bye", {"reason": "access"})]
+    assert rest == [Sent("bye", {"reason": "credential"})]
     again = await scene.client.get(f"/rooms/{scene.room.id}/events", headers=bearer)
     assert again.status_code == 401
 
@@ -346,7 +346,7 @@ async def test_an_expired_room_token_ends_its_stream(scene: Scene, age_s: int) -
         stream.sent = stream.head
         stream.attach(tape := Tape())
         if age_s:
-            await tape.shows('{"reason": "access"}')
+            await tape.shows('{"reason": "credential"}')
         else:
             for _ in range(6):
                 assert await tape.next() == ": still here\n\n"

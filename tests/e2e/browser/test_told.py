@@ -6,7 +6,9 @@ import pytest
 from playwright.async_api import Page, Response, expect
 
 from tests.e2e.browser.conftest import NewPerson
-from tests.e2e.browser.people import end, hears_something, open_room, sign_up, speak
+from tests.e2e.browser.people import end, hears_something, open_room, room_of, sign_up, speak
+from tests.e2e.browser.test_stars import encore
+from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +90,24 @@ async def test_who_is_not_heard_reads_so(new_person: NewPerson) -> None:
     for ring in rings:
         await expect(ring).to_have_count(1)
     await end(host)
+
+
+async def test_who_is_let_go_reads_so_and_does_nothing_more(
+    new_person: NewPerson, stack: Stack
+) -> None:
+    host, guest = await new_person(), await new_person()
+    await sign_up(host, "Ada Lovelace")
+    room = await open_room(host, "The last one")
+    await speak(host)
+    await sign_up(guest, "Grace Hopper")
+    await guest.goto(room)
+    await guest.get_by_role("button", name="Join the room").click()
+    await encore(stack, "money", "leave", str((await room_of(host))["host_id"]), "--yes")
+    await expect(host.get_by_role("alert")).to_contain_text("your account is closed: nobody hears")
+    for heading in ("You", "Run the room", "Listeners"):
+        await expect(host.get_by_role("heading", name=heading, exact=True)).to_be_hidden()
+    assert await primary_buttons(host) == ["Open the room again"]
+    await expect(guest.get_by_role("heading", name="You", exact=True)).to_be_visible()
+    await expect(guest.get_by_role("alert")).to_have_count(0)
+    await host.get_by_role("link", name="Open the room again").click()
+    await expect(host.get_by_role("link", name="Sign in").first).to_be_visible()

@@ -28,8 +28,8 @@ const stage = new Stage({
   people: me.participant ? [...data.participants, me.participant] : data.participants,
 });
 const signedIn = Boolean(me.user_id);
-const you = signedIn ? new You(room.id, me, report) : null;
-const moderation = signedIn ? new Moderation(room.id, me, report) : null;
+let you = signedIn ? new You(room.id, me, report) : null;
+let moderation = signedIn ? new Moderation(room.id, me, report) : null;
 const tips = new LiveTips(data, report);
 const listening = room.live_at ? new Listening(room.id, Date.parse(room.live_at), data.now_ms) : null;
 
@@ -98,6 +98,20 @@ function onDurable(event) {
   render();
 }
 
+/** Nothing that they did here is theirs to do any more; what somebody hears plays on. */
+function onSignedOut() {
+  you?.hush();
+  you = moderation = null;
+  me.signedOut = true;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const part of document.querySelectorAll("[data-signed-in]")) part.hidden = true;
+  tips.onlyShow();
+  sheet?.offer();
+  render();
+  report("");
+  $("#signed-out").hidden = false;
+}
+
 /** Somewhere in the next seconds: a whole audience hears of a change at once. */
 function readHeadSoon() {
   clearTimeout(readHeadSoon.timer);
@@ -151,7 +165,10 @@ events.addEventListener("connection", ({ detail }) => {
   showAudience(detail.up ? audience : null);
   if (detail.up) listening?.captions.catchUp();
 });
-events.addEventListener("bye", ({ detail }) => detail.reason === "access" && location.reload());
+events.addEventListener("bye", ({ detail }) => {
+  if (detail.reason === "access") location.reload();
+  if (detail.reason === "credential") onSignedOut();
+});
 events.addEventListener("ephemeral", (message) => onEphemeral(message.detail));
 
 addEventListener("pageshow", (event) => event.persisted && location.reload());

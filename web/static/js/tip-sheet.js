@@ -50,8 +50,8 @@ export class TipSheet extends EventTarget {
   /** Offered only where somebody would be paid for what is heard. */
   offer() {
     const nobody = this.unpaid.at(this.heardMs() ?? Infinity);
-    $("#tip-open").hidden = nobody;
-    $("#tip-nobody").hidden = !nobody;
+    $("#tip-open").hidden = nobody || this.me.signedOut;
+    $("#tip-nobody").hidden = !nobody || this.me.signedOut;
   }
 
   /** Takes one durable event of a live room. */

@@ -52,6 +52,12 @@ export class LiveTips {
     this.#drawSoon();
   }
 
+  /** From now on nothing can be done about them. */
+  onlyShow() {
+    this.actions = () => [];
+    this.#draw();
+  }
+
   #hide(id) {
     this.pins.drop(id);
     if (!this.tips.get(id)?.mine) this.#change(id, { message: null });
