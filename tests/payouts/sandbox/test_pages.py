@@ -125,3 +125,23 @@ async def test_sessions_expire_by_time_and_by_request(shop: Platform) -> None:
     assert (await shop.pay(abandoned["url"])).status_code == 410
     for path in ("/c/pay/cs_test_none", "/3ds/pi_none", "/express/acct_none"):
         assert (await shop.http.get(path)).status_code == 404
+
+
+LANDMARKS = re.compile(r"<(header|main|nav|footer|aside)\b")
+
+
+async def test_every_page_lies_in_landmarks(shop: Platform) -> None:
+    """Screen readers jump by them: the warning is the page's header, the rest its main part."""
+    made = await shop.session()
+    account = await shop.creator()
+    asked = {"account": account, "type": "account_onboarding"}
+    back = {"refresh_url": "http://127.0.0.1:1/r", "return_url": "http://127.0.0.1:1/back"}
+    link = await shop.v1.account_links.create_async({**asked, **back})
+    step = (await shop.pay(made["url"], "4000002500003155")).headers["location"]
+    paths = [urlsplit(url).path for url in (made["url"], step, link["url"])]
+    for path in (*paths, f"/express/{account}", "/c/pay/cs_test_none"):
+        shown = (await shop.http.get(path)).text
+        assert LANDMARKS.findall(shown) == ["header", "main"], path
+        body = shown.partition("<body>")[2]
+        between = re.sub(r"(?s)<(header|main)\b.*?</\1>", "", body.partition("</body>")[0])
+        assert between.strip() == "", path
