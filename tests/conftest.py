@@ -37,6 +37,8 @@ from tests.payouts.judging import (  # noqa: F401 - hooks
     pytest_terminal_summary,
 )
 
+pytest_plugins = ["tests.skipped"]
+
 # A busy machine may take any time for one example; times are measured in bench/.
 settings.register_profile("encore", deadline=None)
 settings.load_profile("encore")
