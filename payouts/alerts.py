@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
 from core.errors import NotFound
-from payouts import stripe_lines
+from payouts import balance_transactions
 from payouts.models import LedgerTransaction
 from payouts.stripe_facts import MoneyException
 
@@ -64,7 +64,9 @@ async def set_aside(
 ) -> None:
     """A `money_exception` for an operator; of nobody we know, it stands in the site's own books."""
     owner = platform_id or await ensure_default_platform(session)
-    if await stripe_lines.set_aside(session, platform_id=owner, object_id=object_id, reason=reason):
+    if await balance_transactions.set_aside(
+        session, platform_id=owner, object_id=object_id, reason=reason
+    ):
         log.error("unexplained: %s %s", reason, object_id)
 
 

@@ -17,7 +17,7 @@ from core.errors import TooManyRequests, Unauthenticated
 from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit, take
 from payouts import inbox, onboarding, orders, refunds
-from payouts.desk import CashierDep
+from payouts.dependencies import CashierDep
 from payouts.gateway import OutcomeUnknown, PaymentsOff, StripeBusy, StripeClosed, StripeRefused
 from payouts.lot_returns import NothingUnused
 from payouts.onboarding import NotOnboarded

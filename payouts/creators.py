@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import User
 from payouts import ledger, payout_postings
 from payouts.accounts import AccountKind
-from payouts.claims import DisputeHold, DisputeState, LotDispute
+from payouts.claim_models import DisputeHold, DisputeState, LotDispute
 from payouts.clock import money_now
 from payouts.ledger import Booked
 from payouts.models import (

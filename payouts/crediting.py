@@ -10,10 +10,10 @@ from payouts.alerts import set_aside
 from payouts.cashier import Cashier
 from payouts.creators import has_left
 from payouts.gateway_models import OrderState, StarOrder
-from payouts.giving_back import give_back
 from payouts.orders import find_order, note_checkout, note_decline
 from payouts.postings import BalanceTransaction
 from payouts.purchases import book_purchase
+from payouts.refund_requests import give_back
 from payouts.stripe_objects import Charge
 
 log = logging.getLogger(__name__)

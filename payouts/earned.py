@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts.accounts import AccountKind
-from payouts.claims import DisputeHold, DisputeState, LotDispute
+from payouts.claim_models import DisputeHold, DisputeState, LotDispute
 from payouts.creators import tips_of
 from payouts.models import (
     MOST_MATURITY,

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.errors import Conflict, NotFound
 from payouts import claim_postings, ledger
 from payouts.accounts import AccountKind
-from payouts.claim_postings import Claims, Disputed, Held
-from payouts.claims import (
+from payouts.balance_transactions import see
+from payouts.claim_models import (
     DisputeClaim,
     DisputeHold,
     DisputeState,
@@ -23,6 +23,7 @@ from payouts.claims import (
     LotReturn,
     ReturnState,
 )
+from payouts.claim_postings import Claims, Disputed, Held
 from payouts.clock import money_now
 from payouts.creators import lock_creators
 from payouts.lot_returns import LotUnknown
@@ -37,7 +38,6 @@ from payouts.models import (
 )
 from payouts.postings import BalanceTransaction
 from payouts.spending import open_wallet
-from payouts.stripe_lines import see
 
 
 class DisputeClosed(Conflict):

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import claim_postings, ledger
+from payouts.balance_transactions import see
+from payouts.claim_models import DisputeState, LotDispute, LotReturn, ReturnState
 from payouts.claim_postings import Return
-from payouts.claims import DisputeState, LotDispute, LotReturn, ReturnState
 from payouts.lots import Lot, Taken, part, take_from
 from payouts.models import StarLot
 from payouts.postings import BalanceTransaction
 from payouts.spending import WalletFrozen, open_wallet
-from payouts.stripe_lines import see
 
 
 class LotUnknown(NotFound):

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts import ledger, postings
 from payouts.accounts import AccountKind
+from payouts.balance_transactions import see
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, StarLot
 from payouts.postings import BalanceTransaction, Posting
-from payouts.stripe_lines import see
 
 
 async def book_purchase(

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from payouts.gateway_models import StarOrder, StarRefund
-from payouts.giving_back import in_currency_of
 from payouts.lots import Lot, part
 from payouts.models import StarLot
 from payouts.orders import order_of
+from payouts.refund_requests import in_currency_of
 
 
 @dataclass(frozen=True, slots=True)

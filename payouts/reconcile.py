@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
 from core.errors import Problem, Unavailable
-from payouts import alerts, inbox, invariants, stripe_lines
+from payouts import alerts, balance_transactions, inbox, invariants
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.crediting import settle_charge
 from payouts.dispute_events import settle_dispute
 from payouts.gateway import PAGE
 from payouts.gateway_models import StripeBooks
-from payouts.missed import missed_events
+from payouts.missed_events import missed_events
 from payouts.orders import end_left_orders
 from payouts.postings import BalanceTransaction
 from payouts.refunds import owe_open_refunds, settle_refund
@@ -94,7 +94,7 @@ async def _unposted(
     cashier: Cashier, page: Sequence[BalanceTransaction]
 ) -> Sequence[BalanceTransaction]:
     async with cashier.database.transaction() as session:
-        posted = await stripe_lines.posted(session, [movement.id for movement in page])
+        posted = await balance_transactions.posted(session, [movement.id for movement in page])
     return [movement for movement in page if movement.id not in posted]
 
 
@@ -112,7 +112,7 @@ async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
         return True
     async with cashier.database.transaction() as session:
         site = await ensure_default_platform(session)
-        await stripe_lines.see(session, site, movement)
+        await balance_transactions.see(session, site, movement)
         if not await _told_of(session, movement.source):
             await alerts.set_aside(session, alerts.UNEXPLAINED, movement.id, platform_id=site)
     return False

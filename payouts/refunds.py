@@ -17,12 +17,12 @@ from payouts.creators import has_left
 from payouts.crediting import settle_charge
 from payouts.gateway import CALLS_END, KEYS_KEPT, NOT_MADE, OutcomeUnknown, StripeRefused
 from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
-from payouts.giving_back import give_back, owe_refund
 from payouts.lot_disputes import revoke_returned
 from payouts.lot_returns import NothingUnused, return_failed, return_paid, return_succeeded
 from payouts.models import StarLot
 from payouts.orders import OrderUnknown, order_of
 from payouts.postings import BalanceTransaction
+from payouts.refund_requests import give_back, owe_refund
 from payouts.stripe_objects import Refund
 
 log = logging.getLogger(__name__)

@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import Platform
 from payouts import ledger
 from payouts.accounts import AccountKind
-from payouts.gateway_models import StripeBooks
-from payouts.lots import part
-from payouts.postings import BalanceTransaction, Books
-from payouts.stripe_facts import StripeBalanceTransaction
-from payouts.stripe_lines import (
+from payouts.balance_transactions import (
     book_connect_fee,
     book_platform_payout,
     book_stripe_fee,
     posted,
 )
+from payouts.gateway_models import StripeBooks
+from payouts.lots import part
+from payouts.postings import BalanceTransaction, Books
+from payouts.stripe_facts import StripeBalanceTransaction
 
 
 async def book_site_payout(session: AsyncSession, *, site: UUID, line: BalanceTransaction) -> None:

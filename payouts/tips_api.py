@@ -19,11 +19,11 @@ from core.http import ServicesDep, SessionDep
 from core.ratelimit import rate_limit
 from payouts import goals, limits, supporters, thanks, tip_lists, tips
 from payouts.api import PersonDep
-from payouts.boards import Boards
 from payouts.clock import money_now
 from payouts.limits import SpendingLimitReached, caps_of
 from payouts.spending import StarsMissing, WalletFrozen
 from payouts.statements import NoMonth, month_bounds
+from payouts.supporter_cache import SupporterCache
 from payouts.thanks import TipUnknown
 from payouts.tiers import TIERS, MessageTooLong
 from payouts.tip_jar import TipJarDep
@@ -60,7 +60,7 @@ REFUSED = (Unauthenticated, Forbidden, NotFound, RoomNotLive, CrossSite, TooMany
 HEARING = (Unauthenticated, Forbidden, ScopeMissing, NotFound, RoomNotLive, TooManyRequests)
 Most = Annotated[int, Query(ge=1, le=100)]
 
-_boards = Boards()
+_supporter_cache = SupporterCache()
 
 
 async def _tip_rate(request: Request, services: ServicesDep) -> None:
@@ -280,7 +280,9 @@ async def supporters_of_room(
     async def make() -> supporters.Supporters:
         return await supporters.of_room(session, room, present=present, limit=limit)
 
-    return SupporterList.of(await _boards.of(room, present=present, limit=limit, make=make))
+    return SupporterList.of(
+        await _supporter_cache.of(room, present=present, limit=limit, make=make)
+    )
 
 
 @router.get(

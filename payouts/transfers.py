@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import ledger, payout_postings
+from payouts.balance_transactions import see
 from payouts.clock import money_now
 from payouts.creators import earnings, lock_creators
 from payouts.ledger import Booked
 from payouts.models import Creator
 from payouts.postings import BalanceTransaction
 from payouts.stripe_facts import IntentState, TransferIntent
-from payouts.stripe_lines import see
 
 
 class IntentSettled(Conflict):

@@ -18,7 +18,7 @@ import core.installation
 import core.progress
 import core.webhooks.models  # noqa: F401
 import ingest.models  # noqa: F401
-import payouts.claims
+import payouts.claim_models
 import payouts.gateway_models
 import payouts.models
 import payouts.stripe_facts

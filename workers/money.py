@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from payouts import checking, giving_back, inbox, leaving, reconcile, refunds, sweep
+from payouts import inbox, leaving, order_checks, reconcile, refund_requests, refunds, sweep
 from payouts.cashier import Cashier, follow_sandbox
+from payouts.event_handlers import HANDLERS
 from payouts.gateway import PaymentsOff
-from payouts.happenings import HANDLERS
 from payouts.orders import CHECK_JOB
 from workers.kinds import Chore, JobKind, Tools
 
@@ -25,7 +25,7 @@ async def work_on_event(tools: Tools, payload: dict[str, Any]) -> None:
 
 async def check_order(tools: Tools, payload: dict[str, Any]) -> None:
     asked = timedelta(seconds=payload["delay_s"])
-    await checking.check_order(_cashier(tools), UUID(payload["order_id"]), asked)
+    await order_checks.check_order(_cashier(tools), UUID(payload["order_id"]), asked)
 
 
 async def send_refund(tools: Tools, payload: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ async def hold_invariants(tools: Tools) -> None:
 MONEY_JOBS: Final = (
     JobKind(inbox.EVENT_JOB, work_on_event, at_once=8),
     JobKind(CHECK_JOB, check_order, at_once=4),
-    JobKind(giving_back.REFUND_JOB, send_refund, at_once=4),
+    JobKind(refund_requests.REFUND_JOB, send_refund, at_once=4),
     JobKind(sweep.TRANSFER_JOB, make_transfer, at_once=4),
 )
 MONEY_CHORES: Final = (

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from core.db import Database
 from payouts import invariants, lot_disputes, lot_returns, purchases, transfers
-from payouts.claims import LotReturn, ReturnState
+from payouts.claim_models import LotReturn, ReturnState
 from payouts.creators import creator_left
 from payouts.ledger import Booked
 from payouts.lot_returns import NothingUnused, ReturnSettled

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from payouts import invariants, ledger
 from payouts.accounts import AccountKind
+from payouts.balance_transactions import see, set_aside
 from payouts.lot_disputes import open_dispute
 from payouts.lot_returns import request_return
 from payouts.models import EventKind, LedgerAccount, StarLot
 from payouts.postings import Books, Posting, Share, entries_of
 from payouts.stripe_facts import TransferIntent
-from payouts.stripe_lines import see, set_aside
 from payouts.transfers import intend_transfer, transfer_confirmed
 from tests.payouts.tills import TERMS, Till, charge
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from payouts.crediting import settle_charge
 from payouts.gateway_models import StarOrder
-from payouts.giving_back import in_currency_of
 from payouts.models import StarLot
+from payouts.refund_requests import in_currency_of
 from payouts.wallets import Holdings
 from tests.payouts.shop import Shop
 from tests.polling import until

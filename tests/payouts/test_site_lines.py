@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import Platform
 from payouts import invariants
 from payouts.accounts import AccountKind
+from payouts.balance_transactions import book_platform_payout
 from payouts.gateway_models import StripeBooks
 from payouts.ledger import balance
 from payouts.postings import BalanceTransaction, Books
 from payouts.site_lines import book_site_fee, book_site_payout
-from payouts.stripe_lines import book_platform_payout
 from payouts.stripe_objects import balance_transaction
 from tests.payouts.tills import TERMS, Till, charge, make_till
 

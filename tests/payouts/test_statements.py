@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from payouts import lot_disputes
 from payouts.amounts import decimal
-from payouts.claims import LotDispute
+from payouts.claim_models import LotDispute
 from payouts.creators import earnings
 from payouts.earned import Earner, earned_by_minute
 from payouts.models import EventKind, LedgerTransaction

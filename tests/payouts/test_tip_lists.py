@@ -15,7 +15,7 @@ from core.errors import Forbidden
 from core.ids import uuid7
 from ingest.models import Rendition, Segment
 from payouts import supporters, thanks, tip_lists
-from payouts.boards import FRESH_SECONDS, Boards
+from payouts.supporter_cache import MAX_AGE_SECONDS, SupporterCache
 from payouts.supporters import Supporter
 from payouts.thanks import TipUnknown
 from payouts.tip_lists import LONGEST_PAUSE_MS, sentence_at
@@ -131,7 +131,7 @@ async def test_a_second_of_the_media_is_one_of_the_room(replay: Replay) -> None:
 async def test_a_name_that_has_changed_is_shown_soon(hall: Hall) -> None:
     """Also of who has left and is to be forgotten: no event of the room tells of it."""
     seconds = 0.0
-    boards = Boards(lambda: seconds)
+    cache = SupporterCache(lambda: seconds)
     fan = await hall.fan(name="Real Name")
     await hall.tip(fan, 10)
 
@@ -141,7 +141,7 @@ async def test_a_name_that_has_changed_is_shown_soon(hall: Hall) -> None:
 
         return [
             each.name
-            for each in (await boards.of(hall.room, present=False, limit=5, make=make)).items
+            for each in (await cache.of(hall.room, present=False, limit=5, make=make)).items
         ]
 
     assert await names() == ["Real Name"]
@@ -149,7 +149,7 @@ async def test_a_name_that_has_changed_is_shown_soon(hall: Hall) -> None:
         sa.update(User).where(User.id == fan.user_id).values(display_name="Somebody")
     )
     assert await names() == ["Real Name"]
-    seconds = FRESH_SECONDS
+    seconds = MAX_AGE_SECONDS
     assert await names() == ["Somebody"]
 
 

@@ -8,19 +8,19 @@ import pytest
 import sqlalchemy as sa
 
 from payouts import lot_disputes, lot_returns, transfers
-from payouts.claims import DisputeHold, LotReturn
+from payouts.balance_transactions import (
+    book_connect_fee,
+    book_platform_payout,
+    book_stripe_fee,
+    book_tax_paid,
+)
+from payouts.claim_models import DisputeHold, LotReturn
 from payouts.creators import creator_left, earnings
 from payouts.lot_returns import NothingUnused, ReturnSettled
 from payouts.models import Creator, EventKind, LedgerTransaction
 from payouts.postings import Share
 from payouts.spending import WalletFrozen
 from payouts.stripe_facts import TransferIntent
-from payouts.stripe_lines import (
-    book_connect_fee,
-    book_platform_payout,
-    book_stripe_fee,
-    book_tax_paid,
-)
 from payouts.transfers import IntentSettled
 from tests.payouts.tills import TERMS, Till, charge
 

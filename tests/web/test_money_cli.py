@@ -10,7 +10,7 @@ from core.auth.models import Platform, User
 from core.db import Database
 from core.errors import Problem
 from core.migrate import upgrade
-from payouts.stripe_lines import see
+from payouts.balance_transactions import see
 from payouts.wallets import holdings_of
 from tests.factories import make_platform, make_user
 from tests.payouts.tills import charge, make_till

@@ -1,4 +1,4 @@
-"""What buyers take back of a lot: refunds of unused Stars, and disputes with whom they hit."""
+"""Tables of what buyers take back: refunds of unused Stars, and disputes with whom they hit."""
 
 from datetime import datetime
 from enum import StrEnum

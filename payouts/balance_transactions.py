@@ -1,4 +1,4 @@
-"""Stripe's balance transactions as they are seen: each once, whether it is booked yet or not."""
+"""Balance transactions of Stripe's as we learn of them: each kept once, booked yet or not."""
 
 from collections.abc import Collection
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""FastAPI's way to the cashier of the process."""
+"""The FastAPI dependency that hands a route the cashier of its process."""
 
 from typing import Annotated
 
