@@ -1,4 +1,4 @@
-"""How sums in minor units are written. ISO 4217's exponents; no float anywhere near."""
+"""Currencies' decimal places (ISO 4217), and amounts in minor units as text. Never a float."""
 
 from typing import Final
 
@@ -16,9 +16,9 @@ def exponent(currency: str) -> int:
     return 3 if currency in _THREE_DECIMALS else 2
 
 
-def least(currency: str) -> int:
-    """What Stripe takes a multiple of, when it charges or refunds: a whole krona or shilling, whose
-    hundredths are no more, and no odd thousandth of a dinar (docs.stripe.com/currencies)."""
+def charge_step(currency: str) -> int:
+    """Stripe charges and refunds multiples of this many minor units (docs.stripe.com/currencies):
+    whole kronur and shillings, although it counts them in hundredths, and no single thousandths."""
     if currency in ("ISK", "UGX"):
         return 100
     return 10 if currency in _THREE_DECIMALS else 1

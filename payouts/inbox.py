@@ -107,7 +107,7 @@ async def _trouble(
     return None
 
 
-async def owe_waiting(session: AsyncSession, *, older_than: timedelta) -> int:
+async def enqueue_waiting(session: AsyncSession, *, older_than: timedelta) -> int:
     """A job for each event that has waited long: its own was given up, or lost."""
     since = datetime.now(UTC) - older_than
     waiting = sa.select(InboxEvent.id).where(

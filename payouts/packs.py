@@ -6,7 +6,7 @@ from typing import Final
 
 from core.errors import NotFound, Problem
 from core.money_settings import MoneySettings, StarPack
-from payouts.amounts import least
+from payouts.amounts import charge_step
 
 BASIS_POINTS: Final = 10_000
 
@@ -69,12 +69,13 @@ def margin_minor(settings: MoneySettings, pack: StarPack) -> int:
 
 def check_packs(settings: MoneySettings) -> None:
     """What start-up asks. Raises PackLoses, RateMissing, PackNamedTwice, PackNotCharged."""
-    keys = [pack.key for pack in settings.star_packs]
+    packs = settings.star_packs
+    keys = [pack.key for pack in packs]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
         raise PackNamedTwice(f"ENCORE_STAR_PACKS names {', '.join(twice)} more than once")
-    if odd := [pack.key for pack in settings.star_packs if pack.price_minor % least(pack.currency)]:
+    if odd := [pack.key for pack in packs if pack.price_minor % charge_step(pack.currency)]:
         raise PackNotCharged(f"ENCORE_STAR_PACKS: the last digits of {', '.join(odd)} must be 0")
-    margins = [(pack, margin_minor(settings, pack)) for pack in settings.star_packs]
+    margins = [(pack, margin_minor(settings, pack)) for pack in packs]
     if losing := [(pack, -margin) for pack, margin in margins if margin < 0]:
         raise PackLoses(_losses(settings, losing))
 

@@ -25,10 +25,10 @@ from payouts.gateway_models import StripeBooks
 from payouts.missed_events import missed_events
 from payouts.orders import end_left_orders
 from payouts.postings import BalanceTransaction
-from payouts.refunds import owe_open_refunds, settle_refund
+from payouts.refunds import enqueue_open_refunds, settle_refund
 from payouts.site_lines import book_site_fee, book_site_payout
 from payouts.stripe_facts import MoneyException
-from payouts.sweep import owe_open_transfers, settle_transfer
+from payouts.sweep import enqueue_open_transfers, settle_transfer
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,11 @@ async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconci
         seen += len(page)
         for movement in await _unposted(cashier, page):
             counts[await _explain(cashier, movement)] += 1
-    await owe_open_transfers(cashier)
+    await enqueue_open_transfers(cashier)
     async with cashier.database.transaction() as session:
-        await owe_open_refunds(session)
+        await enqueue_open_refunds(session)
         await end_left_orders(session)
-        await inbox.owe_waiting(session, older_than=LONG)
+        await inbox.enqueue_waiting(session, older_than=LONG)
         await alerts.resolve_posted(session)
         await session.execute(sa.update(StripeBooks).values(reconciled_to=began))
     result = Reconciled(seen, counts[True], counts[False], missed)

@@ -1,4 +1,4 @@
-"""What is unused of an order leaves the wallet; a job that asks Stripe for the money is owed."""
+"""Unused Stars of an order leave the wallet, and a job is queued that asks Stripe for the refund."""
 
 from typing import Final
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.queue import enqueue
-from payouts.amounts import least
+from payouts.amounts import charge_step
 from payouts.clock import money_now
 from payouts.gateway_models import RefundState, StarOrder, StarRefund
 from payouts.lot_returns import NothingUnused, request_return
@@ -16,10 +16,13 @@ REFUND_JOB: Final = "payouts.refund"
 
 
 async def give_back(
-    session: AsyncSession, order: StarOrder, *, though_frozen: bool = False, owed: bool = True
+    session: AsyncSession, order: StarOrder, *, though_frozen: bool = False, ask_stripe: bool = True
 ) -> StarRefund:
-    """Of a paid order. `though_frozen`: also while other payments of its buyer's are disputed;
-    `owed`: by Stripe, which a job asks. Raises NothingUnused, WalletFrozen."""
+    """All unused Stars of a paid order, in the caller's transaction.
+
+    `though_frozen`: even while other payments of the same buyer are disputed. Without `ask_stripe`
+    no job is queued: the money has gone back another way. Raises NothingUnused, WalletFrozen.
+    """
     assert order.lot_id is not None  # noqa: S101 - what is paid has one
     now = await money_now(session)
     made = await request_return(
@@ -44,18 +47,18 @@ async def give_back(
     )
     session.add(refund)
     await session.flush()
-    if owed:
-        await owe_refund(session, refund.id)
+    if ask_stripe:
+        await enqueue_refund(session, refund.id)
     return refund
 
 
-async def owe_refund(session: AsyncSession, refund_id: UUID) -> None:
+async def enqueue_refund(session: AsyncSession, refund_id: UUID) -> None:
     payload = {"refund_id": str(refund_id)}
     await enqueue(session, REFUND_JOB, payload, dedupe_key=str(refund_id))
 
 
 def in_currency_of(order: StarOrder, lot: StarLot, back_minor: int) -> int:
-    """What the order's buyer gets for `back_minor` of what its lot holds, tax included; of some
-    currencies only so much as can be paid."""
+    """What the buyer gets back, in minor units of the order's currency, for `back_minor` (of the
+    settlement currency, with tax) of what the lot holds; rounded down to what Stripe can refund."""
     back = order.price_minor * back_minor // (lot.cash_minor + lot.tax_minor)
-    return back - back % least(order.currency)
+    return back - back % charge_step(order.currency)

@@ -22,7 +22,7 @@ from payouts.lot_returns import NothingUnused, return_failed, return_paid, retur
 from payouts.models import StarLot
 from payouts.orders import OrderUnknown, order_of
 from payouts.postings import BalanceTransaction
-from payouts.refund_requests import give_back, owe_refund
+from payouts.refund_requests import enqueue_refund, give_back
 from payouts.stripe_objects import Refund
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ async def refund_again(
         raise OrderNotPaid
     if await _open_refund(session, order.id) is not None:
         raise NothingUnused("A refund of this order is under way: see how it ends.")
-    refund = await give_back(session, order, though_frozen=True, owed=not paid_by_hand)
+    refund = await give_back(session, order, though_frozen=True, ask_stripe=not paid_by_hand)
     if paid_by_hand:
         await return_paid(session, return_id=refund.id, at=await money_now(session))
         await _ended(session, refund.id, RefundState.SUCCEEDED, None)
@@ -90,12 +90,12 @@ async def _named(session: AsyncSession, name: str) -> StarOrder:
     return found
 
 
-async def owe_open_refunds(session: AsyncSession) -> int:
+async def enqueue_open_refunds(session: AsyncSession) -> int:
     """A job for each refund that is under way and has none, such as one that the queue gave up."""
     under_way = sa.select(StarRefund.id).where(StarRefund.state == RefundState.OPEN)
     found = (await session.scalars(under_way)).all()
     for refund_id in found:
-        await owe_refund(session, refund_id)
+        await enqueue_refund(session, refund_id)
     return len(found)
 
 

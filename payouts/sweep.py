@@ -171,11 +171,11 @@ async def intend(
             now=now,
         )
         if intent is not None:
-            await _owe(session, intent.id)
+            await _enqueue_transfer(session, intent.id)
     return intent
 
 
-async def _owe(session: AsyncSession, intent_id: UUID) -> None:
+async def _enqueue_transfer(session: AsyncSession, intent_id: UUID) -> None:
     payload = {"intent_id": str(intent_id)}
     await enqueue(session, TRANSFER_JOB, payload, dedupe_key=str(intent_id))
 
@@ -190,12 +190,12 @@ async def open_intents(
     return (await session.scalars(still.order_by(TransferIntent.id))).all()
 
 
-async def owe_open_transfers(cashier: Cashier) -> int:
+async def enqueue_open_transfers(cashier: Cashier) -> int:
     """A job for each open intent that has none, such as one that the queue gave up."""
     async with cashier.database.transaction() as session:
         found = await open_intents(session)
         for intent in found:
-            await _owe(session, intent.id)
+            await _enqueue_transfer(session, intent.id)
     return len(found)
 
 
