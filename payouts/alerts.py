@@ -1,7 +1,7 @@
-"""What nobody can explain is written down and logged: money is never posted on a guess.
+"""What happened at Stripe and we cannot explain: kept and logged, never posted on a guess.
 
-An operator finds it by `encore money check` and `encore doctor`, and says by `encore money resolve`
-how it ended.
+An operator sees them in `encore money check` and `encore doctor`, and closes them with
+`encore money resolve`.
 """
 
 import logging
@@ -11,11 +11,11 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.platforms import ensure_default_platform
 from core.errors import NotFound
-from payouts import balance_transactions
 from payouts.models import LedgerTransaction
 from payouts.stripe_facts import MoneyException
 
@@ -24,9 +24,8 @@ log = logging.getLogger(__name__)
 UNEXPLAINED: Final = "unexplained_movement"
 """Money moved at Stripe, and nothing of ours says why."""
 
-
 REFUND_UNPAID: Final = "refund_of_a_leaver_failed"
-"""Stars of somebody who has left are in a wallet that nobody reaches."""
+"""The Stars are back in the wallet of somebody who has left and cannot use them."""
 
 _FOREIGN: Final = "not of Encore: made at Stripe's dashboard, or by another program with this key"
 TO_DO: Final[Mapping[str, str]] = {
@@ -51,7 +50,8 @@ TO_DO: Final[Mapping[str, str]] = {
     REFUND_UNPAID: "its buyer has left, and the money came back: try again by encore money refund, "
     "or pay it yourself and say so by --paid-by-hand",
 }
-"""By its reason, what to do about what is set aside; of others the log says more."""
+"""What an operator does about each reason. Reasons that are not here are codes of problems, which
+the log explains."""
 
 
 class NothingSetAside(NotFound):
@@ -62,18 +62,21 @@ class NothingSetAside(NotFound):
 async def set_aside(
     session: AsyncSession, reason: str, object_id: str, *, platform_id: UUID | None = None
 ) -> None:
-    """A `money_exception` for an operator; of nobody we know, it stands in the site's own books."""
+    """Keeps and logs a `money_exception`, once for each object and reason.
+
+    Without `platform_id` it belongs to the site's own platform.
+    """
     owner = platform_id or await ensure_default_platform(session)
-    if await balance_transactions.set_aside(
-        session, platform_id=owner, object_id=object_id, reason=reason
-    ):
+    row = {"platform_id": owner, "object_id": object_id, "reason": reason}
+    kept = insert(MoneyException).values(row).on_conflict_do_nothing()
+    if await session.scalar(kept.returning(MoneyException.id)) is not None:
         log.error("unexplained: %s %s", reason, object_id)
 
 
 async def waiting(
     session: AsyncSession, platform_id: UUID | None = None
 ) -> Sequence[MoneyException]:
-    """What somebody has yet to look at, oldest first."""
+    """The exceptions that nobody has resolved yet, oldest first; of all platforms unless of one."""
     rows = sa.select(MoneyException).where(MoneyException.resolved_at.is_(None))
     if platform_id is not None:
         rows = rows.where(MoneyException.platform_id == platform_id)
@@ -81,8 +84,10 @@ async def waiting(
 
 
 async def resolve(session: AsyncSession, object_id: str, *, because: str) -> int:
-    """Everything that is set aside of this object of Stripe's has been looked at; how many that
-    were. Raises NothingSetAside."""
+    """Closes every open exception about this object of Stripe's; returns how many there were.
+
+    Raises NothingSetAside.
+    """
     ended = await session.scalars(
         sa.update(MoneyException)
         .where(MoneyException.object_id == object_id, MoneyException.resolved_at.is_(None))
@@ -97,7 +102,7 @@ async def resolve(session: AsyncSession, object_id: str, *, because: str) -> int
 async def resolve_about(
     session: AsyncSession, object_ids: Collection[str], reason: str, *, because: str
 ) -> None:
-    """What was set aside of these for this reason, if anything."""
+    """Closes the open exceptions about these objects that have this reason, if there are any."""
     await session.execute(
         sa.update(MoneyException)
         .where(
@@ -111,7 +116,7 @@ async def resolve_about(
 
 
 async def resolve_posted(session: AsyncSession) -> None:
-    """Movements that were posted after all need nobody."""
+    """Closes the exceptions of movements that have been posted since."""
     later = sa.exists().where(LedgerTransaction.balance_transaction == MoneyException.object_id)
     await session.execute(
         sa.update(MoneyException)

@@ -11,17 +11,17 @@ from payouts import ledger, payout_postings
 from payouts.ledger import Booked
 from payouts.models import LedgerTransaction
 from payouts.postings import BalanceTransaction
-from payouts.stripe_facts import MoneyException, StripeBalanceTransaction
+from payouts.stripe_facts import StripeBalanceTransaction
 
 
-async def see(
+async def record_line(
     session: AsyncSession,
     platform_id: UUID,
     line: BalanceTransaction,
     *,
     transfer_intent_id: UUID | None = None,
 ) -> bool:
-    """Keeps the line; whether it is new. Services that book a line do this themselves."""
+    """Keeps the line; returns whether it is new. Whatever books a line calls this first."""
     row = {
         "platform_id": platform_id,
         "id": line.id,
@@ -40,7 +40,7 @@ async def see(
 
 
 async def posted(session: AsyncSession, lines: Collection[str]) -> set[str]:
-    """Which of these (`txn_...`) stand in somebody's books."""
+    """Those of these ids (`txn_...`) that a posting of any platform names."""
     found = await session.scalars(
         sa.select(LedgerTransaction.balance_transaction).where(
             LedgerTransaction.balance_transaction.in_(lines)
@@ -49,21 +49,11 @@ async def posted(session: AsyncSession, lines: Collection[str]) -> set[str]:
     return {name for name in found if name is not None}
 
 
-async def set_aside(
-    session: AsyncSession, *, platform_id: UUID, object_id: str, reason: str
-) -> bool:
-    """Something of Stripe's that no posting explains, once for each reason (a stable code); whether
-    it is new."""
-    row = {"platform_id": platform_id, "object_id": object_id, "reason": reason}
-    statement = insert(MoneyException).values(row).on_conflict_do_nothing()
-    return await session.scalar(statement.returning(MoneyException.id)) is not None
-
-
 async def book_platform_payout(
     session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
 ) -> Booked:
     """Between our balance at Stripe and our bank, either way."""
-    await see(session, platform_id, line)
+    await record_line(session, platform_id, line)
     posting = payout_postings.platform_payout(line)
     return await ledger.book(session, platform_id, posting, at=line.at)
 
@@ -71,21 +61,21 @@ async def book_platform_payout(
 async def book_connect_fee(
     session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
 ) -> Booked:
-    await see(session, platform_id, line)
+    await record_line(session, platform_id, line)
     return await ledger.book(session, platform_id, payout_postings.connect_fee(line), at=line.at)
 
 
 async def book_stripe_fee(
     session: AsyncSession, *, platform_id: UUID, line: BalanceTransaction
 ) -> Booked:
-    """Any fee of Stripe's that is a line of its own, but for Connect's."""
-    await see(session, platform_id, line)
+    """Any fee that is a line of its own, except those for Connect."""
+    await record_line(session, platform_id, line)
     return await ledger.book(session, platform_id, payout_postings.stripe_fee(line), at=line.at)
 
 
 async def book_tax_paid(
     session: AsyncSession, *, platform_id: UUID, key: str, amount_minor: int, currency: str
 ) -> Booked:
-    """Tax that was owed, paid from our bank; `key` names the return."""
+    """Tax that was owed, paid from our bank; `key` identifies the tax return."""
     posting = payout_postings.tax_paid(key=key, amount_minor=amount_minor, currency=currency)
     return await ledger.book(session, platform_id, posting)

@@ -8,13 +8,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
 from payouts.clock import money_now
 from payouts.ledger_sql import GUARDS
-from payouts.stripe_facts import MoneyException
 
 MOST_BREAKS: Final = 20
 """So many are listed of each invariant; a sum that is off may be off for every account."""
@@ -255,11 +253,3 @@ async def check(
 def _few(breaks: list[str]) -> tuple[str, ...]:
     more = len(breaks) - MOST_BREAKS
     return (*breaks[:MOST_BREAKS], f"and {more} more") if more > 0 else tuple(breaks)
-
-
-async def open_exceptions(session: AsyncSession, platform_id: UUID | None = None) -> int:
-    """How many things of Stripe's somebody has yet to look at."""
-    query = sa.select(sa.func.count()).where(MoneyException.resolved_at.is_(None))
-    if platform_id is not None:
-        query = query.where(MoneyException.platform_id == platform_id)
-    return await session.scalar(query) or 0

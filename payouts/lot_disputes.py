@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.errors import Conflict, NotFound
 from payouts import claim_postings, ledger
 from payouts.accounts import AccountKind
-from payouts.balance_transactions import see
+from payouts.balance_transactions import record_line
 from payouts.claim_models import (
     DisputeClaim,
     DisputeHold,
@@ -75,7 +75,7 @@ async def open_dispute(
     lot = await session.get(StarLot, lot_id, populate_existing=True)
     if lot is None or lot.wallet_id != wallet.id:
         raise LotUnknown
-    await see(session, platform_id, line)
+    await record_line(session, platform_id, line)
     dispute = _row(lot, platform_id, user_id, stripe_dispute, line)
     session.add(dispute)
     await session.flush()
@@ -119,7 +119,7 @@ async def dispute_won(
     if dispute.state is DisputeState.WON:
         return
     claims = await _close(session, dispute, lot, DisputeState.WON, line.at)
-    await see(session, platform_id, line)
+    await record_line(session, platform_id, line)
     posting = claim_postings.dispute_won(_facts(dispute, lot, claims), line)
     now = at or await money_now(session)
     await ledger.book(session, platform_id, posting, at=now)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import claim_postings, ledger
-from payouts.balance_transactions import see
+from payouts.balance_transactions import record_line
 from payouts.claim_models import DisputeState, LotDispute, LotReturn, ReturnState
 from payouts.claim_postings import Return
 from payouts.lots import Lot, Taken, part, take_from
@@ -96,7 +96,7 @@ async def return_succeeded(
         return
     if made.state is not ReturnState.REQUESTED:
         raise ReturnSettled
-    await see(session, made.platform_id, line)
+    await record_line(session, made.platform_id, line)
     made.state, made.settled_at = ReturnState.SUCCEEDED, line.at
     posting = claim_postings.refund_succeeded(_facts(made, lot), line)
     await ledger.book(session, made.platform_id, posting, at=line.at)
@@ -130,7 +130,7 @@ async def return_failed(
     if (made.state is ReturnState.SUCCEEDED) != (line is not None):
         raise ReturnSettled(f"The refund is {made.state.value}.")
     if line is not None:
-        await see(session, made.platform_id, line)
+        await record_line(session, made.platform_id, line)
     now = line.at if line is not None else at or datetime.now(UTC)
     made.state, made.settled_at = ReturnState.FAILED, now
     posting = claim_postings.refund_failed(_facts(made, lot), line)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts import ledger, postings
 from payouts.accounts import AccountKind
-from payouts.balance_transactions import see
+from payouts.balance_transactions import record_line
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, StarLot
 from payouts.postings import BalanceTransaction, Posting
@@ -34,7 +34,7 @@ async def book_purchase(
     posting = postings.purchase(
         key=key, user_id=user_id, stars=stars, tax_minor=tax_minor, charge=charge
     )
-    await see(session, platform_id, charge)
+    await record_line(session, platform_id, charge)
     booked = await ledger.book(session, platform_id, posting, at=charge.at)
     if booked.new:
         cash = charge.amount_minor - tax_minor

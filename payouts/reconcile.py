@@ -112,7 +112,7 @@ async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
         return True
     async with cashier.database.transaction() as session:
         site = await ensure_default_platform(session)
-        await balance_transactions.see(session, site, movement)
+        await balance_transactions.record_line(session, site, movement)
         if not await _told_of(session, movement.source):
             await alerts.set_aside(session, alerts.UNEXPLAINED, movement.id, platform_id=site)
     return False
@@ -182,6 +182,6 @@ async def hold_invariants(session: AsyncSession) -> int:
     broken = [each for each in await invariants.check(session) if not each.holds]
     for each in broken:
         log.error("books: %d, %s: %s", each.number, each.says, "; ".join(each.breaks))
-    if aside := await invariants.open_exceptions(session):
-        log.error("books: %d things of Stripe's wait for somebody: encore money check", aside)
+    if aside := await alerts.waiting(session):
+        log.error("books: %d things of Stripe's wait for somebody: encore money check", len(aside))
     return len(broken)

@@ -1,4 +1,4 @@
-"""Unused Stars of an order leave the wallet, and a job is queued that asks Stripe for the refund."""
+"""Unused Stars of an order leave the wallet; a job is queued that asks Stripe for the refund."""
 
 from typing import Final
 from uuid import UUID

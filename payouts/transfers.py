@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Conflict, NotFound
 from payouts import ledger, payout_postings
-from payouts.balance_transactions import see
+from payouts.balance_transactions import record_line
 from payouts.clock import money_now
 from payouts.creators import earnings, lock_creators
 from payouts.ledger import Booked
@@ -82,7 +82,7 @@ async def transfer_confirmed(
 ) -> None:
     """Stripe has made `tr_...` of it. Repeated, nothing; another transfer raises IntentSettled."""
     intent = await _locked(session, intent_id)
-    await see(session, intent.platform_id, line, transfer_intent_id=intent.id)
+    await record_line(session, intent.platform_id, line, transfer_intent_id=intent.id)
     if intent.state is not IntentState.OPEN:
         if intent.stripe_transfer != stripe_transfer:
             raise IntentSettled(f"The transfer is {intent.state.value}.")
@@ -136,7 +136,7 @@ async def transfer_reversed(
     intent = await _locked(session, intent_id)
     if intent.state is not IntentState.CONFIRMED:
         raise IntentSettled(f"The transfer is {intent.state.value}.")
-    await see(session, intent.platform_id, line)
+    await record_line(session, intent.platform_id, line)
     posting = payout_postings.transfer_reversed(
         reversal=reversal,
         creator_id=intent.creator_id,

@@ -26,7 +26,7 @@ from core.settings import Environment, Settings
 from core.storage import open_store
 from ingest.fleet import Member, members
 from ingest.public_address import public_addresses
-from payouts.invariants import open_exceptions
+from payouts import alerts
 from payouts.modes import livemode_of
 from transcripts.installed_models import locate
 from web.sandbox import wants_sandbox
@@ -298,7 +298,7 @@ async def _aside(url: str) -> int:
     database = Database(url)
     try:
         async with database.transaction() as session:
-            return await open_exceptions(session)
+            return len(await alerts.waiting(session))
     finally:
         await database.close()
 

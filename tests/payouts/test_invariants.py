@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from payouts import invariants, ledger
+from payouts import alerts, invariants, ledger
 from payouts.accounts import AccountKind
-from payouts.balance_transactions import see, set_aside
+from payouts.balance_transactions import record_line
 from payouts.lot_disputes import open_dispute
 from payouts.lot_returns import request_return
 from payouts.models import EventKind, LedgerAccount, StarLot
@@ -146,15 +146,15 @@ async def test_an_unbalanced_transaction_is_found(till: Till) -> None:
 
 async def test_a_line_of_stripes_is_posted_or_set_aside(till: Till) -> None:
     line = charge(42, 0)
-    assert await see(till.session, till.platform_id, line)
-    assert not await see(till.session, till.platform_id, line)
+    assert await record_line(till.session, till.platform_id, line)
+    assert not await record_line(till.session, till.platform_id, line)
     assert (await broken(till))[11] == (f"{line.id} charge : 42 USD",)
     for _ in range(2):
-        await set_aside(
-            till.session, platform_id=till.platform_id, object_id=line.id, reason="foreign"
-        )
+        await alerts.set_aside(till.session, "foreign", line.id, platform_id=till.platform_id)
     assert await broken(till) == {}
-    assert await invariants.open_exceptions(till.session, till.platform_id) == 1
+    assert [each.reason for each in await alerts.waiting(till.session, till.platform_id)] == [
+        "foreign"
+    ]
 
 
 async def test_a_second_transfer_of_an_intent_is_found(till: Till) -> None:
@@ -164,7 +164,7 @@ async def test_a_second_transfer_of_an_intent_is_found(till: Till) -> None:
         till.session, intent_id=intent.id, stripe_transfer="tr_1", line=lines[0]
     )
     assert await broken(till) == {}
-    await see(till.session, till.platform_id, lines[1], transfer_intent_id=intent.id)
+    await record_line(till.session, till.platform_id, lines[1], transfer_intent_id=intent.id)
     found = await broken(till)
     assert found[9] == (f"intent {intent.id}: tr_1 tr_2",)
     assert set(found) == {9, 11}

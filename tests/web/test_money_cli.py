@@ -10,7 +10,7 @@ from core.auth.models import Platform, User
 from core.db import Database
 from core.errors import Problem
 from core.migrate import upgrade
-from payouts.balance_transactions import see
+from payouts.balance_transactions import record_line
 from payouts.wallets import holdings_of
 from tests.factories import make_platform, make_user
 from tests.payouts.tills import charge, make_till
@@ -37,7 +37,7 @@ async def test_the_books_as_an_operator_sees_them(empty_url: str) -> None:
     assert (good.exit_code, good.stdout.count("OK ")) == (0, 11)
     async with database.transaction() as session:
         line = charge(42, 0)
-        await see(session, till.platform_id, line)
+        await record_line(session, till.platform_id, line)
     await database.close()
     bad = await encore(empty_url, "check", "--platform", slug)
     assert (bad.exit_code, bad.stdout.count("OK "), bad.stdout.count("FAIL")) == (1, 10, 1)
