@@ -63,6 +63,10 @@ async def test_words_of_tips_and_rooms(new_person: NewPerson, stack: Stack) -> N
     await expect(listed.filter(has_text=LONG)).to_be_attached()
     tall = await pins.filter(has_text=LONG).evaluate("e => [e.clientHeight, e.scrollHeight]")
     assert tall[0] < 100 < tall[1], "what stands on top leaves room for the page"
+    thanks = await host.get_by_role("button", name="Say thanks").first.bounding_box()
+    assert thanks is not None
+    assert thanks["height"] >= 24
     await end(host)
     await guest.goto(room)
     assert await runs_from_right_to_left(guest.locator("h1"))
+    await expect(guest.get_by_role("button", name="−15\u00a0s")).to_be_visible()
