@@ -184,7 +184,8 @@ class _Sending:
         payers, rooms = {one.payer_id for one in asked}, {one.room_id for one in asked}
         since = limits.since(self._now)
         platform_id = self._spending.platform_id
-        pasts = (self._known.courses.get(room_id) for room_id in rooms)
+        known = self._known.courses
+        pasts = {room_id: known[room_id] for room_id in rooms if room_id in known}
         found = await raw.fetchrow(
             _OPEN,
             platform_id,
@@ -193,13 +194,14 @@ class _Sending:
             array_text(rooms),
             *since,
             locked,
-            array_text(past and past.version for past in pasts),
+            array_text(pasts[each].version if each in pasts else None for each in rooms),
         )
         wallets, ahead, spent, courses = found
         self._now += ahead
         self._spending.opened(payers, wallets or ())
         self._spent = limits.spendings(spent)
-        self._courses = courses_from(courses, self._known.courses)
+        self._courses = courses_from(courses, pasts)  # others may have learned more meanwhile
+        known.update(pasts)
 
     def _decide(self, one: Asked) -> Sent | Problem:
         former = self._spending.booked.get(one.key)

@@ -72,11 +72,10 @@ class Course:
 
 
 def courses_from(
-    rows: Iterable[Sequence[Any]], known: MutableMapping[UUID, Past] | None = None
+    rows: Iterable[Sequence[Any]], known: MutableMapping[UUID, Past]
 ) -> dict[UUID, Course]:
     """Of rooms that are live or have ended; `rows` are those of `room_courses`, which was told the
-    versions of what is `known`. What is new is added to that."""
-    known = {} if known is None else known
+    versions of what is `known` and leaves that out. What is new is added to it."""
     courses: dict[UUID, Course] = {}
     for room_id, its_rows in groupby(rows, key=itemgetter(0)):
         told = list(its_rows)
@@ -91,7 +90,7 @@ def courses_from(
 async def course_of(session: AsyncSession, room_id: UUID) -> Course:
     raw = await raw_connection(session)
     rows = await raw.fetch("select * from room_courses($1, null)", [room_id])
-    return courses_from(rows)[room_id]
+    return courses_from(rows, {})[room_id]
 
 
 def _past(rows: Sequence[Sequence[Any]]) -> Past:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 
 from core.db import Database
@@ -112,6 +113,52 @@ async def test_a_room_that_was_tipped_before_is_read_anew_once_its_stage_changes
     async with database.transaction() as session:
         assert await hall.on(session).earned(hall.host, speaker) == [35, 5]
         assert await hall.on(session).broken() == []
+
+
+async def test_a_stage_that_changes_between_two_batches_at_once(database: Database) -> None:
+    """The first was told nothing of a room that it knew, and hears that after the second, which
+    was told of the speaker who has come since."""
+    hall, _, fans = await two_rooms(database)
+    async with database.transaction() as session:
+        here = hall.on(session)
+        await here.offer(4_000)
+        first = await here.speaker()
+    known = Known()
+    wanted = [
+        replace(wishes(hall.room, fans[n : n + 1], str(n))[0], wanted_ms=None) for n in range(4)
+    ]
+
+    async def tip(raw: Any, number: int) -> None:
+        assert await try_tips(raw, [wanted[number]], terms=TERMS, caps=CAPS, known=known)
+
+    async with database.raw() as raw, database.raw() as other:
+        await tip(raw, 0)
+        late = _Late(raw)
+        waiting = asyncio.create_task(tip(late, 1))
+        await late.answered.wait()
+        async with database.transaction() as session:
+            second = await hall.on(session).speaker()
+        await tip(other, 2)
+        late.heard.set()
+        await waiting
+        await tip(raw, 3)
+    async with database.transaction() as session:
+        # of 10: twice 6 and 4, then twice 6 and 2 and 2
+        assert await hall.on(session).earned(hall.host, first, second) == [24, 12, 4]
+        assert await hall.on(session).broken() == []
+
+
+class _Late:
+    """A connection whose first answer is on its way until it is `heard`."""
+
+    def __init__(self, raw: asyncpg.Connection) -> None:
+        self._raw, self.answered, self.heard = raw, asyncio.Event(), asyncio.Event()
+
+    async def fetchrow(self, query: str, *values: object) -> Any:
+        found = await self._raw.fetchrow(query, *values)
+        self.answered.set()
+        await self.heard.wait()
+        return found
 
 
 async def test_nothing_is_tried_where_one_would_be_refused(database: Database) -> None:
