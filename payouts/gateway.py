@@ -1,7 +1,7 @@
-"""Stripe: the one module that imports its library. Calls no database; see ADR 0030.
+"""Stripe: the one module that imports its library. It never calls the database (ADR 0030).
 
-A call that changes something takes a `key` of ours: repeated with the same key within a day it is
-done once. Every object that comes back is of the mode of our key, or WrongMode is raised.
+A call that changes something takes an idempotency `key`: repeated with the same key within a day,
+it is done once. WrongMode is raised when an object is not of our key's mode (test or live).
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import stripe
 
@@ -32,32 +32,30 @@ from payouts.stripe_objects import (
 from payouts.throttle import Throttle
 
 log = logging.getLogger(__name__)
-logging.getLogger("stripe").setLevel(logging.WARNING)  # it would log Stripe's messages
+logging.getLogger("stripe").setLevel(logging.WARNING)  # below that it logs Stripe's messages
 
 API_VERSION: Final = "2026-10-28.endive"
-"""What the pinned library is made for; webhook endpoints are made with the same."""
+"""The version that the pinned library is made for; create webhook endpoints with the same one."""
 
 NETWORK_RETRIES: Final = 2
-"""By the library, with the same key: lost connections, 409 and 5xx."""
+"""By the library and with the same key, after lost connections, 409 and 5xx."""
 
 KEYS_KEPT: Final = timedelta(hours=20)
-"""So long a key is safe to repeat. Stripe keeps them for 24 hours at least; the rest is for clocks
-and long calls."""
+"""How long we repeat a key. Stripe forgets keys after 24 hours at the earliest
+(docs.stripe.com/api/idempotent_requests); the margin is for differing clocks and slow calls."""
 
 CALLS_END: Final = timedelta(minutes=30)
-"""A call that was made when its key was as old has ended by so much later, whoever made it."""
+"""A call made with a key just before it was too old has certainly ended after this time more."""
 
 NOT_MADE: Final = "not_made"
-"""Why what was wanted for longer than both is given up where Stripe has nothing of it."""
+"""Our error code for what is given up after both of these times, since Stripe has nothing of it."""
 
 NO_ACCESS: Final = "account_invalid"
-"""What Stripe says of an account that is gone, or is no longer connected to ours."""
+"""Stripe's error code for an account that was deleted or is no longer connected to ours."""
 
 BUSY_RETRIES: Final = 3
 PAGE: Final = 100
 ADDRESSES: Final = ("api", "connect", "files", "meter_events")
-
-T = TypeVar("T")
 
 
 class PaymentsOff(Unavailable):
@@ -66,35 +64,35 @@ class PaymentsOff(Unavailable):
 
 
 class StripeBusy(Unavailable):
-    """Nothing was done; the same can succeed later."""
+    """Nothing was done; the same call can succeed later."""
 
     code = "stripe_busy"
     title = "The payment service is busy; try again in a moment"
 
 
 class StripeClosed(Unavailable):
-    """Stripe takes our key no more, or not for this: it says nothing of what was done before."""
+    """Stripe refuses our key, at all or for this; an earlier call may have been done."""
 
     code = "stripe_key_refused"
     title = "The payment service does not let us in"
 
 
 class OutcomeUnknown(Unavailable):
-    """It may have been done. Only the same key may be tried again."""
+    """The call may have been done: it may only be repeated with the same key."""
 
     code = "stripe_outcome_unknown"
     title = "The payment service did not answer; try again, it is done only once"
 
 
 class KeyReused(OutcomeUnknown):
-    """The key has been used for a call that said something else, which may have been done."""
+    """The key was used before with other parameters; that other call may have been done."""
 
     code = "stripe_key_reused"
     title = "The payment service was asked for something else before"
 
 
 class StripeRefused(Problem):
-    """Nothing was done, and the same will be refused again. `stripe_code` says why."""
+    """Nothing was done, and the same call would be refused again. `stripe_code` says why."""
 
     status = 502
     code = "stripe_refused"
@@ -106,7 +104,7 @@ class StripeRefused(Problem):
 
 
 class Gateway:
-    """One Stripe account, in one mode. Closed with the process that made it."""
+    """One Stripe account, in one mode. Whoever makes it closes it."""
 
     def __init__(
         self,
@@ -145,9 +143,9 @@ class Gateway:
         currency: str,
         return_url: str,
     ) -> CheckoutSession:
-        """A hosted page where `order` is paid; its charge carries the order's id.
+        """A hosted page where `order` is paid; the charge's metadata holds the order's id.
 
-        Whoever leaves it unpaid comes back with `?left=1`.
+        A buyer who leaves it without paying comes back with `?left=1`.
         """
         price = {
             "currency": currency.lower(),
@@ -163,29 +161,23 @@ class Gateway:
             "success_url": return_url,
             "cancel_url": f"{return_url}?left=1",
         }
-        return self._own(
-            CheckoutSession.of(
-                await self._call(self._v1.checkout.sessions.create_async, params, key=key)
-            )
+        return CheckoutSession.of(
+            await self._call(self._v1.checkout.sessions.create_async, params, key=key)
         )
 
     async def checkout(self, session_id: str) -> CheckoutSession:
-        return self._own(
-            CheckoutSession.of(
-                await self._call(self._v1.checkout.sessions.retrieve_async, session_id)
-            )
+        return CheckoutSession.of(
+            await self._call(self._v1.checkout.sessions.retrieve_async, session_id)
         )
 
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
-        return self._own(
-            PaymentIntent.of(await self._call(self._v1.payment_intents.retrieve_async, intent_id))
+        return PaymentIntent.of(
+            await self._call(self._v1.payment_intents.retrieve_async, intent_id)
         )
 
     async def charge(self, charge_id: str) -> Charge:
         params = {"expand": ["balance_transaction"]}
-        return self._own(
-            Charge.of(await self._call(self._v1.charges.retrieve_async, charge_id, params))
-        )
+        return Charge.of(await self._call(self._v1.charges.retrieve_async, charge_id, params))
 
     async def refund(
         self, *, key: str, charge: str, amount_minor: int, metadata: Mapping[str, str]
@@ -209,12 +201,13 @@ class Gateway:
         return [Refund.of(each) async for each in self._listed(self._v1.refunds.list_async, params)]
 
     async def dispute(self, dispute_id: str) -> Dispute:
-        return self._own(Dispute.of(await self._call(self._v1.disputes.retrieve_async, dispute_id)))
+        return Dispute.of(await self._call(self._v1.disputes.retrieve_async, dispute_id))
 
     async def create_account(
         self, *, key: str, metadata: Mapping[str, str], country: str | None = None
     ) -> ConnectedState:
-        """A connected account whose fees and losses are ours, with Stripe's Express pages."""
+        """A connected account with the Express dashboard; we pay its fees and bear its losses
+        (docs.stripe.com/connect/migrate-to-controller-properties)."""
         params: dict[str, Any] = {
             "controller": {
                 "fees": {"payer": "application"},
@@ -234,7 +227,7 @@ class Gateway:
     async def onboarding_link(
         self, account_id: str, *, key: str, return_url: str, refresh_url: str
     ) -> str:
-        """Where the creator tells Stripe who they are; good once, for minutes."""
+        """The page where the creator tells Stripe who they are; works once, for some minutes."""
         params = {
             "account": account_id,
             "type": "account_onboarding",
@@ -245,7 +238,7 @@ class Gateway:
         return str(made["url"])
 
     async def dashboard_link(self, account_id: str, *, key: str) -> str:
-        """Where the creator sees their payouts and changes their bank; good once."""
+        """The page where the creator sees payouts and changes their bank; works once."""
         made = await self._call(self._v1.accounts.login_links.create_async, account_id, key=key)
         return str(made["url"])
 
@@ -267,15 +260,11 @@ class Gateway:
             "metadata": dict(metadata),
             "expand": ["balance_transaction"],
         }
-        return self._own(
-            Transfer.of(await self._call(self._v1.transfers.create_async, params, key=key))
-        )
+        return Transfer.of(await self._call(self._v1.transfers.create_async, params, key=key))
 
     async def transfer_now(self, transfer_id: str) -> Transfer:
         params = {"expand": ["balance_transaction"]}
-        return self._own(
-            Transfer.of(await self._call(self._v1.transfers.retrieve_async, transfer_id, params))
-        )
+        return Transfer.of(await self._call(self._v1.transfers.retrieve_async, transfer_id, params))
 
     async def transfers_of(self, group: str) -> Sequence[Transfer]:
         params = {"transfer_group": group, "limit": PAGE, "expand": ["data.balance_transaction"]}
@@ -293,56 +282,58 @@ class Gateway:
         return [Reversal.of(each) async for each in self._listed(page, params)]
 
     async def payout(self, payout_id: str, *, account: str | None = None) -> Payout:
-        """Of a connected account, or of our own."""
+        """A payout of the connected `account`, or else of our own."""
         params = {"expand": ["balance_transaction"]} if account is None else {}
-        return self._own(
-            Payout.of(
-                await self._call(
-                    self._v1.payouts.retrieve_async, payout_id, params, account=account
-                )
-            )
+        return Payout.of(
+            await self._call(self._v1.payouts.retrieve_async, payout_id, params, account=account)
         )
 
     async def reversed_transfer(self, movement_id: str) -> str:
-        """The id of the transfer that the reversal behind a balance transaction is of."""
+        """The id of the transfer whose reversal made this balance transaction."""
         expanded = {"expand": ["source"]}
         found = await self._call(
             self._v1.balance_transactions.retrieve_async, movement_id, expanded
         )
         return str(found["source"]["transfer"])
 
-    async def movements(self, *, since: datetime) -> AsyncIterator[BalanceTransaction]:
-        """Everything that moved our balance, newest first."""
+    async def movements(self, *, since: datetime) -> AsyncIterator[Sequence[BalanceTransaction]]:
+        """Everything that moved our balance, newest first, page by page."""
         params = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
-        async for each in self._listed(self._v1.balance_transactions.list_async, params):
-            yield balance_transaction(each)
+        async for page in self._pages(self._v1.balance_transactions.list_async, params):
+            yield [balance_transaction(each) for each in page]
 
     async def events(
         self, *, since: datetime, account: str | None = None, kinds: Sequence[str] = ()
-    ) -> AsyncIterator[StripeEvent]:
-        """Of our own account or of a connected one, newest first; Stripe keeps them for 30 days.
+    ) -> AsyncIterator[Sequence[StripeEvent]]:
+        """Of our own account or of a connected one, newest first, page by page.
 
-        `kinds`: of these alone, at most 20.
+        Stripe keeps them for 30 days. `kinds`: of these alone, at most 20.
         """
         params: dict[str, Any] = {"created": {"gte": int(since.timestamp())}, "limit": PAGE}
         if kinds:
             params["types"] = list(kinds)
-        async for each in self._listed(self._v1.events.list_async, params, account=account):
-            yield StripeEvent.of(each, account=account)
+        async for page in self._pages(self._v1.events.list_async, params, account=account):
+            yield [StripeEvent.of(each, account=account) for each in page]
 
     async def _listed(
+        self, listing: Callable[..., Awaitable[Any]], params: Mapping[str, Any]
+    ) -> AsyncIterator[dict[str, Any]]:
+        async for page in self._pages(listing, params):
+            for each in page:
+                yield each
+
+    async def _pages(
         self,
         listing: Callable[..., Awaitable[Any]],
         params: Mapping[str, Any],
         *,
         account: str | None = None,
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Page by page (docs.stripe.com/api/pagination)."""
+    ) -> AsyncIterator[Sequence[dict[str, Any]]]:
+        """docs.stripe.com/api/pagination."""
         more: dict[str, Any] = {}
         while True:
             page = await self._call(listing, {**params, **more}, account=account)
-            for each in page["data"]:
-                yield each
+            yield page["data"]
             if not page["has_more"]:
                 return
             more = {"starting_after": page["data"][-1]["id"]}
@@ -354,34 +345,37 @@ class Gateway:
         key: str | None = None,
         account: str | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON. Raises StripeBusy, StripeClosed, OutcomeUnknown, StripeRefused."""
+        """The answer's JSON.
+
+        Raises StripeBusy, StripeClosed, OutcomeUnknown, StripeRefused, WrongMode.
+        """
         options = {"idempotency_key": key, "stripe_account": account}
         options = {name: value for name, value in options.items() if value is not None}
         for attempt in range(BUSY_RETRIES + 1):
+            if attempt:
+                wait = self._first_busy_wait_s * 2 ** (attempt - 1)
+                await asyncio.sleep(wait * (1 + random.random()))  # noqa: S311
             await self._throttle.turn()
             try:
                 answer = await call(*given, **({"options": options} if options else {}))
-                return dict(answer.to_dict())
+                return self._checked(answer.to_dict())
             except stripe.RateLimitError:
                 self._throttle.slow_down()
-                if attempt == BUSY_RETRIES:
-                    raise StripeBusy from None
-                wait = self._first_busy_wait_s * 2**attempt
-                await asyncio.sleep(wait * (1 + random.random()))  # noqa: S311
             except stripe.StripeError as error:
                 raise _ours(error) from None
         raise StripeBusy
 
-    def _own(self, found: T) -> T:
-        if getattr(found, "livemode", self.livemode) != self.livemode:
+    def _checked(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Raises WrongMode. Some objects, such as accounts and refunds, do not say their mode."""
+        if answer.get("livemode", self.livemode) != self.livemode:
             raise WrongMode("Stripe answered with an object of the other mode")
-        return found
+        return answer
 
 
 def _ours(error: stripe.StripeError) -> Problem:
-    """What the library raises, as one of our outcomes."""
+    """The problem that stands for an error of the library (docs.stripe.com/error-low-level)."""
     kind = type(error).__name__
-    code = error.code or (error.error and error.error.code)  # of a 403 it is there alone
+    code = error.code or (error.error and error.error.code)  # a 403 has it only there
     log.warning("stripe: %s %s %s %s", kind, error.http_status, code, error.request_id)
     match error:
         case stripe.APIConnectionError():

@@ -1,4 +1,4 @@
-"""Events that Stripe has and no webhook brought: of our own account, and of every connected one."""
+"""Events that no webhook brought, fetched from Stripe: our account's and every connected one's."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from payouts import inbox
 from payouts.cashier import Cashier
-from payouts.gateway import NO_ACCESS, PAGE, StripeRefused
+from payouts.gateway import NO_ACCESS, StripeRefused
 from payouts.gateway_models import ConnectedAccount, InboxEvent
 from payouts.onboarding import DISCONNECTED, account_closed
 from payouts.stripe_objects import StripeEvent
@@ -20,16 +20,16 @@ OF_CONNECTED: Final = (
     "payout.failed",
     "payout.canceled",
 )
-"""Kinds of connected accounts' events that something of ours comes of."""
+"""The events of connected accounts that change something of ours."""
 
 
 async def missed_events(cashier: Cashier, since: datetime) -> int:
-    """Puts what is missing into the inbox; returns how many these were."""
+    """Puts the missing ones into the inbox; returns how many there were."""
     found = await _take(cashier, cashier.gateway.events(since=since))
     for account in await _connected(cashier):
-        events = cashier.gateway.events(since=since, account=account, kinds=OF_CONNECTED)
+        pages = cashier.gateway.events(since=since, account=account, kinds=OF_CONNECTED)
         try:
-            found += await _take(cashier, events)
+            found += await _take(cashier, pages)
         except StripeRefused as refused:
             if refused.stripe_code != NO_ACCESS:
                 raise
@@ -46,14 +46,8 @@ async def _connected(cashier: Cashier) -> Sequence[str]:
         return [name for name in await session.scalars(known) if name is not None]
 
 
-async def _take(cashier: Cashier, events: AsyncIterator[StripeEvent]) -> int:
-    missed, page = 0, list[StripeEvent]()
-    async for event in events:
-        page.append(event)
-        if len(page) == PAGE:
-            missed += await _receive(cashier, page)
-            page = []
-    return missed + await _receive(cashier, page)
+async def _take(cashier: Cashier, pages: AsyncIterator[Sequence[StripeEvent]]) -> int:
+    return sum([await _receive(cashier, page) async for page in pages])
 
 
 async def _receive(cashier: Cashier, page: Sequence[StripeEvent]) -> int:

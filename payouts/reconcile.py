@@ -4,7 +4,7 @@ The same code settles an object, whether an event or this told of it.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,6 @@ from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.crediting import settle_charge
 from payouts.dispute_events import settle_dispute
-from payouts.gateway import PAGE
 from payouts.gateway_models import StripeBooks
 from payouts.missed_events import missed_events
 from payouts.orders import end_left_orders
@@ -62,7 +61,7 @@ async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconci
     missed = await missed_events(cashier, since)
     counts = {True: 0, False: 0}
     seen = 0
-    async for page in _pages(cashier.gateway.movements(since=since)):
+    async for page in cashier.gateway.movements(since=since):
         seen += len(page)
         for movement in await _unposted(cashier, page):
             counts[await _explain(cashier, movement)] += 1
@@ -76,18 +75,6 @@ async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconci
     result = Reconciled(seen, counts[True], counts[False], missed)
     log.info("reconciled: %s", result)
     return result
-
-
-async def _pages(
-    movements: AsyncIterator[BalanceTransaction],
-) -> AsyncIterator[Sequence[BalanceTransaction]]:
-    page: list[BalanceTransaction] = []
-    async for movement in movements:
-        page.append(movement)
-        if len(page) == PAGE:
-            yield page
-            page = []
-    yield page
 
 
 async def _unposted(

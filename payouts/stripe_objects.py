@@ -31,7 +31,6 @@ def _metadata(data: Json) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class CheckoutSession:
     id: str
-    livemode: bool
     url: str | None
     """Where its buyer pays; None once it is complete or has expired."""
     status: str
@@ -49,7 +48,6 @@ class CheckoutSession:
     def of(cls, data: Json) -> Self:
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             url=data.get("url"),
             status=data["status"],
             payment_status=data["payment_status"],
@@ -64,7 +62,6 @@ class CheckoutSession:
 @dataclass(frozen=True, slots=True)
 class PaymentIntent:
     id: str
-    livemode: bool
     status: str
     latest_charge: str | None
     failure_code: str | None
@@ -76,7 +73,6 @@ class PaymentIntent:
         error = data.get("last_payment_error") or {}
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             status=data["status"],
             latest_charge=id_of(data.get("latest_charge")),
             failure_code=error.get("decline_code") or error.get("code"),
@@ -105,7 +101,6 @@ def movement_of(value: Any) -> BalanceTransaction | None:
 @dataclass(frozen=True, slots=True)
 class Charge:
     id: str
-    livemode: bool
     status: str
     """`succeeded`, `pending` or `failed`."""
     amount_minor: int
@@ -123,7 +118,6 @@ class Charge:
     def of(cls, data: Json) -> Self:
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             status=data["status"],
             amount_minor=data["amount"],
             currency=data["currency"].upper(),
@@ -170,7 +164,6 @@ class Refund:
 @dataclass(frozen=True, slots=True)
 class Dispute:
     id: str
-    livemode: bool
     status: str
     reason: str
     charge: str | None
@@ -183,7 +176,6 @@ class Dispute:
     def of(cls, data: Json) -> Self:
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             status=data["status"],
             reason=data["reason"],
             charge=id_of(data.get("charge")),
@@ -247,7 +239,6 @@ class Reversal:
 @dataclass(frozen=True, slots=True)
 class Transfer:
     id: str
-    livemode: bool
     amount_minor: int
     reversed_minor: int
     currency: str
@@ -261,7 +252,6 @@ class Transfer:
     def of(cls, data: Json) -> Self:
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             amount_minor=data["amount"],
             reversed_minor=data["amount_reversed"],
             currency=data["currency"].upper(),
@@ -276,7 +266,6 @@ class Transfer:
 @dataclass(frozen=True, slots=True)
 class Payout:
     id: str
-    livemode: bool
     status: str
     """`pending`, `in_transit`, `paid`, `failed` or `canceled`."""
     amount_minor: int
@@ -289,7 +278,6 @@ class Payout:
     def of(cls, data: Json) -> Self:
         return cls(
             id=data["id"],
-            livemode=data["livemode"],
             status=data["status"],
             amount_minor=data["amount"],
             currency=data["currency"].upper(),
