@@ -166,15 +166,16 @@ def tip(
 ) -> Posting:
     """Stars leave the wallet; what they cost goes to the creators, the rest is ours.
 
-    What promotional Stars earn is our expense. Who has the units that do not divide is drawn by
-    the key: else tips of few Stars would all be of one of those who share them.
+    What promotional Stars earn is our expense. Who has the units that do not divide is drawn: else
+    tips of few Stars would all be of one of those who share them. By the key and the time, since
+    whoever tips chooses the key.
     """
     books = Books(terms.currency)
     stars = sum(t.stars for t in taken)
     promised = sum(t.stars for t in taken if t.promotional) * terms.star_value_minor
     released = sum(t.cash_minor for t in taken)
     earned = stars * terms.star_value_minor
-    turn = int.from_bytes(sha256(key.encode()).digest()[:8])
+    turn = int.from_bytes(sha256(f"{key} {at.isoformat()}".encode()).digest()[:8])
     amounts = split(earned, [share.weight for share in shares], turn=turn)
     return Posting(
         EventKind.TIP,

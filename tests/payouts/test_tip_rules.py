@@ -1,6 +1,6 @@
 """The pure parts of a tip: words and tiers, its place on the clock, who shares it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid4
 
@@ -149,15 +149,24 @@ def test_each_has_what_they_agreed_to_divided_by_the_speakers() -> None:
     assert split(100, [share.weight for share in shares]) == (25, 5, 70)
 
 
-def test_who_agreed_to_a_half_has_half_of_a_thousand_tips_of_one_star() -> None:
+def earned_by_ada(key: str, at: datetime) -> int:
+    """Of a tip of one Star, of which half is hers."""
     shares = shares_of({HOST: 0, ADA: 5_000}, host=HOST, payer=CAT)
     taken = [Taken(CAT, 0, 1, 1)]
+    made = tip(key=key, payer_id=CAT, taken=taken, shares=shares, terms=Terms(), at=at)
+    return -sum(entry.amount for entry in made.entries if entry.account.owner == str(ADA))
+
+
+def test_who_agreed_to_a_half_has_half_of_a_thousand_tips_of_one_star() -> None:
     at = datetime(2026, 11, 1, tzinfo=UTC)
-    earned = 0
-    for number in range(1_000):
-        made = tip(key=f"{number}", payer_id=CAT, taken=taken, shares=shares, terms=Terms(), at=at)
-        earned -= sum(entry.amount for entry in made.entries if entry.account.owner == str(ADA))
-    assert 450 < earned < 550
+    assert 450 < sum(earned_by_ada(f"{number}", at) for number in range(1_000)) < 550
+
+
+def test_who_tips_cannot_choose_keys_by_which_a_friend_has_what_does_not_divide() -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    chosen = [key for key in map(str, range(2_000)) if earned_by_ada(key, at)]
+    booked = at + timedelta(microseconds=1)
+    assert 0.4 < sum(earned_by_ada(key, booked) for key in chosen) / len(chosen) < 0.6
 
 
 def test_nobody_tips_themselves() -> None:
