@@ -1,6 +1,6 @@
-"""Disputes in the books: the buyer's unspent Stars answer first, then tips, the newest first.
+"""Disputes in the books. A lost one takes the buyer's unspent Stars first, then tips, newest first.
 
-A tip that has matured is not clawed back: what it would have lost is ours.
+A tip that has matured is never clawed back: the platform bears its part of the loss.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from payouts.claim_postings import Claims, Disputed, Held
 from payouts.clock import money_now
 from payouts.creators import lock_creators
 from payouts.lot_returns import LotUnknown
-from payouts.lots import Lot, most_stars_within, part, take_from
+from payouts.lots import most_stars_within, part, take_from
 from payouts.models import (
     EventKind,
     LedgerAccount,
@@ -64,10 +64,10 @@ async def open_dispute(
     line: BalanceTransaction,
     at: datetime | None = None,
 ) -> LotDispute:
-    """The bank takes `-line.amount_minor` back; the wallet freezes, creators' parts are held.
+    """The bank takes `-line.amount_minor` back: the wallet freezes, and creators' parts are held.
 
-    Repeated, the same row. Booked when we learn of it, at `at`: tips that had matured by then are
-    not held, since what they brought may have been transferred. Raises LotUnknown.
+    Idempotent: a known dispute is returned. `at` is when we learned of it. Tips that had matured by
+    then are not held, since what they earned may have been transferred. Raises LotUnknown.
     """
     wallet = await open_wallet(session, platform_id=platform_id, user_id=user_id)
     if (known := await _by_name(session, platform_id, stripe_dispute)) is not None:
@@ -111,7 +111,7 @@ async def dispute_won(
     line: BalanceTransaction,
     at: datetime | None = None,
 ) -> None:
-    """`line` brings the money back; booked when we learn of it, at `at`. Repeated, nothing.
+    """`line` brings the money back; `at` is when we learned of it. Idempotent.
 
     Raises NotFound, DisputeClosed.
     """
@@ -132,7 +132,7 @@ async def dispute_lost(
     stripe_dispute: str,
     at: datetime | None = None,
 ) -> None:
-    """Unspent Stars are revoked, holds are kept. Repeated, nothing.
+    """Unspent Stars are revoked, and what was held is not paid to the creators. Idempotent.
 
     Raises NotFound, DisputeClosed.
     """
@@ -141,17 +141,19 @@ async def dispute_lost(
         return
     now = at or datetime.now(UTC)
     claims = await _close(session, dispute, lot, DisputeState.LOST, now)
-    pure = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor)
     limit = dispute.amount_minor - dispute.tax_minor - claims.cash_minor
-    stars = most_stars_within(pure, max(limit, 0))
-    revoked = take_from(pure, stars) if stars else None
+    stars = most_stars_within(lot.as_lot, max(limit, 0))
+    revoked = take_from(lot.as_lot, stars) if stars else None
     posting = claim_postings.dispute_lost(_facts(dispute, lot, claims), revoked)
     await ledger.book(session, platform_id, posting, at=now)
 
 
 async def revoke_returned(session: AsyncSession, *, return_id: UUID) -> None:
-    """Takes the Stars of a refund that failed, as far as disputes of their lot were lost for more
-    than they could take: their buyer has had that money. In the transaction of the failure."""
+    """Revokes Stars that a failed refund has returned, for lost disputes of their lot.
+
+    While they were being refunded those disputes could not take them, although the bank has given
+    the buyer that money. Called in the transaction that books the failure.
+    """
     made = await session.get_one(LotReturn, return_id)
     lot = await session.get_one(StarLot, made.lot_id, populate_existing=True)
     lost = sa.select(LotDispute).where(
@@ -159,10 +161,10 @@ async def revoke_returned(session: AsyncSession, *, return_id: UUID) -> None:
     )
     for dispute in await session.scalars(lost.order_by(LotDispute.opened_at, LotDispute.id)):
         short = await _short_minor(session, dispute)
-        stars = most_stars_within(Lot(lot.id, lot.stars, lot.gone, lot.cash_minor), max(short, 0))
+        stars = most_stars_within(lot.as_lot, max(short, 0))
         if stars == 0:
             continue
-        revoked = take_from(Lot(lot.id, lot.stars, lot.gone, lot.cash_minor), stars)
+        revoked = take_from(lot.as_lot, stars)
         facts = _facts(dispute, lot, Claims(0, ()))
         posting = claim_postings.returned_revoked(facts, revoked, return_id)
         await ledger.book(session, made.platform_id, posting, at=made.settled_at)
@@ -170,7 +172,7 @@ async def revoke_returned(session: AsyncSession, *, return_id: UUID) -> None:
 
 
 async def _short_minor(session: AsyncSession, dispute: LotDispute) -> int:
-    """What of a lost dispute neither tips nor Stars have covered yet."""
+    """What neither claimed tips nor revoked Stars cover of a lost dispute."""
     name = f"dispute:{dispute.stripe_dispute}:"
     claimed = sa.select(sa.func.coalesce(sa.func.sum(DisputeClaim.cash_minor), 0)).where(
         DisputeClaim.dispute_id == dispute.id
@@ -189,9 +191,8 @@ async def _short_minor(session: AsyncSession, dispute: LotDispute) -> int:
 
 
 async def _claim(session: AsyncSession, dispute: LotDispute, lot: StarLot, now: datetime) -> Claims:
-    """Keeps what of the lot's tips is claimed: whatever its unspent cash does not cover."""
-    unspent = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor).cash_left_minor
-    unspent += await _under_way_minor(session, lot.id)
+    """Claims tips for what the lot's unspent cash does not cover, and stores the claims."""
+    unspent = lot.as_lot.cash_left_minor + await _under_way_minor(session, lot.id)
     short = dispute.amount_minor - dispute.tax_minor - unspent
     claims: list[Claim] = []
     if short > 0:
@@ -241,10 +242,12 @@ class _Tip:
     matures_at: datetime
     stars: int
     whole: int
+    """All Stars of the tip, those of other lots too."""
     offset: int
+    """How many of these come before the lot's."""
     cash_minor: int
     claimed_minor: int
-    """By other disputes."""
+    """Of this cash, by other disputes."""
 
 
 async def _newest_tips(
@@ -267,7 +270,8 @@ async def _newest_tips(
 def _claim_on(
     tip: _Tip, cash: int, earned: dict[UUID, int], deleted: set[UUID], *, immature: bool
 ) -> Claim:
-    """Each creator's part is by cumulative floors, first of Stars, then of cash."""
+    """Each creator's part: of what the tip earned, the share of this lot's Stars, and of that the
+    share of the cash that is claimed; both by cumulative floors."""
     holds = []
     for creator, amount in earned.items():
         by_lot = part(amount, begin=tip.offset, end=tip.offset + tip.stars, whole=tip.whole)
@@ -312,7 +316,7 @@ def _tip(transaction: LedgerTransaction, taken: StarAllocation, claimed_minor: i
 
 
 async def _earnings(session: AsyncSession, tips: Sequence[UUID]) -> dict[UUID, dict[UUID, int]]:
-    """What each tip brought to whom."""
+    """What each tip earned: by tip, then by creator, in minor units."""
     rows = await session.execute(
         sa.select(LedgerEntry.transaction_id, LedgerAccount.owner, LedgerEntry.amount)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)

@@ -1,6 +1,6 @@
-"""Refunds of unused Stars in the books: requested, succeeded, failed, each once, forward only.
+"""Refunds of unused Stars in the books: requested, then succeeded or failed, each booked once.
 
-The one who asks Stripe commits the request first, then calls, then tells here how it ended.
+The caller commits the request before it asks Stripe, and afterwards books here how it ended.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from payouts import claim_postings, ledger
 from payouts.balance_transactions import record_line
 from payouts.claim_models import DisputeState, LotDispute, LotReturn, ReturnState
 from payouts.claim_postings import Return
-from payouts.lots import Lot, Taken, part, take_from
+from payouts.lots import Taken, take_from
 from payouts.models import StarLot
 from payouts.postings import BalanceTransaction
 from payouts.spending import WalletFrozen, open_wallet
@@ -44,11 +44,14 @@ async def request_return(
     at: datetime | None = None,
     though_frozen: bool = False,
 ) -> LotReturn:
-    """Takes all unused Stars of a purchase (`Booked.transaction_id`) out of the wallet.
+    """Takes all unused Stars of a purchase out of the wallet.
 
-    The row says how many they are and what goes back in the settlement currency: `cash_minor`
-    and the `tax_minor` on it. A dispute takes Stars of its own lot alone, so those of another may
-    go `though_frozen`. Raises LotUnknown (promotional ones too), WalletFrozen, NothingUnused.
+    `lot_id` is the purchase's transaction. The row says how many Stars they are and, in the
+    settlement currency, what goes back for them: `cash_minor` and the `tax_minor` on it.
+
+    A wallet is frozen while a payment is disputed. With `though_frozen` only a dispute of this very
+    lot counts, since a dispute never takes Stars of another one. Raises LotUnknown (also for
+    promotional Stars), WalletFrozen, NothingUnused.
     """
     now = at or datetime.now(UTC)
     opened = await open_wallet(session, platform_id=platform_id, user_id=user_id)
@@ -73,15 +76,14 @@ async def _is_disputed(session: AsyncSession, lot_id: UUID) -> bool:
 
 
 def _all_unused(lot: StarLot, platform_id: UUID, user_id: UUID, now: datetime) -> LotReturn:
-    pure = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor)
-    taken = take_from(pure, pure.left)
+    taken = take_from(lot.as_lot, lot.as_lot.left)
     return LotReturn(
         platform_id=platform_id,
         user_id=user_id,
         lot_id=lot.id,
         stars=taken.stars,
         cash_minor=taken.cash_minor,
-        tax_minor=part(lot.tax_minor, begin=lot.gone, end=lot.stars, whole=lot.stars),
+        tax_minor=lot.tax_left_minor,
         currency=lot.currency,
         requested_at=now,
     )
@@ -90,7 +92,7 @@ def _all_unused(lot: StarLot, platform_id: UUID, user_id: UUID, now: datetime) -
 async def return_succeeded(
     session: AsyncSession, *, return_id: UUID, line: BalanceTransaction
 ) -> None:
-    """Stripe has paid it: `line` is negative. Repeated, nothing. Raises ReturnSettled."""
+    """Stripe has paid it: `line` is negative. Idempotent. Raises ReturnSettled."""
     made, lot = await _locked(session, return_id)
     if made.state is ReturnState.SUCCEEDED:
         return
@@ -103,7 +105,7 @@ async def return_succeeded(
 
 
 async def return_paid(session: AsyncSession, *, return_id: UUID, at: datetime) -> None:
-    """By our bank and not by Stripe. Raises ReturnSettled."""
+    """Our bank has paid it instead of Stripe. Raises ReturnSettled."""
     made, lot = await _locked(session, return_id)
     if made.state is not ReturnState.REQUESTED:
         raise ReturnSettled
@@ -119,10 +121,10 @@ async def return_failed(
     line: BalanceTransaction | None = None,
     at: datetime | None = None,
 ) -> None:
-    """The Stars come back into the wallet. Repeated, nothing.
+    """The Stars come back into the wallet. Idempotent.
 
-    `line` (positive) is needed where Stripe had paid and the bank sent it back. Raises
-    ReturnSettled without it then, or with it where nothing had been paid.
+    `line` (positive) is what came back to our balance if Stripe had paid. Raises ReturnSettled when
+    it is missing although Stripe had paid, or given although it had not.
     """
     made, lot = await _locked(session, return_id)
     if made.state is ReturnState.FAILED:
@@ -149,7 +151,7 @@ def _facts(made: LotReturn, lot: StarLot) -> Return:
 
 
 async def _locked(session: AsyncSession, return_id: UUID) -> tuple[LotReturn, StarLot]:
-    """Behind the wallet's lock, as everything that moves its Stars."""
+    """The refund and its lot, behind the wallet's lock, as whatever moves its Stars."""
     found = await session.get(LotReturn, return_id)
     if found is None:
         raise NotFound

@@ -18,6 +18,7 @@ from core.db import Base, members, row_check, text_enum
 from core.ids import uuid7
 from payouts import ledger_sql
 from payouts.accounts import AccountKind
+from payouts.lots import Lot, part
 
 MOST_MATURITY: Final = timedelta(days=365)
 """What may not be transferred yet is looked for among the entries of so long."""
@@ -203,6 +204,16 @@ class StarLot(Base):
 
     promotional: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     bought_at: Mapped[datetime]
+
+    @property
+    def as_lot(self) -> Lot:
+        """For the arithmetic of `payouts.lots`."""
+        return Lot(self.id, self.stars, self.gone, self.cash_minor, self.promotional)
+
+    @property
+    def tax_left_minor(self) -> int:
+        """The tax on the Stars that are left; as `Lot.cash_left_minor`, exact to the unit."""
+        return part(self.tax_minor, begin=self.gone, end=self.stars, whole=self.stars)
 
 
 class StarAllocation(Base):

@@ -1,4 +1,4 @@
-"""What has become of an order: what of it is unused, what that is worth, what went back."""
+"""What has become of an order: how many of its Stars are unused, their worth, and its refunds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from payouts.gateway_models import StarOrder, StarRefund
-from payouts.lots import Lot, part
 from payouts.models import StarLot
 from payouts.orders import order_of
 from payouts.refund_requests import in_currency_of
@@ -19,10 +18,10 @@ from payouts.refund_requests import in_currency_of
 class Receipt:
     order: StarOrder
     unused: int
-    """Stars of it that are still in the wallet."""
+    """Stars of the order that are still in the wallet."""
 
     refundable_minor: int
-    """What giving them back brings, in the order's currency."""
+    """What a refund of these would pay, in the order's currency."""
 
     refunds: Sequence[StarRefund]
     """Oldest first."""
@@ -62,6 +61,5 @@ async def _refunds(
 def _unused(order: StarOrder, lot: StarLot | None) -> tuple[int, int]:
     if lot is None or lot.gone == lot.stars:
         return 0, 0
-    cash = Lot(lot.id, lot.stars, lot.gone, lot.cash_minor).cash_left_minor
-    tax = part(lot.tax_minor, begin=lot.gone, end=lot.stars, whole=lot.stars)
-    return lot.stars - lot.gone, in_currency_of(order, lot, cash + tax)
+    left_minor = lot.as_lot.cash_left_minor + lot.tax_left_minor
+    return lot.as_lot.left, in_currency_of(order, lot, left_minor)
