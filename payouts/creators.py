@@ -1,6 +1,7 @@
-"""Those who earn: what is theirs and in which state, and how they leave.
+"""Creators: what they have earned and in which state it is, and what happens when they leave.
 
-What reads a creator's earnings in order to move them holds the creator's row; tips need not.
+Whatever reads a creator's earnings in order to move them locks the creator's row first; tips, which
+only add to them, need no lock.
 """
 
 from collections.abc import Collection
@@ -37,20 +38,20 @@ class Earnings:
     """Tips that have not matured."""
 
     matured_minor: int
-    """Can be transferred. Below zero: is netted against what comes."""
+    """Can be transferred. Below zero, it is netted against what they earn next."""
 
     on_hold_minor: int
-    """Disputed by a buyer's bank before it had matured."""
+    """From tips that a buyer's bank disputed before they had matured."""
 
     in_transfer_minor: int
     transferred_minor: int
-    """To their connected account, from where Stripe pays it out."""
+    """Sent to their connected account, from which Stripe pays it out; less what was reversed."""
 
 
 async def lock_creators(
     session: AsyncSession, platform_id: UUID, creators: Collection[UUID]
 ) -> set[UUID]:
-    """Takes the creators' rows, in one order; which of them have left."""
+    """Locks the creators' rows, in one order; returns those of them who have left for good."""
     rows = await session.scalars(
         sa.select(Creator)
         .where(Creator.platform_id == platform_id, Creator.user_id.in_(creators))
@@ -62,8 +63,8 @@ async def lock_creators(
 
 
 async def has_left(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> bool:
-    """Whoever leaves in this moment waits for us, or we for them: what comes into their wallet
-    before our commit is either seen by them, or by us to be nobody's."""
+    """Whether they have asked to leave. Locks their user row until the caller's commit: whoever
+    leaves at this moment either sees what we put into their wallet, or has left before we look."""
     await session.get_one(User, user_id, with_for_update={"read": True})
     row = await session.get(Creator, (platform_id, user_id), populate_existing=True)
     return row is not None and row.leaving_at is not None
@@ -77,7 +78,7 @@ async def earnings(
     currency: str,
     now: datetime | None = None,
 ) -> Earnings:
-    """As of `now`. Somebody who never earned has zeros."""
+    """As of `now`, or else of now. All zeros for somebody who never earned."""
     books = Books(currency)
     owed = -await ledger.balance(session, platform_id, books.of(AccountKind.CREATOR, creator_id))
     hold = -await ledger.balance(
@@ -93,28 +94,20 @@ async def earnings(
 async def _pending(
     session: AsyncSession, platform_id: UUID, creator_id: UUID, currency: str, now: datetime
 ) -> int:
-    """Tips that have not matured, without what a dispute holds of them or has taken."""
-    tips = sa.select(sa.func.coalesce(-sa.func.sum(LedgerEntry.amount), 0)).select_from(
+    """Tips that have not matured, less what disputes hold or have taken of them."""
+    tips = sa.select(-sa.func.sum(LedgerEntry.amount)).select_from(
         tips_of(platform_id, creator_id, currency)
     )
-    tips = tips.where(LedgerEntry.at > now - MOST_MATURITY, LedgerTransaction.matures_at > now)
-    held = (
-        sa.select(sa.func.coalesce(sa.func.sum(DisputeHold.amount_minor), 0))
-        .join(LotDispute, LotDispute.id == DisputeHold.dispute_id)
-        .join(LedgerTransaction, LedgerTransaction.id == DisputeHold.tip_id)
-        .where(
-            LotDispute.platform_id == platform_id,
-            LotDispute.state != DisputeState.WON,
-            DisputeHold.creator_id == creator_id,
-            DisputeHold.held,
-            LedgerTransaction.matures_at > now,
-        )
+    held = sa.select(sa.func.sum(DisputeHold.amount_minor)).select_from(
+        holds_of(platform_id, creator_id)
     )
-    return int(await session.scalar(tips) or 0) - int(await session.scalar(held) or 0)
+    earned = await session.scalar(tips.where(tip_is_pending(now)))
+    taken = await session.scalar(held.where(LedgerTransaction.matures_at > now))
+    return int(earned or 0) - int(taken or 0)
 
 
 def tips_of(platform_id: UUID, creator_id: UUID, currency: str) -> sa.FromClause:
-    """The creator's entries of tips, each with its transaction."""
+    """The creator's entries from tips, joined with their transactions."""
     account = sa.and_(
         LedgerAccount.platform_id == platform_id,
         LedgerAccount.kind == AccountKind.CREATOR,
@@ -129,8 +122,26 @@ def tips_of(platform_id: UUID, creator_id: UUID, currency: str) -> sa.FromClause
     return sa.join(sa.join(LedgerAccount, LedgerEntry, of_account), LedgerTransaction, is_tip)
 
 
+def tip_is_pending(now: datetime) -> sa.ColumnElement[bool]:
+    """Of `tips_of`: it has not matured. An entry's own `at` lets its index narrow the search."""
+    return sa.and_(LedgerEntry.at > now - MOST_MATURITY, LedgerTransaction.matures_at > now)
+
+
+def holds_of(platform_id: UUID, creator_id: UUID) -> sa.FromClause:
+    """What disputes hold or have taken of the creator's tips, joined with these transactions."""
+    not_won = sa.and_(
+        LotDispute.id == DisputeHold.dispute_id,
+        LotDispute.platform_id == platform_id,
+        LotDispute.state != DisputeState.WON,
+        DisputeHold.creator_id == creator_id,
+        DisputeHold.held,
+    )
+    its_tip = LedgerTransaction.id == DisputeHold.tip_id
+    return sa.join(sa.join(DisputeHold, LotDispute, not_won), LedgerTransaction, its_tip)
+
+
 async def _transfers(session: AsyncSession, platform_id: UUID, creator_id: UUID) -> tuple[int, int]:
-    """What is under way, and what has arrived and stayed."""
+    """What is in transfer, and what has been transferred and not reversed."""
     rows = await session.execute(
         sa.select(
             TransferIntent.state,
@@ -151,9 +162,10 @@ async def creator_left(
     currency: str,
     at: datetime | None = None,
 ) -> Booked | None:
-    """Their balance to `unclaimed`, or to our loss where they owe; None where it is 0.
+    """Books what is still owed to them as `unclaimed`, or what they owe as our loss.
 
-    After the last sweep, and again when something came in since. Their row stays.
+    Done after their last transfer, and again if something came in since. Their row stays. Returns
+    None when their balance is 0.
     """
     now = at or datetime.now(UTC)
     await lock_creators(session, platform_id, [creator_id])

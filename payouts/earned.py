@@ -1,6 +1,6 @@
 """Where a creator's earnings come from, room by room and minute by minute, and when they mature.
 
-What a room brought is told before any dispute: what a bank takes back stands in the statement.
+What a room earned does not change with disputes: what banks take back is in the statements.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payouts.accounts import AccountKind
-from payouts.claim_models import DisputeHold, DisputeState, LotDispute
-from payouts.creators import tips_of
-from payouts.models import (
-    MOST_MATURITY,
-    LedgerAccount,
-    LedgerEntry,
-    LedgerTransaction,
-)
+from payouts.claim_models import DisputeHold
+from payouts.creators import holds_of, tip_is_pending, tips_of
+from payouts.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from payouts.stripe_facts import TransferIntent
 from rooms.models import Room
 
@@ -30,7 +25,7 @@ _DAY: Final = sa.cast(sa.func.timezone("UTC", LedgerTransaction.matures_at), sa.
 
 @dataclass(frozen=True, slots=True)
 class Earner:
-    """A creator's part of the books, in the settlement currency."""
+    """A creator's part of one platform's books, in the settlement currency."""
 
     platform_id: UUID
     creator_id: UUID
@@ -40,22 +35,30 @@ class Earner:
     def tips(self) -> sa.FromClause:
         return tips_of(self.platform_id, self.creator_id, self.currency)
 
+    def accounts(self, *kinds: AccountKind) -> sa.ColumnElement[bool]:
+        """Of `LedgerAccount`: it is theirs, and of one of these kinds."""
+        return sa.and_(
+            LedgerAccount.platform_id == self.platform_id,
+            LedgerAccount.kind.in_(kinds),
+            LedgerAccount.owner == str(self.creator_id),
+            LedgerAccount.currency == self.currency,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Maturing:
     on: date
-    """In UTC; sums of the same day are told together."""
+    """In UTC."""
 
     amount_minor: int
 
 
 async def maturing(session: AsyncSession, earner: Earner, *, now: datetime) -> list[Maturing]:
-    """What is pending, by the days on which it can be transferred; the first day comes first."""
-    pending = sa.and_(LedgerEntry.at > now - MOST_MATURITY, LedgerTransaction.matures_at > now)
+    """What is pending, summed by the day on which it matures, in order."""
     rows = await session.execute(
         sa.select(_DAY, _EARNED)
         .select_from(earner.tips)
-        .where(pending)
+        .where(tip_is_pending(now))
         .group_by(_DAY)
         .order_by(_DAY)
     )
@@ -65,18 +68,11 @@ async def maturing(session: AsyncSession, earner: Earner, *, now: datetime) -> l
 
 
 async def _held_by_day(session: AsyncSession, earner: Earner, now: datetime) -> dict[date, int]:
-    """What disputes hold of tips that have not matured, or have taken of them."""
+    """What disputes hold or have taken of tips that have not matured."""
     rows = await session.execute(
         sa.select(_DAY, sa.func.sum(DisputeHold.amount_minor))
-        .join(LotDispute, LotDispute.id == DisputeHold.dispute_id)
-        .join(LedgerTransaction, LedgerTransaction.id == DisputeHold.tip_id)
-        .where(
-            LotDispute.platform_id == earner.platform_id,
-            LotDispute.state != DisputeState.WON,
-            DisputeHold.creator_id == earner.creator_id,
-            DisputeHold.held,
-            LedgerTransaction.matures_at > now,
-        )
+        .select_from(holds_of(earner.platform_id, earner.creator_id))
+        .where(LedgerTransaction.matures_at > now)
         .group_by(_DAY)
     )
     return {on: int(held) for on, held in rows}
@@ -95,7 +91,7 @@ class RoomEarned:
 async def rooms_earned(
     session: AsyncSession, earner: Earner, *, before: UUID | None = None, limit: int
 ) -> list[RoomEarned]:
-    """The rooms whose tips brought something, the newest first, from the one before `before` on."""
+    """The rooms in whose tips they shared, newest first; only those before the room `before`."""
     rooms = _by_room(earner).order_by(Room.id.desc()).limit(limit)
     if before is not None:
         rooms = rooms.where(Room.id < before)
@@ -103,7 +99,7 @@ async def rooms_earned(
 
 
 async def room_earned(session: AsyncSession, earner: Earner, room_id: UUID) -> RoomEarned | None:
-    """None where no tip of the room was theirs, or the room is not there."""
+    """None if they shared in none of the room's tips, or the room does not exist."""
     row = (await session.execute(_by_room(earner).where(Room.id == room_id))).one_or_none()
     return None if row is None else RoomEarned(*row)
 
@@ -125,7 +121,7 @@ def _by_room(earner: Earner) -> sa.Select[UUID, str, datetime | None, int | None
 
 
 async def titles_of(session: AsyncSession, room_ids: Iterable[UUID | None]) -> dict[UUID, str]:
-    """Of rooms where somebody has tipped or earned, who may therefore know them."""
+    """Without an access check: only for somebody who has tipped or earned in these rooms."""
     wanted = [room_id for room_id in room_ids if room_id is not None]
     rows = await session.execute(sa.select(Room.id, Room.title).where(Room.id.in_(wanted)))
     return {row.id: row.title for row in rows}
@@ -134,7 +130,7 @@ async def titles_of(session: AsyncSession, room_ids: Iterable[UUID | None]) -> d
 @dataclass(frozen=True, slots=True)
 class Minute:
     minute: int
-    """On the room's clock, from 0; -1: tips that are pinned to no second."""
+    """On the room's clock, from 0; -1 for tips that are pinned to no moment."""
 
     earned_minor: int
     tips: int
@@ -143,7 +139,7 @@ class Minute:
 async def earned_by_minute(
     session: AsyncSession, earner: Earner, *, room_id: UUID
 ) -> Sequence[Minute]:
-    """What tips of a room brought, in order; minutes without any are left out."""
+    """What they earned in each minute of a room, in order; minutes without tips are left out."""
     minute = sa.cast(sa.func.coalesce(LedgerTransaction.room_ms // 60_000, -1), sa.Integer)
     rows = await session.execute(
         sa.select(minute, _EARNED, sa.func.count())
@@ -156,7 +152,7 @@ async def earned_by_minute(
 
 
 async def arrived(session: AsyncSession, earner: Earner) -> dict[str, int]:
-    """What Stripe has paid out to their bank, in minor units by the bank's currency."""
+    """What Stripe has paid out to their bank, in minor units, by the bank's currency."""
     theirs = sa.select(TransferIntent.destination).where(
         TransferIntent.platform_id == earner.platform_id,
         TransferIntent.creator_id == earner.creator_id,
@@ -175,16 +171,12 @@ async def arrived(session: AsyncSession, earner: Earner) -> dict[str, int]:
 
 
 async def months_of(session: AsyncSession, earner: Earner, *, now: datetime) -> list[str]:
-    """`YYYY-MM` from that of the first entry to that of the last or of `now`, newest first."""
+    """The months (`YYYY-MM`, UTC) that have a statement, newest first: from that of their first
+    entry to that of the last one or of `now`, without a gap."""
     at = (
         sa.select(LedgerEntry.at)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
-        .where(
-            LedgerAccount.platform_id == earner.platform_id,
-            LedgerAccount.kind == AccountKind.CREATOR,
-            LedgerAccount.owner == str(earner.creator_id),
-            LedgerAccount.currency == earner.currency,
-        )
+        .where(earner.accounts(AccountKind.CREATOR))
         .limit(1)
     )
     first = await session.scalar(at.order_by(LedgerEntry.id))

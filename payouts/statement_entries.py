@@ -1,4 +1,4 @@
-"""The entries that a statement is made of, so that anybody can add them up."""
+"""The ledger entries behind a statement, as CSV, so that anybody can check its sums."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ COLUMNS: Final = (
     "at_stripe",
 )
 BLOCK: Final = 2000
-"""Entries that are read at once: whoever downloads slowly keeps no connection to the database."""
+"""Entries read in one transaction, so that a slow download does not occupy a connection."""
 
 _ACCOUNTS: Final = {AccountKind.CREATOR: "owed", AccountKind.CREATOR_HOLD: "held"}
 
@@ -30,10 +30,10 @@ _Row = sa.Row[LedgerEntry, LedgerTransaction, AccountKind]
 
 
 async def entries_csv(database: Database, earner: Earner, month: str) -> AsyncIterator[str]:
-    """RFC 4180, in pieces, oldest first: what a month's statement sums up by kind.
+    """The entries of a month, oldest first, in RFC 4180 and in pieces.
 
-    A positive amount adds to what is owed, or held. `at` is when it was booked, `at_stripe` when
-    Stripe did what it is about. Nobody's name is in it. Raises NoMonth.
+    A positive amount adds to what is owed or held. `at` is when it was booked, `at_stripe` when
+    the underlying event happened at Stripe. It contains nobody's name. Raises NoMonth.
     """
     bounds = month_bounds(month)
     yield _lines([COLUMNS])
@@ -54,18 +54,12 @@ async def _block(
     bounds: tuple[datetime, datetime],
     after: tuple[datetime, int] | None,
 ) -> Sequence[_Row]:
-    theirs = sa.and_(
-        LedgerAccount.platform_id == earner.platform_id,
-        LedgerAccount.kind.in_(_ACCOUNTS),
-        LedgerAccount.owner == str(earner.creator_id),
-        LedgerAccount.currency == earner.currency,
-    )
     place = sa.tuple_(LedgerEntry.at, LedgerEntry.id)
     found = (
         sa.select(LedgerEntry, LedgerTransaction, LedgerAccount.kind)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
         .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
-        .where(theirs, LedgerEntry.at >= bounds[0], LedgerEntry.at < bounds[1])
+        .where(earner.accounts(*_ACCOUNTS), LedgerEntry.at >= bounds[0], LedgerEntry.at < bounds[1])
         .order_by(place)
         .limit(BLOCK)
     )

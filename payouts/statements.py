@@ -1,6 +1,6 @@
-"""A creator's month: what was owed at its beginning, every kind of movement, and at its end.
+"""A creator's monthly statement: opening balances, every kind of movement, closing balances.
 
-Made from entries alone, so that anyone who has them comes to the same figures.
+It is computed from ledger entries alone, so anyone who has these gets the same figures.
 """
 
 import csv
@@ -18,13 +18,14 @@ from core.errors import Invalid
 from payouts.accounts import AccountKind
 from payouts.amounts import decimal
 from payouts.clock import money_now
+from payouts.earned import Earner
 from payouts.models import EventKind, LedgerAccount, LedgerEntry, LedgerTransaction
 
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 
 UNDER_WAY: Final = timedelta(hours=1)
-"""What is dated just before a month's end may be committed so much later, and much sooner is. What
-we learn of after it, whatever its date, is booked when we learn of it."""
+"""How long after its end a month is not final yet: an entry dated just before the end may still be
+committed. What we learn of later is booked when we learn of it, so it never changes the month."""
 
 SAYS: Final = {
     EventKind.TIP: "Tips",
@@ -59,19 +60,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Statement:
-    """`owed` is the creator's account, `held` what of it is on hold apart from that."""
+    """`owed` is the balance of the creator's account; `held` is apart from it, held by disputes."""
 
     creator_id: UUID
     month: str
     currency: str
     final: bool
-    """The month is over: nothing comes into it any more."""
+    """The month is over and cannot change any more."""
 
     opening_owed_minor: int
     opening_held_minor: int
     lines: tuple[Line, ...]
     rooms: tuple[tuple[UUID | None, int], ...]
-    """What tips of each room brought; None: tips in no room."""
+    """What the tips of each room earned; None for tips outside of a room."""
 
     @property
     def closing_owed_minor(self) -> int:
@@ -83,7 +84,7 @@ class Statement:
 
 
 def month_bounds(month: str) -> tuple[datetime, datetime]:
-    """The month `YYYY-MM` in UTC, without its end. Raises NoMonth."""
+    """The first moment of the month `YYYY-MM` (UTC) and that of the next one. Raises NoMonth."""
     found = _MONTH.fullmatch(month)
     if found is None:
         raise NoMonth(f"{month!r} is not a month: write 2026-11.")
@@ -98,10 +99,10 @@ def month_bounds(month: str) -> tuple[datetime, datetime]:
 async def statement(
     session: AsyncSession, *, platform_id: UUID, creator_id: UUID, currency: str, month: str
 ) -> Statement:
-    """Of the month `YYYY-MM` (UTC). Somebody who never earned has zeros. Raises NoMonth."""
+    """Of the month `YYYY-MM` (UTC); all zeros for somebody who never earned. Raises NoMonth."""
     begin, end = month_bounds(month)
-    mine = _Mine(platform_id, creator_id, currency)
-    opening = await _opening(session, mine, begin)
+    earner = Earner(platform_id, creator_id, currency)
+    opening = await _opening(session, earner, begin)
     now = await money_now(session)
     return Statement(
         creator_id=creator_id,
@@ -110,48 +111,35 @@ async def statement(
         final=now >= end + UNDER_WAY,
         opening_owed_minor=opening.get(AccountKind.CREATOR, 0),
         opening_held_minor=opening.get(AccountKind.CREATOR_HOLD, 0),
-        lines=await _lines(session, mine, begin, end),
-        rooms=await _rooms(session, mine, begin, end),
+        lines=await _lines(session, earner, begin, end),
+        rooms=await _rooms(session, earner, begin, end),
     )
-
-
-@dataclass(frozen=True)
-class _Mine:
-    platform_id: UUID
-    creator_id: UUID
-    currency: str
-
-    def where(self, *kinds: AccountKind) -> sa.ColumnElement[bool]:
-        return sa.and_(
-            LedgerAccount.platform_id == self.platform_id,
-            LedgerAccount.kind.in_(kinds),
-            LedgerAccount.owner == str(self.creator_id),
-            LedgerAccount.currency == self.currency,
-        )
 
 
 _BOTH: Final = (AccountKind.CREATOR, AccountKind.CREATOR_HOLD)
 _OWED: Final = -sa.func.sum(LedgerEntry.amount)
 
 
-async def _opening(session: AsyncSession, mine: _Mine, begin: datetime) -> dict[AccountKind, int]:
+async def _opening(
+    session: AsyncSession, earner: Earner, begin: datetime
+) -> dict[AccountKind, int]:
     rows = await session.execute(
         sa.select(LedgerAccount.kind, _OWED)
         .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
-        .where(mine.where(*_BOTH), LedgerEntry.at < begin)
+        .where(earner.accounts(*_BOTH), LedgerEntry.at < begin)
         .group_by(LedgerAccount.kind)
     )
     return {kind: int(owed) for kind, owed in rows}
 
 
 async def _lines(
-    session: AsyncSession, mine: _Mine, begin: datetime, end: datetime
+    session: AsyncSession, earner: Earner, begin: datetime, end: datetime
 ) -> tuple[Line, ...]:
-    """Entries of one kind together, each transaction counted once."""
+    """One line for each kind of transaction; `count` is of transactions, not entries."""
 
     def of(kind: AccountKind) -> sa.ColumnElement[int]:
-        mine_alone = sa.func.sum(LedgerEntry.amount).filter(LedgerAccount.kind == kind)
-        return sa.func.coalesce(-mine_alone, 0)
+        total = sa.func.sum(LedgerEntry.amount).filter(LedgerAccount.kind == kind)
+        return sa.func.coalesce(-total, 0)
 
     count = sa.func.count(sa.distinct(LedgerTransaction.id))
     rows = await session.execute(
@@ -160,7 +148,7 @@ async def _lines(
         )
         .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
-        .where(mine.where(*_BOTH), LedgerEntry.at >= begin, LedgerEntry.at < end)
+        .where(earner.accounts(*_BOTH), LedgerEntry.at >= begin, LedgerEntry.at < end)
         .group_by(LedgerTransaction.kind)
     )
     order = list(EventKind)
@@ -169,14 +157,14 @@ async def _lines(
 
 
 async def _rooms(
-    session: AsyncSession, mine: _Mine, begin: datetime, end: datetime
+    session: AsyncSession, earner: Earner, begin: datetime, end: datetime
 ) -> tuple[tuple[UUID | None, int], ...]:
     rows = await session.execute(
         sa.select(LedgerTransaction.room_id, _OWED)
         .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
         .where(
-            mine.where(AccountKind.CREATOR),
+            earner.accounts(AccountKind.CREATOR),
             LedgerTransaction.kind == EventKind.TIP,
             LedgerEntry.at >= begin,
             LedgerEntry.at < end,
@@ -188,7 +176,7 @@ async def _rooms(
 
 
 def rows_of(found: Statement) -> list[tuple[str, str, str, str]]:
-    """What, how many, owed, on hold: a table that adds up from its second row to its last."""
+    """The statement as a table: text, count, owed and held, with the opening and closing rows."""
 
     def shown(minor: int) -> str:
         return decimal(minor, found.currency)
@@ -204,7 +192,7 @@ def rows_of(found: Statement) -> list[tuple[str, str, str, str]]:
 
 
 def as_csv(found: Statement) -> str:
-    """RFC 4180; the rooms follow, as part of the tips."""
+    """RFC 4180. After the closing row come the rooms, which are part of the tips' row."""
     out = io.StringIO()
     write = csv.writer(out)
     write.writerow(("statement", "count", f"owed_{found.currency}", f"held_{found.currency}"))
