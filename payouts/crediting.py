@@ -1,4 +1,4 @@
-"""A paid charge becomes Stars, once: whoever learns of it first, webhook or reconciliation."""
+"""Turns a paid charge into Stars, once, whether a webhook or reconciliation tells of it first."""
 
 import logging
 from uuid import UUID
@@ -22,7 +22,7 @@ ORDER_PAID = "order.paid"
 
 
 async def settle_checkout(cashier: Cashier, checkout_id: str) -> None:
-    """Brings its order to where Stripe says that it is."""
+    """Updates the order of a Checkout Session to what Stripe says of the session now."""
     found = await cashier.gateway.checkout(checkout_id)
     async with cashier.database.transaction() as session:
         order = await find_order(session, found.order, lock=True)
@@ -35,6 +35,7 @@ async def settle_checkout(cashier: Cashier, checkout_id: str) -> None:
 
 
 async def settle_intent(cashier: Cashier, intent_id: str) -> None:
+    """Credits the charge of a PaymentIntent, or notes why its last attempt was declined."""
     found = await cashier.gateway.payment_intent(intent_id)
     if found.status == "requires_payment_method" and found.failure_code is not None:
         async with cashier.database.transaction() as session:
@@ -44,7 +45,7 @@ async def settle_intent(cashier: Cashier, intent_id: str) -> None:
 
 
 async def settle_charge(cashier: Cashier, charge_id: str) -> UUID | None:
-    """The id of the order that it pays, once it is credited; None where there is nothing to credit.
+    """Credits the order that the charge pays; returns its id, or None if nothing is to be credited.
 
     A charge that we can't explain is set aside for an operator.
     """
@@ -64,8 +65,10 @@ async def settle_charge(cashier: Cashier, charge_id: str) -> UUID | None:
 
 
 def _unexplained(order: StarOrder | None, charge: Charge, currency: str) -> str | None:
-    """`currency`: of the books, in which Stripe must have settled it: a lot of another would be
-    spent as if its cash were of this one."""
+    """Why the charge cannot be credited, if so.
+
+    Stripe must have settled it in the books' `currency`: the cash of a lot is spent as such.
+    """
     if order is None:
         return "foreign_charge"
     if order.charge not in (None, charge.id):
@@ -104,10 +107,11 @@ async def _credit(
 
 
 def purchase_key(order_id: UUID) -> str:
-    """Of its posting in the ledger."""
+    """The key of an order's posting in the ledger."""
     return f"purchase:{order_id}"
 
 
 def in_settlement(minor: int, order: StarOrder, settled_minor: int) -> int:
-    """A part of the order's price as a part of what it settled to; rounded up."""
+    """A part of the order's price (`minor`, in its currency) as the same part of `settled_minor`,
+    what the whole price was settled to; rounded up."""
     return -(-settled_minor * minor // order.price_minor)

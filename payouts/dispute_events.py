@@ -1,4 +1,4 @@
-"""Disputes as Stripe has them, brought into the books: opened, then won or lost."""
+"""Brings disputes into the books as Stripe reports them: opened, then won or lost."""
 
 from typing import Final
 
@@ -17,10 +17,11 @@ LOST: Final = "lost"
 
 
 async def settle_dispute(cashier: Cashier, stripe_dispute: str) -> None:
-    """Inquiries move no money and leave nothing here."""
+    """Books the dispute as it is at Stripe now. An inquiry moves no money, so it is not booked
+    (docs.stripe.com/disputes/how-disputes-work)."""
     found = await cashier.gateway.dispute(stripe_dispute)
     if found.charge is not None:
-        await settle_charge(cashier, found.charge)  # its charge may not have been told of yet
+        await settle_charge(cashier, found.charge)  # its own event may not have come yet
     await _note(cashier, found)
 
 

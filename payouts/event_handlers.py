@@ -1,4 +1,4 @@
-"""Which events of Stripe we act on, and how. Their objects are fetched anew by the handlers."""
+"""Which of Stripe's events we act on, and how. Handlers fetch the event's object themselves."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final

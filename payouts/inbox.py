@@ -1,4 +1,4 @@
-"""Stripe's events: stored once, answered, then worked on by a job that fetches their subject."""
+"""Stripe's events: each stored once, then worked on by a job that fetches what it is about."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,16 +30,16 @@ _LEFT_ALONE: Final = """
     payout.reconciliation_completed person.created person.updated
 """
 LEFT_ALONE: Final = frozenset(_LEFT_ALONE.split())
-"""Known; what they say is told by others, or moves nothing of ours: they are done as they come."""
+"""Known kinds that need no work: another event tells the same, or nothing of ours changes."""
 
 Handler = Callable[[Cashier, InboxEvent], Awaitable[None]]
 
 
 async def receive(session: AsyncSession, event: StripeEvent, *, livemode: bool) -> bool:
-    """Stores the event and owes its work, in one transaction; False when it was there before.
+    """Stores the event and queues its job in one transaction; False if it was known before.
 
-    One of the other mode is set aside. One of another API version is told of and worked on all the
-    same: nothing but its ids is used. One that is left alone is done.
+    An event of the other mode (test or live) is set aside. One of another API version is reported
+    to the operator but worked on as well, since only its ids are used.
     """
     state = _state_of(event, livemode)
     row = {
@@ -73,9 +73,9 @@ def _state_of(event: StripeEvent, livemode: bool) -> InboxState:
 
 
 async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handler]) -> None:
-    """Runs the handler of the event's kind; again when it was killed on the way.
+    """Runs the handler of the event's kind. Safe to run again after a crash.
 
-    A kind that is not in `handlers` at all is set aside, and what Stripe or the books refuse.
+    The event is set aside if no handler knows its kind, or if Stripe or the books refuse it.
     """
     async with cashier.database.transaction() as session:
         event = await session.get(InboxEvent, event_id)
@@ -93,14 +93,14 @@ async def work_on(cashier: Cashier, event_id: str, handlers: Mapping[str, Handle
 async def _trouble(
     cashier: Cashier, event: InboxEvent, handlers: Mapping[str, Handler]
 ) -> str | None:
-    """Why the event needs somebody, if it does: the same would happen at every other try."""
+    """Why an operator has to look at the event, if so: trying again would change nothing."""
     handler = handlers.get(event.kind)
     if handler is None:
         return "unknown_event"
     try:
         await handler(cashier, event)
     except Unavailable:
-        raise  # it passes
+        raise  # temporary: the job tries again
     except Problem as refused:
         log.warning("event %s: %s", event.id, refused.detail)
         return refused.code
@@ -108,7 +108,10 @@ async def _trouble(
 
 
 async def enqueue_waiting(session: AsyncSession, *, older_than: timedelta) -> int:
-    """A job for each event that has waited long: its own was given up, or lost."""
+    """Queues the events again that have waited so long: their jobs were given up or lost.
+
+    Returns how many there are.
+    """
     since = datetime.now(UTC) - older_than
     waiting = sa.select(InboxEvent.id).where(
         InboxEvent.state == InboxState.RECEIVED, InboxEvent.received_at < since

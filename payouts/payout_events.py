@@ -1,4 +1,4 @@
-"""Payouts as Stripe has them: from connected accounts to creators' banks, and from us to ours."""
+"""Books payouts from connected accounts to creators' banks, as Stripe reports them."""
 
 from typing import Final
 
@@ -14,8 +14,9 @@ FAILED: Final = ("failed", "canceled")
 
 
 async def settle_payout(cashier: Cashier, payout_id: str, account: str | None) -> None:
+    """Books a payout of the connected `account` that was paid or has failed."""
     if account is None:
-        return  # our own: its balance transactions are booked by reconciliation
+        return  # our own payout: reconciliation books its balance transactions
     found = await cashier.gateway.payout(payout_id, account=account)
     async with cashier.database.transaction() as session:
         owner = await session.scalar(
@@ -24,9 +25,9 @@ async def settle_payout(cashier: Cashier, payout_id: str, account: str | None) -
         if owner is None:
             await set_aside(session, "foreign_payout", payout_id)
             return
-        told = payout_failed if found.status in FAILED else payout_paid
+        book = payout_failed if found.status in FAILED else payout_paid
         if found.status == "paid" or found.status in FAILED:
-            await told(
+            await book(
                 session,
                 platform_id=owner.platform_id,
                 creator_id=owner.user_id,

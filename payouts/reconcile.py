@@ -1,6 +1,6 @@
-"""Holds what Stripe did against what is posted; what a lost webhook left out is made up for.
+"""Compares what Stripe did with what is posted, and makes up for webhooks that never came.
 
-The same code settles an object, whether an event or this told of it.
+Events and reconciliation settle an object with the same functions.
 """
 
 import logging
@@ -32,13 +32,14 @@ from payouts.sweep import enqueue_open_transfers, settle_transfer
 log = logging.getLogger(__name__)
 
 OVERLAP: Final = timedelta(hours=26)
-"""More than Stripe takes to list what it did, and than a sandbox's day."""
+"""How far each run goes back behind the last one: Stripe may list late what it did earlier, and the
+sandbox's clock is moved by whole days."""
 
 LONG: Final = timedelta(hours=1)
-"""After so long an event that waits has lost its job."""
+"""An event that has waited longer than this has lost its job."""
 
 FIRST_WINDOW: Final = timedelta(days=29)
-"""Stripe lists events of 30 days."""
+"""Of the first run; Stripe lists events of 30 days."""
 
 Settle = Callable[[Cashier, BalanceTransaction], Awaitable[object]]
 
@@ -47,24 +48,27 @@ Settle = Callable[[Cashier, BalanceTransaction], Awaitable[object]]
 class Reconciled:
     movements: int
     made_up: int
-    """Posted now, of which no webhook had told."""
+    """Posted now: no webhook had told us of them."""
     unexplained: int
     missed_events: int
 
 
 async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconciled:
-    """Everything since the last run, and the day before it again; then whatever was left lying."""
+    """Posts everything since the last run and OVERLAP before it, then queues again what was left
+    open: transfers, refunds, orders and events."""
     async with cashier.database.transaction() as session:
         began = now or await money_now(session)
         books = await session.get_one(StripeBooks, 1)
         since = (books.reconciled_to or began - FIRST_WINDOW) - OVERLAP
     missed = await missed_events(cashier, since)
-    counts = {True: 0, False: 0}
-    seen = 0
+    movements = made_up = unexplained = 0
     async for page in cashier.gateway.movements(since=since):
-        seen += len(page)
+        movements += len(page)
         for movement in await _unposted(cashier, page):
-            counts[await _explain(cashier, movement)] += 1
+            if await _post(cashier, movement):
+                made_up += 1
+            else:
+                unexplained += 1
     await enqueue_open_transfers(cashier)
     async with cashier.database.transaction() as session:
         await enqueue_open_refunds(session)
@@ -72,7 +76,7 @@ async def reconcile(cashier: Cashier, *, now: datetime | None = None) -> Reconci
         await inbox.enqueue_waiting(session, older_than=LONG)
         await alerts.resolve_posted(session)
         await session.execute(sa.update(StripeBooks).values(reconciled_to=began))
-    result = Reconciled(seen, counts[True], counts[False], missed)
+    result = Reconciled(movements, made_up, unexplained, missed)
     log.info("reconciled: %s", result)
     return result
 
@@ -85,38 +89,42 @@ async def _unposted(
     return [movement for movement in page if movement.id not in posted]
 
 
-async def _explain(cashier: Cashier, movement: BalanceTransaction) -> bool:
-    """Whether it is posted afterwards; if not, it is set aside in the site's own books."""
+async def _post(cashier: Cashier, movement: BalanceTransaction) -> bool:
+    """Settles what the movement is about; returns whether it is posted now.
+
+    If it is not, it is set aside in the books of the site's own platform.
+    """
     settle = SETTLED_BY.get(movement.kind)
     try:
         if settle is not None:
             await settle(cashier, movement)
     except Unavailable:
-        raise  # it passes
-    except Problem as refused:  # nothing holds up what comes after it
+        raise  # temporary: the next run tries again
+    except Problem as refused:  # the movements after it are still settled
         log.warning("movement %s: %s", movement.id, refused.detail)
     if not await _unposted(cashier, [movement]):
         return True
     async with cashier.database.transaction() as session:
         site = await ensure_default_platform(session)
         await balance_transactions.record_line(session, site, movement)
-        if not await _told_of(session, movement.source):
+        if not await _is_set_aside(session, movement.source):
             await alerts.set_aside(session, alerts.UNEXPLAINED, movement.id, platform_id=site)
     return False
 
 
-async def _told_of(session: AsyncSession, source: str) -> bool:
-    """Whether what moved it has been set aside itself."""
-    told = sa.exists().where(MoneyException.object_id == source, sa.literal(source) != "")
-    return bool(await session.scalar(sa.select(told)))
+async def _is_set_aside(session: AsyncSession, source: str) -> bool:
+    """Whether an operator is told of the object that made the movement already."""
+    aside = sa.exists().where(MoneyException.object_id == source)
+    return source != "" and bool(await session.scalar(sa.select(aside)))
 
 
-async def _charge(cashier: Cashier, movement: BalanceTransaction) -> None:
-    await settle_charge(cashier, movement.source)
+def _source(settle: Callable[[Cashier, str], Awaitable[object]]) -> Settle:
+    """Settles the object that made the movement."""
 
+    async def settle_source(cashier: Cashier, movement: BalanceTransaction) -> None:
+        await settle(cashier, movement.source)
 
-async def _refund(cashier: Cashier, movement: BalanceTransaction) -> None:
-    await settle_refund(cashier, movement.source)
+    return settle_source
 
 
 async def _adjustment(cashier: Cashier, movement: BalanceTransaction) -> None:
@@ -126,16 +134,12 @@ async def _adjustment(cashier: Cashier, movement: BalanceTransaction) -> None:
         await _fee(cashier, movement)
 
 
-async def _transfer(cashier: Cashier, movement: BalanceTransaction) -> None:
-    await settle_transfer(cashier, movement.source)
-
-
 async def _reversal(cashier: Cashier, movement: BalanceTransaction) -> None:
     await settle_transfer(cashier, await cashier.gateway.reversed_transfer(movement.id))
 
 
 def _of_the_site(book: Callable[..., Awaitable[object]]) -> Settle:
-    """What is of our account at Stripe, and of nobody's sales."""
+    """Books a movement of the account itself, which belongs to no sale of any platform."""
 
     async def settle(cashier: Cashier, movement: BalanceTransaction) -> None:
         async with cashier.database.transaction() as session:
@@ -149,23 +153,21 @@ _fee: Final = _of_the_site(book_site_fee)
 _payout: Final = _of_the_site(book_site_payout)
 
 _OWN_MONEY: Final = ("payout", "payout_failure", "payout_cancel", "topup", "topup_reversal")
+_REFUNDS: Final = ("refund", "payment_refund", "refund_failure", "payment_failure_refund")
 SETTLED_BY: Final[Mapping[str, Settle]] = {
-    "charge": _charge,
-    "payment": _charge,
-    "refund": _refund,
-    "payment_refund": _refund,
-    "refund_failure": _refund,
-    "payment_failure_refund": _refund,
+    **dict.fromkeys(("charge", "payment"), _source(settle_charge)),
+    **dict.fromkeys(_REFUNDS, _source(settle_refund)),
     "adjustment": _adjustment,
-    "transfer": _transfer,
+    "transfer": _source(settle_transfer),
     "transfer_refund": _reversal,
     **dict.fromkeys(_OWN_MONEY, _payout),
     **dict.fromkeys(("stripe_fee", "stripe_fx_fee", "tax_fee"), _fee),
 }
+"""By the type of the balance transaction (docs.stripe.com/reports/balance-transaction-types)."""
 
 
 async def hold_invariants(session: AsyncSession) -> int:
-    """How many of the eleven are broken; each is logged with what breaks it."""
+    """Logs each invariant that is broken, with what breaks it; returns how many there are."""
     broken = [each for each in await invariants.check(session) if not each.holds]
     for each in broken:
         log.error("books: %d, %s: %s", each.number, each.says, "; ".join(each.breaks))

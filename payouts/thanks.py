@@ -1,4 +1,4 @@
-"""What becomes of a tip afterwards: the host says thanks; host and co-hosts take words out."""
+"""After a tip: the host thanks for it, and host or co-hosts may hide its message."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -28,7 +28,7 @@ class TipUnknown(NotFound):
 async def thank(
     session: AsyncSession, *, principal: Principal, room_id: UUID, tip_id: UUID
 ) -> tuple[Room, RoomTip]:
-    """By the room's host. The room is told which tip it was, and so is who sent it. Idempotent.
+    """By the room's host. An event tells the room, and with it the sender. Idempotent.
 
     Raises TipUnknown, and what access raises.
     """
@@ -45,8 +45,8 @@ async def thank(
 
 async def hide_message(
     session: AsyncSession, *, principal: Principal, room_id: UUID, tip_id: UUID
-) -> tuple[Room, RoomTip]:
-    """Also out of the event that told it. The Stars stay; its writer still sees it. Idempotent.
+) -> None:
+    """Hides the message from all but its writer, also in the room's event. Idempotent.
 
     Raises TipUnknown, and what access raises.
     """
@@ -55,10 +55,9 @@ async def hide_message(
     if tip.hidden_at is None:
         tip.hidden_at = datetime.now(UTC)
         await session.flush()
-        await _untell(session, room, tip)
+        await _hide_in_event(session, room, tip)
         data = {"tip_id": str(tip.id)}
         await record_event(session, room, TIP_HIDDEN, actor_id=principal.user_id, data=data)
-    return room, tip
 
 
 async def _tip(session: AsyncSession, room: Room, tip_id: UUID) -> RoomTip:
@@ -69,7 +68,7 @@ async def _tip(session: AsyncSession, room: Room, tip_id: UUID) -> RoomTip:
     return tip
 
 
-async def _untell(session: AsyncSession, room: Room, tip: RoomTip) -> None:
+async def _hide_in_event(session: AsyncSession, room: Room, tip: RoomTip) -> None:
     wordless = RoomEvent.data.op("||")(sa.literal({"message": None}, JSONB))
     await session.execute(
         sa.update(RoomEvent)

@@ -10,7 +10,7 @@ from core.http import RequestBody
 from payouts.limits import Spending
 from payouts.schemas import ClientKey
 from payouts.supporters import Supporters
-from payouts.tiers import MOST_STARS, TIERS, Tier, tier_of
+from payouts.tiers import MOST_STARS, TIERS, tier_of
 from payouts.tip_lists import ShownTip
 from payouts.tip_models import RoomGoal
 from rooms.schemas import Title
@@ -85,8 +85,8 @@ class TierList(BaseModel):
     most_stars: int = Field(description="in one tip", examples=[MOST_STARS])
 
     @classmethod
-    def of(cls, tiers: tuple[Tier, ...]) -> Self:
-        return cls(tiers=[FullTierOut.model_validate(t) for t in tiers], most_stars=MOST_STARS)
+    def all(cls) -> Self:
+        return cls(tiers=[FullTierOut.model_validate(t) for t in TIERS], most_stars=MOST_STARS)
 
 
 class NewTip(RequestBody):

@@ -25,7 +25,7 @@ from payouts.spending import StarsMissing, WalletFrozen
 from payouts.statements import NoMonth, month_bounds
 from payouts.supporter_cache import SupporterCache
 from payouts.thanks import TipUnknown
-from payouts.tiers import TIERS, MessageTooLong
+from payouts.tiers import MessageTooLong
 from payouts.tip_jar import TipJarDep
 from payouts.tip_schemas import (
     GoalOut,
@@ -71,7 +71,7 @@ async def _tip_rate(request: Request, services: ServicesDep) -> None:
 @router.get("/stars/tiers", tags=["tips"], summary="What a tip's Stars buy")
 async def tiers() -> TierList:
     """How long a message may be, in which color it stands out, and for how long, by the Stars."""
-    return TierList.of(TIERS)
+    return TierList.all()
 
 
 @router.post(

@@ -226,7 +226,7 @@ def test_examples_can_be_sent() -> None:
 def test_the_api_says_what_stars_buy() -> None:
     said = tip_schemas.NewTip.model_json_schema()["properties"]["message"]["description"]
     assert all(f"{tier.message_chars} from {tier.from_stars}" in said for tier in TIERS)
-    assert tip_schemas.TierList.of(TIERS).tiers[0].from_stars == 1
+    assert tip_schemas.TierList.all().tiers[0].from_stars == 1
 
 
 def test_another_wish_is_another_digest() -> None:

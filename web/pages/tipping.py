@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.models import User
 from core.auth.principal import Principal
 from payouts.goals import goal_of
-from payouts.tiers import TIERS
 from payouts.tip_lists import ShownTip
 from payouts.tip_models import RoomTip
 from payouts.tip_place import earning, unpaid
@@ -29,7 +28,7 @@ async def tip_data(
     told = room.state is RoomState.LIVE and hears(me, room, own)
     latest = await _latest(session, room) if told else []
     return {
-        **TierList.of(TIERS).model_dump(),
+        **TierList.all().model_dump(),
         **goal.model_dump(mode="json"),
         **await _unpaid(session, room, me),
         "latest": [TipOut.of(each, me.user_id).model_dump(mode="json") for each in latest],
