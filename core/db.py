@@ -135,6 +135,9 @@ class Database:
         self.url = asyncpg_url(url)
         self._options = {} if idle_limit is None else {"server_settings": _idle(idle_limit)}
         self._raw: list[asyncpg.Connection] = []
+        self.raw_opened = 0
+        """Connections of `raw` so far. Behind a new one may be another server, or a database that
+        was put back: what was kept in memory of rows by their numbers may not hold for it."""
         self._raw_turns = asyncio.Semaphore(RAW_AT_ONCE)
         self.engine: AsyncEngine = create_async_engine(
             self.url,
@@ -179,7 +182,9 @@ class Database:
             raw = self._raw.pop()
             if not raw.is_closed():
                 return raw
-        return await asyncpg.connect(dsn(self.url), **self._options)
+        raw = await asyncpg.connect(dsn(self.url), **self._options)
+        self.raw_opened += 1
+        return raw
 
     async def close(self) -> None:
         while self._raw:

@@ -31,6 +31,7 @@ class TipJar:
         self._database, self._terms, self._caps = database, terms, caps
         self._platforms: dict[UUID, Batches[Asked, Sent]] = {}
         self._known: dict[UUID, Known] = {}
+        self._known_since = database.raw_opened
 
     async def send(self, asked: Asked) -> Sent:
         """Answers once it is committed. Whoever waits here must hold no connection.
@@ -43,8 +44,9 @@ class TipJar:
         return await self._platforms[platform_id].ask(asked)
 
     async def _send_all(self, asked: Sequence[Asked]) -> Sequence[Sent | Problem]:
-        terms, caps, known = self._terms, self._caps, self._known_of(asked[0].platform_id)
+        terms, caps = self._terms, self._caps
         async with self._database.raw() as raw:
+            known = self._known_of(asked[0].platform_id)
             sent = await try_tips(raw, asked, terms=terms, caps=caps, known=known)
         if sent is not None:
             return sent
@@ -52,6 +54,10 @@ class TipJar:
             return await send_tips(raw, asked, terms=terms, caps=caps)
 
     def _known_of(self, platform_id: UUID) -> Known:
+        """Of the database that the process has been connected to."""
+        if self._known_since != self._database.raw_opened:
+            self._known_since = self._database.raw_opened
+            self._known.clear()
         if self._known.setdefault(platform_id, Known()).size > MOST_KNOWN:
             self._known[platform_id] = Known()
         return self._known[platform_id]
