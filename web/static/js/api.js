@@ -1,5 +1,8 @@
 /** The JSON API of this origin. The session cookie goes along by itself. */
 
+const AGAIN_MS = 1000;
+const AGAIN_AT_MOST_MS = 15_000;
+
 /** A refusal of the API (RFC 9457); `status` is 0 when no answer came at all. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -37,4 +40,19 @@ export async function call(method, path, body) {
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
   return text ? JSON.parse(text) : null;
+}
+
+/** What `ask` resolves with, however often it takes; `told` hears what is in the way. */
+export async function insist(ask, told) {
+  for (let waitMs = AGAIN_MS; ; waitMs = Math.min(2 * waitMs, AGAIN_AT_MOST_MS)) {
+    try {
+      return await ask();
+    } catch (problem) {
+      if (!problem.passing) throw problem;
+      told(problem.status ? problem.message : "No connection to the server. It is tried again…");
+    }
+    await new Promise((go) => {
+      setTimeout(go, waitMs);
+    });
+  }
 }

@@ -1,6 +1,7 @@
 /** The page of a room that has ended: its sound, and everything else on the same clock. */
-import { call } from "./api.js";
+import { call, insist } from "./api.js";
 import { Captions } from "./captions.js";
+import { missing, showLedger } from "./ledger.js";
 import { linkedPlace, linkedWords } from "./linked.js";
 import { logLine, sentence } from "./log.js";
 import { RoomPlayer } from "./player.js";
@@ -23,14 +24,6 @@ const KEYS = {
   ArrowLeft: () => skip(-5),
   ArrowRight: () => skip(5),
 };
-const GAPS = {
-  receiver_down: "the receiver was down",
-  packets_lost: "packets were lost on the way",
-  connection_lost: "the connection was lost",
-  worker_lost: "the room moved to another server",
-  disk_full: "the disk was full",
-  off_the_record: "off the record",
-};
 const SETTLE_MS = 1000;
 const SETTLE_AT_MOST_MS = 30_000;
 const $ = (selector) => document.querySelector(selector);
@@ -49,6 +42,7 @@ let stageEvents = [];
 let lines = [];
 let shownLine;
 let opened = false;
+let silent = false; // there is no sound: only the stage is there to look at
 let solo = null; // participant id of the speaker who is heard alone
 let sheet = null; // to tip with
 let note = ""; // said once the sound is there
@@ -63,6 +57,7 @@ async function listen() {
 
 /** The room time of what is heard; before there is sound, of what the address names. */
 function here() {
+  if (silent) return Number($("#seek").value);
   return player.roomMs ?? linkedPlace(location, room.duration_ms).at ?? 0;
 }
 
@@ -90,6 +85,7 @@ function hear(button) {
 }
 
 function toggle() {
+  if (silent) return undefined;
   if (!audio.paused) return player.pause();
   if (!opened) open(null);
   return player.play();
@@ -98,7 +94,8 @@ function toggle() {
 function seek(roomMs) {
   const at = Math.min(room.duration_ms, Math.max(0, roomMs));
   if (note) say((note = ""));
-  if (!opened) open(at);
+  if (silent) $("#seek").value = at;
+  else if (!opened) open(at);
   else player.seek(at);
   showPosition();
 }
@@ -173,31 +170,6 @@ function showLog() {
     lines.push({ at: event.room_ms ?? 0, item });
   }
   $("#log").replaceChildren(...lines.map((line) => line.item));
-}
-
-function missing(gap, lanes) {
-  const name = lanes.find((lane) => lane.id === gap.participant_id)?.name;
-  const seconds = Math.max(0.1, (gap.room_end_ms - gap.room_start_ms) / 1000).toFixed(1);
-  const where = `${clockText(gap.room_start_ms)}: ${seconds} s`;
-  return `${where}, ${GAPS[gap.cause] ?? gap.cause}${name ? ` (${name})` : ""}`;
-}
-
-function ledgerRow(text) {
-  const row = document.createElement("li");
-  row.textContent = text;
-  return row;
-}
-
-function packetsText({ packets_received: received, packets_lost: lost }) {
-  const share = ((100 * lost) / (received + lost)).toFixed(1);
-  return `${received.toLocaleString()} packets of sound arrived, ${lost.toLocaleString()} (${share} %) were lost on the way.`;
-}
-
-function showLedger(gaps, lanes, packets) {
-  const words = gaps.map((gap) => missing(gap, lanes));
-  if (!words.length) words.push("Nothing: every second that was received is here.");
-  if (packets?.packets_received) words.push(packetsText(packets));
-  $("#ledger").replaceChildren(...words.map(ledgerRow));
 }
 
 function marksOf(gaps, lanes) {
@@ -319,9 +291,33 @@ async function recorded() {
   return call("GET", `/v1/recordings/${room.recording_id}`);
 }
 
+/** The recording and where to hear it, as soon as they can be had; nulls where they never can. */
+async function sources() {
+  if (!events.some((event) => event.kind === "recording.started")) {
+    say("Nothing was recorded in this room.");
+    return [null, null];
+  }
+  let told = false;
+  const tell = (words) => (told = true) && say(words);
+  try {
+    const found = await insist(() => Promise.all([recorded(), listen()]), tell);
+    if (told) say(note);
+    return found;
+  } catch (problem) {
+    say(problem.message);
+    return [null, null];
+  }
+}
+
+function showSilence(at) {
+  silent = true;
+  for (const part of ["#play", "#cc", ".speeds"]) $(part).hidden = true;
+  seek(at);
+}
+
 /** Of a room that has just ended the last tracks and gaps come when all of it is stored. */
 async function showRecording(lanes, againMs = SETTLE_MS) {
-  const [recording, urls] = await Promise.all([recorded(), listen()]).catch(() => [null, null]);
+  const [recording, urls] = await sources();
   const gaps = allGaps(recording?.gaps ?? []);
   timeline.show(lanes, marksOf(gaps, lanes));
   showLedger(gaps, lanes, recording);
@@ -333,14 +329,16 @@ async function showRecording(lanes, againMs = SETTLE_MS) {
 }
 
 async function load() {
-  events = await history();
+  events = await insist(history, say);
   const lanes = lanesOf(events, room.duration_ms);
   stageEvents = eventsOfStage(lanes);
   showLog();
   const urls = await showRecording(lanes);
   const place = linkedPlace(location, room.duration_ms);
-  say(urls ? noteOf(place) : "Nothing was recorded in this room.");
-  if (urls) open(place.at);
+  if (urls) {
+    say(noteOf(place));
+    open(place.at);
+  } else showSilence(place.at ?? 0);
   showPosition();
   await tips.load();
   await transcript.start(events);
