@@ -18,6 +18,14 @@ def is_wildcard(host: str) -> bool:
         return False  # a name
 
 
+def is_loopback(host: str) -> bool:
+    """Whether it is an address of this machine alone, such as 127.0.0.1 or ::1; a name is not."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def split_address(text: str, port: int) -> tuple[str, int]:
     """Host and port of `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 literal.
 

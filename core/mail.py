@@ -8,7 +8,6 @@ Without `ENCORE_MAIL_URL` they become `.eml` files in `data_dir/outbox`.
 
 import asyncio
 import base64
-import ipaddress
 import os
 import secrets
 import smtplib
@@ -25,6 +24,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.addresses import is_loopback
 from core.errors import Problem, Unavailable
 from core.ids import uuid7
 from core.keys import derive_key
@@ -224,9 +224,4 @@ def _domain(sender: str) -> str:
 
 
 def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or is_loopback(host)

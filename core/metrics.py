@@ -5,7 +5,6 @@ may hold ids of rooms or people.
 """
 
 import hmac
-import ipaddress
 import logging
 import re
 import time
@@ -21,6 +20,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.addresses import is_loopback
 from core.errors import NotFound
 from core.ids import uuid7
 from core.logging import request_id
@@ -136,11 +136,4 @@ def _may_read(request: Request, settings: Settings) -> bool:
         given = request.headers.get("authorization", "").encode()
         return hmac.compare_digest(wanted, given)
     proxied = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return not proxied and _is_loopback(request.client.host if request.client else "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return not proxied and is_loopback(request.client.host if request.client else "")

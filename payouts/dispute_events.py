@@ -18,7 +18,7 @@ LOST: Final = "lost"
 
 async def settle_dispute(cashier: Cashier, stripe_dispute: str) -> None:
     """Books the dispute as it is at Stripe now. An inquiry moves no money, so it is not booked
-    (docs.stripe.com/disputes/how-disputes-work)."""
+    (docs.stripe.com/disputes)."""
     found = await cashier.gateway.dispute(stripe_dispute)
     if found.charge is not None:
         await settle_charge(cashier, found.charge)  # its own event may not have come yet

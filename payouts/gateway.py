@@ -207,7 +207,7 @@ class Gateway:
         self, *, key: str, metadata: Mapping[str, str], country: str | None = None
     ) -> ConnectedState:
         """A connected account with the Express dashboard; we pay its fees and bear its losses
-        (docs.stripe.com/connect/migrate-to-controller-properties)."""
+        (docs.stripe.com/api/accounts/object)."""
         params: dict[str, Any] = {
             "controller": {
                 "fees": {"payer": "application"},
@@ -373,7 +373,7 @@ class Gateway:
 
 
 def _ours(error: stripe.StripeError) -> Problem:
-    """The problem that stands for an error of the library (docs.stripe.com/error-low-level)."""
+    """The problem that stands for an error of the library (docs.stripe.com/api/errors)."""
     kind = type(error).__name__
     code = error.code or (error.error and error.error.code)  # a 403 has it only there
     log.warning("stripe: %s %s %s %s", kind, error.http_status, code, error.request_id)

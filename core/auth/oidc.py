@@ -10,7 +10,6 @@ import secrets
 import ssl
 import time
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
 
+from core.addresses import is_loopback
 from core.errors import NotFound, Unauthenticated, Unavailable
 from core.keys import derive_key
 from core.settings import OidcProvider, Settings
@@ -294,16 +294,13 @@ async def _get_json(url: str) -> dict[str, Any]:
 def _safe_url(url: object) -> str:
     """https, or http on this machine."""
     parts = urlsplit(url if isinstance(url, str) else "")
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(parts.hostname)):
         return str(url)
     raise ProviderUnavailable("the provider's addresses must be https")
 
 
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+def _is_this_machine(host: str | None) -> bool:
+    return host == "localhost" or is_loopback(host or "")
 
 
 def _flow_key(secret: bytes) -> OctKey:

@@ -7,7 +7,6 @@ import logging
 import pkgutil
 import time
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,6 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.addresses import is_loopback
 from payouts.sandbox import resources
 from payouts.sandbox.control import routes as control_routes
 from payouts.sandbox.hazards import Hazards
@@ -72,8 +72,8 @@ def create_app(world: World, hazards: Hazards | None = None) -> Starlette:
 
 
 class OwnHostOnly:
-    """Answers requests for this machine alone, so that no page of another site gets in by a name
-    that it points here (DNS rebinding)."""
+    """Refuses requests whose Host header names another machine, against DNS rebinding: a website
+    whose own name suddenly points to this machine must not reach the sandbox."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -88,10 +88,7 @@ class OwnHostOnly:
 
 def _is_own(host: str) -> bool:
     name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+    return name == "localhost" or is_loopback(name)
 
 
 async def _style(_: Request) -> Response:
@@ -99,7 +96,7 @@ async def _style(_: Request) -> Response:
 
 
 async def _work(world: World, client: httpx.AsyncClient) -> None:
-    """Runs timers and sends webhooks when they are due."""
+    """Runs timers and sends webhooks as they become due, until it is canceled."""
     while True:
         world.pulse.clear()
         try:

@@ -1,6 +1,6 @@
-"""The control API below /_control: what the world does to a platform, on demand.
+"""The control API below /_control: makes happen, on demand, what else happens to a platform.
 
-It speaks JSON, wants the API key as a bearer, and answers 422 to what it does not understand.
+It speaks JSON, takes the API key as a bearer token, and answers 422 to what it does not understand.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ class Release(Asked):
 class Resend(Asked):
     event: str
     as_new: bool = False
-    """Under an id of its own, as Stripe may tell one thing twice."""
+    """With a new id, since Stripe may tell of one thing by two events."""
 
 
 class NewEvent(Asked):
@@ -112,7 +112,7 @@ def state(world: World, asked: Nothing) -> Object:
 
 
 def latest(world: World, asked: Latest) -> Object:
-    """Of all accounts, newest first: to find the id of what shall go wrong."""
+    """Objects of all accounts, newest first: to find the id of what is to go wrong."""
     return {"data": [rendered(world, o) for o in world.store.latest(asked.kind, asked.limit)]}
 
 
@@ -132,7 +132,7 @@ def fault_webhook(world: World, asked: WebhookFault) -> Object:
 
 
 def clear(world: World, asked: Nothing) -> Object:
-    """No more faults; what was held or is to be sent again is sent now."""
+    """Removes all faults; webhooks that are held or wait for a retry are sent now."""
     clear_faults(world.store)
     hurry(world)
     return {"released": release(world, newest_first=False)}
@@ -224,7 +224,7 @@ def add_endpoint(world: World, asked: Endpoint) -> Object:
     if asked.replace:
         for known in call.store.select("webhook_endpoint", call.account):
             if known["_connect"] == asked.connect:
-                call.store.sql.execute("delete from objects where id = ?", (known["id"],))
+                call.store.delete(known["id"])
     return register(call, asked.url, asked.secret, connect=asked.connect)
 
 

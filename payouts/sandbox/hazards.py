@@ -1,4 +1,4 @@
-"""How a request goes without an answer, and the record of what was asked and answered."""
+"""Carries out the faults that leave a request unanswered, and records requests and answers."""
 
 import asyncio
 import json
@@ -20,17 +20,17 @@ RECORDED_HEADERS = ("content-type", "idempotency-key", "stripe-account", "stripe
 
 
 def die() -> None:
-    """As by kill -9: nothing is flushed, closed or told."""
+    """Ends the process as kill -9 does: nothing is flushed or closed."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def recording_in(place: Path | None) -> Path | None:
-    """That file; where it is a folder, one of this process in it."""
+    """The file to record in: `place`, or a file of this process in it if it is a folder."""
     return place / f"{os.getpid()}.jsonl" if place is not None and place.is_dir() else place
 
 
 def _asked_for() -> Path | None:
-    """Whoever starts a sandbox, in whatever way: a test that forgot to ask is recorded too."""
+    """From the environment, so that a test run records every sandbox, however it is started."""
     place = os.environ.get(RECORD)
     return recording_in(Path(place)) if place else None
 
@@ -41,7 +41,7 @@ class Hazards:
     recording: Path | None = field(default_factory=_asked_for)
     """One JSON object a line: method, path, headers, body, status, response."""
 
-    async def befall(self, request: Request, action: RequestAction) -> None:
+    async def apply(self, request: Request, action: RequestAction) -> None:
         if action == RequestAction.DIE:
             self.die()
         if action == RequestAction.TIMEOUT:

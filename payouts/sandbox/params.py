@@ -60,8 +60,11 @@ Positive = Annotated[int, Field(ge=1, le=99_999_999)]
 """An amount in minor units."""
 
 
-def merged(old: dict[str, str], given: dict[str, str]) -> dict[str, str]:
-    """Metadata after an update: keys stay unless given, and go when given as an empty string."""
+def merged(old: dict[str, str], given: dict[str, str] | None) -> dict[str, str]:
+    """Metadata after an update: keys stay unless given, and go when given as an empty string
+    (docs.stripe.com/api/metadata)."""
+    if given is None:
+        return old
     return {key: value for key, value in (old | given).items() if value}
 
 

@@ -6,11 +6,10 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
 import core.server
-from core.addresses import bound_socket, http_url
+from core.addresses import bound_socket, http_url, is_loopback
 from core.durable import create_once
 from core.errors import Problem
 from core.settings import Settings
@@ -24,7 +23,7 @@ from payouts.sandbox.world import World
 FILE = "stripe-sandbox.sqlite"
 KEY_PREFIX = "sk_test_"
 WEBHOOK_PATH = "/v1/stripe/webhooks"
-"""Of the web process, for the platform's events and the connected accounts' alike."""
+"""Of Encore's web process: it takes the platform's events and those of connected accounts."""
 
 
 class NotLoopback(Problem):
@@ -47,7 +46,7 @@ class UnknownCurrency(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """Where events go from the start, and what signs them."""
+    """A webhook endpoint that is there from the start, and the secret that signs its events."""
 
     url: str
     secret: str
@@ -68,7 +67,7 @@ class Options:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """The process `stripe` of `encore up`: what the supervisor made up is in the settings."""
+    """The process `stripe` of `encore up`: the supervisor has put key and secrets into settings."""
     url = f"{http_url('127.0.0.1', settings.web_port)}{WEBHOOK_PATH}"
     of_platform, of_connect = settings.webhook_secrets
     hooks = (Hook(url, of_platform), Hook(url, of_connect, connect=True))
@@ -115,18 +114,14 @@ def key_in(folder: Path) -> str:
 
 
 def _loopback_socket(host: str, port: int) -> socket.socket:
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
         raise NotLoopback(f"{host} is no loopback address: use 127.0.0.1 or ::1")
     return bound_socket(host, port, socket.SOCK_STREAM)
 
 
 def _hook_up(world: World, hooks: tuple[Hook, ...]) -> None:
-    """The endpoints that it was started with keep their ids from one start to the next: events
-    that were not taken yet find them."""
+    """Registers the endpoints it is started with. They keep their ids from one start to the next,
+    so that events still to be delivered find them."""
     call = world.call()
     known = call.store.select("webhook_endpoint", call.account, where={"_started_with": 1})
     for hook in hooks:
@@ -137,4 +132,4 @@ def _hook_up(world: World, hooks: tuple[Hook, ...]) -> None:
             known.remove(same)
         call.save(same, url=local(hook.url), _secret=hook.secret, _started_with=1)
     for left in known:
-        call.store.sql.execute("delete from objects where id = ?", (left["id"],))
+        call.store.delete(left["id"])

@@ -33,5 +33,15 @@ def missing(kind: str, id: str, param: str = "id") -> Refusal:
     return Refusal(f"No such {noun}: '{id}'", status=404, code="resource_missing", param=param)
 
 
+def no_access(account: str) -> Refusal:
+    """The account was deleted or never connected to this platform."""
+    return Refusal(
+        f"The provided key does not have access to account '{account}' (or that account does not "
+        "exist). Application access may have been revoked.",
+        status=403,
+        code="account_invalid",
+    )
+
+
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:
     return Refusal(message, param=param, code=code)

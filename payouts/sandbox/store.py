@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
-"""As it goes over the wire, ids in the place of the objects that it refers to."""
+"""As it goes over the wire, with ids in place of the objects that it refers to."""
 
 SCHEMA = """
 create table if not exists objects (
@@ -77,7 +77,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; within another one, a part of that."""
+        """Commits at its end, or rolls back on any exception; nested, it joins the outer one."""
         if self.sql.in_transaction:
             yield
             return
@@ -99,6 +99,9 @@ class Store:
     def put(self, body: Object) -> Object:
         self.sql.execute("update objects set body = ? where id = ?", (json.dumps(body), body["id"]))
         return body
+
+    def delete(self, id: str) -> None:
+        self.sql.execute("delete from objects where id = ?", (id,))
 
     def find(self, id: str, *, account: str | None = None) -> Object | None:
         """Of any account when none is named."""

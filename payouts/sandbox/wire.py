@@ -18,7 +18,7 @@ from payouts.sandbox.faults import RequestAction, RequestFault, When, request_fa
 from payouts.sandbox.hazards import Hazards
 from payouts.sandbox.idempotency import Answer, fingerprint, in_flight, keep_answer, known_answer
 from payouts.sandbox.params import Params, from_form, from_json
-from payouts.sandbox.refusal import Refusal, invalid
+from payouts.sandbox.refusal import Refusal, invalid, no_access
 from payouts.sandbox.rendering import rendered, rendered_list
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import API_VERSION, Call, World, new_id
@@ -36,8 +36,8 @@ class Wire:
 
     world: World
     hazards: Hazards
-    flying: set[tuple[str, str]] = field(default_factory=set)
-    """Accounts and idempotency keys of requests that are being answered."""
+    busy_keys: set[tuple[str, str]] = field(default_factory=set)
+    """Account and idempotency key of each slow request that is being answered."""
 
     async def answer(self, request: Request) -> Response:
         request_id = new_id("req", 14)
@@ -55,7 +55,7 @@ class Wire:
         return _response(request, answer, replayed=answer.request_id != request_id)
 
     def _caller(self, request: Request, request_id: str) -> Call:
-        """Whose key it is and whose account it names. Raises Refusal."""
+        """Checks key, version and account. Raises Refusal."""
         authorization = request.headers.get("authorization", "")
         if not key_matches(self.world, authorization):
             key = _key_of(authorization)
@@ -66,12 +66,7 @@ class Wire:
             raise invalid(f"Invalid Stripe API version: {version}")
         account = request.headers.get("stripe-account") or self.world.platform
         if account != self.world.platform and not _connected(self.world, account):
-            raise Refusal(
-                f"The provided key does not have access to account '{account}' (or that account "
-                "does not exist). Application access may have been revoked.",
-                status=403,
-                code="account_invalid",
-            )
+            raise no_access(account)
         key = request.headers.get("idempotency-key", "")
         if len(key) > MAX_KEY_LENGTH:
             raise invalid("Idempotency keys are at most 255 characters long.")
@@ -89,22 +84,22 @@ class Wire:
             return await self._slowly(call, request, body, fault.seconds)
         if fault.when == When.AFTER:
             self._answer(call, request, body, None)
-        await self.hazards.befall(request, fault.action)
+        await self.hazards.apply(request, fault.action)
         raise _server_error()
 
     async def _slowly(self, call: Call, request: Request, body: bytes, seconds: float) -> Answer:
         key = (call.account, call.idempotency_key or "")
-        self.flying.add(key)
+        self.busy_keys.add(key)
         try:
             await asyncio.sleep(seconds)
         finally:
-            self.flying.discard(key)
+            self.busy_keys.discard(key)
         return self._answer(call, request, body, None)
 
     def _answer(
         self, call: Call, request: Request, body: bytes, fault: RequestFault | None
     ) -> Answer:
-        """One transaction. `fault`: the error that is answered in the place of the answer."""
+        """Runs the endpoint in one transaction. `fault`: the error to answer with instead."""
         request_id = call.request_id or ""
         if fault is not None and fault.status == 429:
             raise _too_many()
@@ -113,7 +108,7 @@ class Wire:
         if call.idempotency_key is None:
             with call.store.transaction():
                 return _run(call, endpoint, tree, ids, fault)
-        if (call.account, call.idempotency_key) in self.flying:
+        if (call.account, call.idempotency_key) in self.busy_keys:
             raise in_flight(call.idempotency_key)
         asked = fingerprint(request.method, request.url.path, tree)
         with call.store.transaction():
@@ -139,7 +134,7 @@ def _kept(
     ids: dict[str, str],
     fault: RequestFault | None,
 ) -> Answer:
-    """The answer that stays the key's: a refusal too, without what was done until then."""
+    """The answer to keep for the key. A refusal is kept too, and what was done before is undone."""
     call.store.sql.execute("savepoint doing")
     try:
         return _run(call, endpoint, tree, ids, fault)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from payouts.sandbox.pages.rendering import form_of, page
+from payouts.sandbox.pages.rendering import SEE_OTHER, call_of, form_of, page
 from payouts.sandbox.resources.cards import BY_NUMBER, CARDS, TestCard
 from payouts.sandbox.resources.checkout import complete
 from payouts.sandbox.resources.paying import PAYABLE, attempt, authenticated
@@ -18,7 +18,7 @@ from payouts.sandbox.resources.payment_methods import (
     make_payment_method,
 )
 from payouts.sandbox.store import Object
-from payouts.sandbox.world import Call, World
+from payouts.sandbox.world import Call
 
 EXPIRY = re.compile(r"(0[1-9]|1[0-2]) ?/ ?(?:20)?(\d{2})")
 SHOWN_CARDS = {
@@ -30,7 +30,6 @@ SHOWN_CARDS = {
     "4000000000000259": "is paid, then disputed",
     "4000000000005126": "is paid; its refund fails later",
 }
-SEE_OTHER = 303
 
 
 async def show(request: Request) -> Response:
@@ -89,22 +88,17 @@ def success_url(session: Object) -> str:
 
 
 def _session(request: Request) -> tuple[Call, Object | None]:
-    call = _world(request).call()
+    call = call_of(request)
     found = call.store.find(request.path_params["session"])
     known = found is not None and found["object"] == "checkout.session"
     return call, found if known else None
 
 
 def _intent(request: Request) -> tuple[Call, Object | None]:
-    call = _world(request).call()
+    call = call_of(request)
     found = call.store.find(request.path_params["intent"])
     known = found is not None and found["object"] == "payment_intent"
     return call, found if known else None
-
-
-def _world(request: Request) -> World:
-    world: World = request.app.state.world
-    return world
 
 
 def _shown(session: Object, problem: str | None, form: dict[str, str]) -> Response:

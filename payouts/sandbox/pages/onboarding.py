@@ -5,7 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from payouts.sandbox.pages.rendering import form_of, page
+from payouts.sandbox.pages.rendering import SEE_OTHER, call_of, form_of, page
 from payouts.sandbox.refusal import Refusal
 from payouts.sandbox.resources.account_shapes import new_bank
 from payouts.sandbox.resources.accounts import living, onboard
@@ -13,9 +13,8 @@ from payouts.sandbox.resources.balance import totals
 from payouts.sandbox.resources.banks import BANKS
 from payouts.sandbox.resources.payouts import soon_paid_out
 from payouts.sandbox.store import Object
-from payouts.sandbox.world import Call, World
+from payouts.sandbox.world import Call
 
-SEE_OTHER = 303
 ROUTING = "110000000"
 LATER = "later"
 
@@ -48,7 +47,7 @@ async def submit(request: Request) -> Response:
 
 async def dashboard(request: Request) -> Response:
     """What a connected account may see of itself."""
-    call = _world(request).call()
+    call = call_of(request)
     try:
         account = living(call, request.path_params["account"])
     except Refusal:
@@ -63,17 +62,12 @@ async def dashboard(request: Request) -> Response:
 
 
 def _link(request: Request) -> tuple[Call, Object | None]:
-    call = _world(request).call()
+    call = call_of(request)
     found = call.store.find(request.path_params["link"])
     if found is None or found["object"] != "account_link":
         return call, None
     account = call.store.find(found["account"])
     return call, None if account is None or account.get("deleted") else found
-
-
-def _world(request: Request) -> World:
-    world: World = request.app.state.world
-    return world
 
 
 def _form(call: Call, link: Object, problem: str | None, form: dict[str, str]) -> Response:

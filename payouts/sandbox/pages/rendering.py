@@ -1,4 +1,4 @@
-"""Templates, amounts as people read them, and what the pages' headers allow."""
+"""What the hosted pages share: templates, amounts, headers, forms."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from payouts.sandbox.resources.balance import EXPONENTS
+from payouts.sandbox.world import Call, World
 
+SEE_OTHER = 303
 HERE = Path(__file__).parent
 HEADERS = {
     "Cache-Control": "no-store",
@@ -40,6 +42,12 @@ environment.filters["amount"] = amount
 def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     text = environment.get_template(template).render(values)
     return HTMLResponse(text, status, headers=HEADERS)
+
+
+def call_of(request: Request) -> Call:
+    """A step in the platform's name, as a page makes it for the person in front of it."""
+    world: World = request.app.state.world
+    return world.call()
 
 
 async def form_of(request: Request) -> dict[str, str]:

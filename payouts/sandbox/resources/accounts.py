@@ -8,7 +8,7 @@ from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
 from payouts.sandbox.listing import CreatedParams, page_of, whole
 from payouts.sandbox.params import Metadata, Params, Part, Text, merged
-from payouts.sandbox.refusal import Refusal, invalid, missing
+from payouts.sandbox.refusal import invalid, missing, no_access
 from payouts.sandbox.resources.account_shapes import new_account
 from payouts.sandbox.resources.balance import totals
 from payouts.sandbox.store import Object
@@ -163,20 +163,18 @@ def list_external_accounts(call: Call, params: Nothing, account: str) -> Object:
 
 
 def living(call: Call, id: str) -> Object:
-    """A connected account of the platform, whoever of the two calls."""
+    """A connected account that is not deleted, whether it calls itself or the platform does.
+
+    Raises Refusal (403, account_invalid).
+    """
     found = call.store.find(id, account=call.world.platform)
     if found is None or found["object"] != "account" or found.get("deleted"):
-        raise Refusal(
-            f"The provided key does not have access to account '{id}' (or that account does not "
-            "exist). Application access may have been revoked.",
-            status=403,
-            code="account_invalid",
-        )
+        raise no_access(id)
     return found
 
 
 def onboard(call: Call, account: Object, bank: Object) -> None:
-    """All that was asked for has been given: the account may be transferred to, and paid out."""
+    """Onboarding is complete: the account can receive transfers and is paid out."""
     account["external_accounts"] = whole([bank], account["external_accounts"]["url"])
     account["default_currency"] = bank["currency"]
     account["details_submitted"] = True
@@ -203,12 +201,12 @@ def restrict(call: Call, account: Object, reason: str, due: list[str]) -> None:
 
 
 def changed(call: Call, account: Object) -> None:
-    """Says so to those who hear of connected accounts."""
+    """Saves the account and tells the endpoints for connected accounts."""
     emit(call.on(account["id"]), "account.updated", call.save(account))
 
 
 def platform_account(call: Call) -> Object:
-    """Ours: never onboarded here, since it has no bank to reach."""
+    """The platform's own account, made when it is first asked for; it needs no onboarding."""
     shape = call.store.find(call.world.platform)
     if shape is not None:
         return shape
@@ -216,7 +214,7 @@ def platform_account(call: Call) -> Object:
     made = new_account(
         call, country=call.world.country, email=None, controller=controller, connected=False
     )
-    call.store.sql.execute("delete from objects where id = ?", (made["id"],))
+    call.store.delete(made["id"])
     made |= {"id": call.world.platform, "charges_enabled": True, "payouts_enabled": True}
     made["details_submitted"] = True
     _require(made, [], None)
@@ -229,8 +227,7 @@ def _controller_of(params: CreateAccount) -> Object:
 
 
 def _apply(account: Object, params: UpdateAccount) -> None:
-    if params.metadata is not None:
-        account["metadata"] = merged(account["metadata"], params.metadata)
+    account["metadata"] = merged(account["metadata"], params.metadata)
     if params.business_profile is not None:
         account["business_profile"] |= params.business_profile.model_dump(exclude_unset=True)
     for name in ("business_type", "email"):

@@ -55,8 +55,7 @@ def retrieve_charge(call: Call, params: Nothing, charge: str) -> Object:
 @endpoint("POST", "/v1/charges/{charge}")
 def update_charge(call: Call, params: UpdateCharge, charge: str) -> Object:
     found = call.get("charge", charge, "charge")
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     if "description" in params.model_fields_set:
         found["description"] = params.description
     if params.transfer_group:

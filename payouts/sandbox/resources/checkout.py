@@ -131,9 +131,7 @@ def retrieve_session(call: Call, params: Nothing, session: str) -> Object:
 @endpoint("POST", "/v1/checkout/sessions/{session}")
 def update_session(call: Call, params: UpdateSession, session: str) -> Object:
     found = call.get("checkout.session", session, "session")
-    if params.metadata is not None:
-        call.save(found, metadata=merged(found["metadata"], params.metadata))
-    return found
+    return call.save(found, metadata=merged(found["metadata"], params.metadata))
 
 
 @endpoint("GET", "/v1/checkout/sessions/{session}/line_items")

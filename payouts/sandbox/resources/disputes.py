@@ -95,8 +95,7 @@ def update_dispute(call: Call, params: UpdateDispute, dispute: str) -> Object:
     if given and found["status"] not in OPEN:
         raise invalid("This dispute is already closed.", "dispute")
     found["evidence"] |= given
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     if given and params.submit:
         _submitted(found)
     emit(call, "charge.dispute.updated", call.save(found))

@@ -88,8 +88,7 @@ def retrieve_payment_method(call: Call, params: Nothing, payment_method: str) ->
 @endpoint("POST", "/v1/payment_methods/{payment_method}")
 def update_payment_method(call: Call, params: UpdatePaymentMethod, payment_method: str) -> Object:
     found = call.get("payment_method", payment_method, "payment_method")
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     if params.billing_details is not None:
         found["billing_details"] |= params.billing_details.model_dump(exclude_unset=True)
     if params.allow_redisplay is not None:

@@ -78,8 +78,7 @@ def retrieve_payout(call: Call, params: Nothing, payout: str) -> Object:
 @endpoint("POST", "/v1/payouts/{payout}")
 def update_payout(call: Call, params: UpdatePayout, payout: str) -> Object:
     found = call.get("payout", payout, "payout")
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     emit(call, "payout.updated", call.save(found))
     return found
 

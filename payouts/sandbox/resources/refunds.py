@@ -74,8 +74,7 @@ def retrieve_refund(call: Call, params: Nothing, refund: str) -> Object:
 @endpoint("POST", "/v1/refunds/{refund}")
 def update_refund(call: Call, params: UpdateRefund, refund: str) -> Object:
     found = call.get("refund", refund, "refund")
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     emit(call, "refund.updated", call.save(found))
     return found
 

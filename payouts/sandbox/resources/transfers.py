@@ -94,8 +94,7 @@ def retrieve_transfer(call: Call, params: Nothing, transfer: str) -> Object:
 @endpoint("POST", "/v1/transfers/{transfer}")
 def update_transfer(call: Call, params: UpdateTransfer, transfer: str) -> Object:
     found = call.get("transfer", transfer, "transfer")
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     if "description" in params.model_fields_set:
         found["description"] = params.description
     emit(call, "transfer.updated", call.save(found))

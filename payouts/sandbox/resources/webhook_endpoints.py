@@ -1,12 +1,12 @@
 """Webhook endpoints (docs.stripe.com/api/webhook_endpoints), on this machine alone."""
 
-import ipaddress
 import secrets
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from core.addresses import is_loopback
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.listing import ListParams, page_of
 from payouts.sandbox.params import Metadata, NewMetadata, Params, Text, merged
@@ -36,7 +36,7 @@ class UpdateEndpoint(Params):
 
 @endpoint("POST", "/v1/webhook_endpoints")
 def create_endpoint(call: Call, params: CreateEndpoint) -> Object:
-    """The only answer that holds the secret."""
+    """As with Stripe, no later answer holds the secret."""
     made = register(
         call,
         params.url,
@@ -70,8 +70,7 @@ def update_endpoint(call: Call, params: UpdateEndpoint, id: str) -> Object:
         found["url"] = local(params.url)
     if params.enabled_events is not None:
         found["enabled_events"] = params.enabled_events
-    if params.metadata is not None:
-        found["metadata"] = merged(found["metadata"], params.metadata)
+    found["metadata"] = merged(found["metadata"], params.metadata)
     if params.disabled is not None:
         found["status"] = "disabled" if params.disabled else "enabled"
     if "description" in params.model_fields_set:
@@ -82,7 +81,7 @@ def update_endpoint(call: Call, params: UpdateEndpoint, id: str) -> Object:
 @endpoint("DELETE", "/v1/webhook_endpoints/{id}")
 def delete_endpoint(call: Call, params: Nothing, id: str) -> Object:
     call.get("webhook_endpoint", id)
-    call.store.sql.execute("delete from objects where id = ?", (id,))
+    call.store.delete(id)
     return {"id": id, "object": "webhook_endpoint", "deleted": True}
 
 
@@ -111,12 +110,9 @@ def register(
 
 
 def local(url: str) -> str:
-    """The URL, when it is on this machine: what is made up here reaches nobody else."""
+    """The URL. Raises Refusal unless it is on this machine, which test events must not leave."""
     parts = urlsplit(url)
-    try:
-        loopback = ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        loopback = parts.hostname == "localhost"
-    if parts.scheme not in ("http", "https") or not loopback:
+    name = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not (name == "localhost" or is_loopback(name)):
         raise invalid("Invalid URL: the sandbox sends to this machine alone.", "url", "url_invalid")
     return url
