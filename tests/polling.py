@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import asyncpg
+
 T = TypeVar("T")
 
 
@@ -21,3 +23,12 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> Non
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - of a server's state, which signals nothing
             await asyncio.sleep(0.01)
+
+
+async def is_waited_for(raw: asyncpg.Connection) -> bool:
+    """Whether another transaction waits for this one."""
+    waiting: bool = await raw.fetchval(
+        "select exists (select from pg_locks l where not l.granted "
+        "and pg_backend_pid() = any(pg_blocking_pids(l.pid)))"
+    )
+    return waiting

@@ -19,6 +19,7 @@ from payouts import alerts, invariants, trial
 from payouts.amounts import decimal
 from payouts.cashier import Cashier
 from payouts.clock import money_now
+from payouts.creators import has_left
 from payouts.earned import Earner, titles_of
 from payouts.invariants import Invariant
 from payouts.leaving import LeftBehind, close_left, leave, left_behind
@@ -135,7 +136,7 @@ def give(
 
     async def work(session: AsyncSession) -> bool:
         user = await _person(session, person, platform)
-        if user.disabled_at is not None:
+        if await has_left(session, platform_id=user.platform_id, user_id=user.id):
             raise PersonUnknown(f"{person!r} has left.")
         booked = await grant(
             session,

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 import sqlalchemy as sa
 
@@ -27,7 +26,7 @@ from payouts.tip_wishes import Sent
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS, Till, charge, committed_till
 from tests.payouts.tipping import CAPS, Hall, make_hall
-from tests.polling import eventually
+from tests.polling import eventually, is_waited_for
 
 
 def tip_of(till: Till, stars: int, key: str = "", payer: UUID | None = None) -> Tip:
@@ -167,22 +166,13 @@ async def test_a_wallet_that_changes_while_its_tip_is_decided(database: Database
         other = Tip(fan, "tip:other", 60, [Share(hall.room.host_id)])
         await book_tips(raw, platform_id=hall.room.platform_id, tips=[other], terms=TERMS)
         both = [asyncio.create_task(jar.send(one)) for one in (dear, wish)]
-        await eventually(partial(_waits, raw))
+        await eventually(partial(is_waited_for, raw))
     refused, tip = await asyncio.gather(*both, return_exceptions=True)
     assert isinstance(refused, StarsMissing)
     assert refused.extra == {"available": 40}
     assert isinstance(tip, Sent)
     async with database.transaction() as session:
         assert await hall.on(session).broken() == []
-
-
-async def _waits(raw: asyncpg.Connection) -> bool:
-    """Whether another transaction waits for this one."""
-    waiting: bool = await raw.fetchval(
-        "select exists (select from pg_locks l where not l.granted "
-        "and pg_backend_pid() = any(pg_blocking_pids(l.pid)))"
-    )
-    return waiting
 
 
 @pytest.mark.slow

@@ -7,13 +7,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.auth.models import Platform, User
-from core.db import Database
+from core.db import Database, raw_connection
 from core.errors import Problem
 from core.migrate import upgrade
 from payouts.balance_transactions import record_line
+from payouts.leaving import leave
 from payouts.wallets import holdings_of
 from tests.factories import make_platform, make_user
 from tests.payouts.tills import charge, make_till
+from tests.polling import eventually, is_waited_for
 from web.cli import app
 
 pytestmark = pytest.mark.slow
@@ -96,3 +98,28 @@ async def test_presents_and_a_farewell(empty_url: str) -> None:
         assert (await session.get_one(User, twin.id)).email == "ada@example.org"
     await database.close()
     assert (await encore(empty_url, "check")).exit_code == 0
+
+
+async def test_nothing_is_given_to_somebody_who_is_leaving(empty_url: str) -> None:
+    """Who has not left yet when the command looks, and has once the Stars would be theirs."""
+    await upgrade(empty_url)
+    database = Database(empty_url)
+    async with database.transaction() as session:
+        user = await make_user(session, await make_platform(session))
+    owner = {"platform_id": user.platform_id, "user_id": user.id}
+    async with database.transaction() as session:
+        await leave(session, **owner)
+        raw = await raw_connection(session)
+        gift = ("give", str(user.id), "50", "--campaign", "spring")
+        giving = asyncio.create_task(encore(empty_url, *gift))
+
+        async def waits_or_is_done() -> bool:
+            return giving.done() or await is_waited_for(raw)
+
+        await eventually(waits_or_is_done, within_s=30)
+    gone = (await giving).exception
+    assert isinstance(gone, Problem)
+    assert gone.code == "person_unknown"
+    async with database.transaction() as session:
+        assert (await holdings_of(session, **owner)).stars == 0
+    await database.close()
