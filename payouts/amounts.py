@@ -29,3 +29,8 @@ def decimal(minor: int, currency: str) -> str:
     places = exponent(currency)
     sign, digits = "-" if minor < 0 else "", str(abs(minor)).rjust(places + 1, "0")
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
+def stars_said(stars: int) -> str:
+    """In a sentence: `1 Star`, `1,000 Stars`."""
+    return f"{stars:,} Star{'' if stars == 1 else 's'}"

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.auth.leaving import pseudonymize
 from core.errors import Conflict
 from core.queue import enqueue
-from payouts.amounts import decimal
+from payouts.amounts import decimal, stars_said
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.creators import creator_left, earnings, lock_creators
@@ -99,7 +99,9 @@ async def _off_stage(session: AsyncSession, user_id: UUID) -> None:
 def _refused(lost: LeftBehind, currency: str) -> SomethingLeft:
     said = []
     if lost.stars:
-        said.append(f"{lost.stars} Stars are unused: give them back or tip them first")
+        are, them = ("is", "it") if lost.stars == 1 else ("are", "them")
+        unused = f"{stars_said(lost.stars)} {are} unused"
+        said.append(f"{unused}: give {them} back or tip {them} first")
     if lost.unpaid_minor:
         amount = decimal(lost.unpaid_minor, currency)
         said.append(f"{amount} {currency} can't be paid to you: finish your onboarding first")

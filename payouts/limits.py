@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import raw_connection
 from core.errors import Conflict
 from core.money_settings import MoneySettings
+from payouts.amounts import stars_said
 from payouts.tip_models import SpendingLimit
 
 HOUR: Final = timedelta(hours=1)
@@ -97,11 +98,20 @@ def check(spending: Spending, stars: int, caps: Caps) -> None:
             left = max(0, limit - spent)
             own = " You set this limit: your wallet changes it." if limit < most else ""
             raise SpendingLimitReached(
-                f"{left} of {limit} Stars are left for this {period}: tip fewer, or later.{own}",
+                f"{_left(left, limit, period)}{own}",
                 period=period,
                 limit_stars=limit,
                 left_stars=left,
             )
+
+
+def _left(left: int, limit: int, period: str) -> str:
+    most = f"{stars_said(limit)} for this {period}"
+    if not limit:
+        return f"The limit is {most}."
+    if not left:
+        return f"The limit of {most} is used up: tip later."
+    return f"You have {left:,} left of {most}: tip fewer, or later."
 
 
 async def set_own_limits(

@@ -16,6 +16,7 @@ from core.db import raw_connection
 from core.errors import Conflict
 from payouts import ledger, postings
 from payouts.accounts import Account
+from payouts.amounts import stars_said
 from payouts.ledger import Booked, Sheet
 from payouts.lots import Lot, Taken, take
 from payouts.postings import Pin, Share, Terms
@@ -55,8 +56,10 @@ class Wallet:
         taken = take(self.lots, stars)
         there = sum(t.stars for t in taken)
         if there < stars:
+            have = f"{there:,}" if there else "none"
             raise StarsMissing(
-                f"{there} of {stars} Stars are there: buy some first.", available=there
+                f"This tip takes {stars_said(stars)}, and you have {have}: buy some first.",
+                available=there,
             )
         for number, one in enumerate(taken):  # from the first lot on
             self.lots[number] = self.lots[number].without(one.stars)

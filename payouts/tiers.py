@@ -8,6 +8,7 @@ from typing import Final
 
 from core.auth.display import is_visible
 from core.errors import Invalid
+from payouts.amounts import stars_said
 
 MOST_STARS: Final = 1_000_000
 """In one tip."""
@@ -61,7 +62,7 @@ def message_for(stars: int, text: str) -> str | None:
     message, tier = plain_line(text), tier_of(stars)
     if len(message) > tier.message_chars:
         raise MessageTooLong(
-            f"{len(message)} characters; with {stars} {'Star' if stars == 1 else 'Stars'} there is "
+            f"{len(message)} characters; with {stars_said(stars)} there is "
             f"room for {tier.message_chars}: shorten it, or tip more.",
             max_chars=tier.message_chars,
         )

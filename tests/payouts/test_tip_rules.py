@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from payouts import tip_schemas
-from payouts.lots import Taken, split
+from payouts import limits, tip_schemas
+from payouts.limits import Caps, SpendingLimitReached
+from payouts.lots import Lot, Taken, split
 from payouts.postings import Share, Terms, tip
+from payouts.spending import StarsMissing, Wallet
 from payouts.tiers import TIERS, MessageTooLong, message_for, plain_line, tier_of
 from payouts.tip_place import landed, shares_of
 from payouts.tip_wishes import TipWish
@@ -241,3 +243,33 @@ def test_another_wish_is_another_digest() -> None:
     ]
     assert len({wish.digest(room) for wish in wishes} | {wishes[0].digest(uuid4())}) == 7
     assert wishes[0].digest(room) == TipWish("another-key", 5).digest(room)
+
+
+@pytest.mark.parametrize(
+    ("spent", "limit", "said"),
+    [
+        (1_000, 1_000, "The limit of 1,000 Stars for this hour is used up: tip later."),
+        (1, 1, "The limit of 1 Star for this hour is used up: tip later."),
+        (0, 0, "The limit is 0 Stars for this hour."),
+        (500, 2_000, "You have 1,500 left of 2,000 Stars for this hour: tip fewer, or later."),
+    ],
+)
+def test_a_limit_says_what_is_left_of_it(spent: int, limit: int, said: str) -> None:
+    spending = limits.Spending(spent, spent, None, None, spent, None)
+    with pytest.raises(SpendingLimitReached) as refused:
+        limits.check(spending, 2_001, Caps(limit, 10_000))
+    assert refused.value.detail == said
+
+
+@pytest.mark.parametrize(
+    ("there", "stars", "said"),
+    [
+        (0, 1, "This tip takes 1 Star, and you have none: buy some first."),
+        (1_000, 5_000, "This tip takes 5,000 Stars, and you have 1,000: buy some first."),
+    ],
+)
+def test_a_wallet_says_what_it_lacks(there: int, stars: int, said: str) -> None:
+    wallet = Wallet(lots=[Lot(UUID(int=9), there, 0, 0)] if there else [])
+    with pytest.raises(StarsMissing) as refused:
+        wallet.take(stars)
+    assert refused.value.detail == said
