@@ -67,3 +67,25 @@ async def test_a_replay_is_read_when_the_network_is_back(new_person: NewPerson) 
     await expect(said).to_have_text("")
     await expect(listener.locator("#log")).to_contain_text("The room ended")
     assert (len(history), len(recording)) == (1, 1)
+
+
+async def test_a_live_page_goes_on_when_the_device_is_back_in_a_network(
+    new_person: NewPerson,
+) -> None:
+    """The browser itself keeps a dead stream for minutes."""
+    host, listener = await new_person(), await new_person()
+    await sign_up(host, "Ada Lovelace")
+    room = await open_room(host, "In a tunnel")
+    await listener.goto(room)
+    here = listener.locator("#audience")
+    await expect(here).to_have_text("2 here")
+    await listener.context.set_offline(True)
+    await expect(here).to_have_text("Connecting again…")
+    await host.get_by_role("button", name="Go off the record").click()
+    await expect(host.locator("#badges")).to_contain_text("Off the record")
+    await expect(listener.locator("#badges")).to_contain_text("REC")
+    await listener.context.set_offline(False)
+    await expect(listener.locator("#badges")).to_contain_text("Off the record")
+    await expect(here).to_have_text("2 here")
+    await end(host)
+    await expect(listener.locator("#timeline")).to_be_visible()

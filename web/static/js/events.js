@@ -16,6 +16,9 @@ export class RoomEvents extends EventTarget {
     this.url = `/v1/rooms/${roomId}/events`;
     this.after = after;
     this.failures = 0;
+    this.closed = false;
+    addEventListener("offline", () => this.#onOffline());
+    addEventListener("online", () => this.#onOnline());
   }
 
   open() {
@@ -29,8 +32,26 @@ export class RoomEvents extends EventTarget {
   }
 
   close() {
+    this.closed = true;
+    this.#drop();
+  }
+
+  #drop() {
     clearTimeout(this.timer);
     this.source?.close();
+  }
+
+  /** The connection may look alive for minutes after its network has gone. */
+  #onOffline() {
+    if (this.closed) return;
+    this.#drop();
+    this.#show(false);
+  }
+
+  #onOnline() {
+    if (this.closed) return;
+    this.#drop();
+    this.open();
   }
 
   #onDurable(event) {
