@@ -66,6 +66,12 @@ async def test_words_of_tips_and_rooms(new_person: NewPerson, stack: Stack) -> N
     thanks = await host.get_by_role("button", name="Say thanks").first.bounding_box()
     assert thanks is not None
     assert thanks["height"] >= 24
+    await guest.get_by_role("button", name="★ Tip").click()
+    message = guest.get_by_label("Message")
+    for text, too_long in ((LONG * 3, "true"), (HELLO, "false")):
+        await message.fill(text)
+        await expect(message).to_have_attribute("aria-invalid", too_long)
+    await guest.get_by_role("button", name="Cancel").click()
     await end(host)
     await guest.goto(room)
     assert await runs_from_right_to_left(guest.locator("h1"))

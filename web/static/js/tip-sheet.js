@@ -129,7 +129,7 @@ export class TipSheet extends EventTarget {
     for (const radio of document.querySelectorAll("[name=amount]")) radio.checked = Number(radio.value) === stars;
     for (const field of $("#tip-form").elements) if (field.type !== "button") field.disabled = Boolean(sent);
     $("#tip-room").textContent = this.#roomText();
-    this.message.toggleAttribute("aria-invalid", this.#tooLong);
+    this.message.setAttribute("aria-invalid", String(this.#tooLong));
     const send = $("#tip-send");
     send.disabled = this.sending || (this.frozen && !sent) || (!this.#short && (this.#tooLong || !(stars >= 1)));
     send.textContent = this.#sendText();
