@@ -1,4 +1,4 @@
-"""HTTP: buying Stars, what is in the wallet, and what Stripe tells us."""
+"""HTTP: orders, wallet and refunds, a creator's onboarding, and Stripe's webhooks."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -42,18 +42,17 @@ router = APIRouter(prefix="/v1")
 
 ORDER = Limit("star-order", 60, timedelta(hours=1))
 READ = Limit("money-read", 300, timedelta(minutes=1), local=True)
-"""Histories, earnings and statements: each reads one person's whole past."""
+"""Of histories, earnings and statements, which may read all of a person's past."""
 
 REFUND = Limit("star-refund", 10, timedelta(days=1))
-"""Of one person, however often they sign in: of each payment that goes back Stripe keeps its fee,
-and we have had nothing."""
+"""Of a person, across all their sessions: Stripe keeps its fee of each payment that is refunded."""
 
 REFUSED = (Unauthenticated, AccountNeeded, CrossSite, TooManyRequests)
 STRIPE_AWAY = (PaymentsOff, StripeBusy, StripeClosed, OutcomeUnknown, StripeRefused)
 
 
 async def signed_in(principal: CallerDep) -> Principal:
-    """Asked before anything else. Raises Unauthenticated, AccountNeeded."""
+    """Raises Unauthenticated, AccountNeeded."""
     require_user(principal)
     return principal
 
@@ -61,14 +60,16 @@ async def signed_in(principal: CallerDep) -> Principal:
 PersonDep = Annotated[Principal, Depends(signed_in)]
 
 
-async def unburdened(principal: PersonDep, session: SessionDep) -> Principal:
-    """As `signed_in`, for whoever waits then, for Stripe or another transaction: the connection
-    that was asked who they are is given back."""
+async def signed_in_without_connection(principal: PersonDep, session: SessionDep) -> Principal:
+    """As `signed_in`, for routes that then wait for Stripe or for another transaction.
+
+    The database connection that authenticated the caller is released first.
+    """
     await release(session)
     return principal
 
 
-WaitingDep = Annotated[Principal, Depends(unburdened)]
+WaitingDep = Annotated[Principal, Depends(signed_in_without_connection)]
 
 
 async def _refund_rate(principal: WaitingDep, services: ServicesDep) -> None:
@@ -91,9 +92,9 @@ async def packs(services: ServicesDep) -> PackList:
     responses=problems(*REFUSED, *STRIPE_AWAY, PackUnknown, OrderDiffers),
 )
 async def order(wanted: NewOrder, principal: WaitingDep, cashier: CashierDep) -> OrderOut:
-    """Answers with the page where it is paid, `checkout_url`. Sent again with the same
-    `client_key` it is the same order; after a 503 do just that. Poll the order to learn that it is
-    paid: whoever comes back from the page may not have paid."""
+    """Send the buyer to `checkout_url` to pay. Sent again with the same `client_key` it is the same
+    order; after a 503 do just that. Poll the order to learn whether it is paid: a buyer may come
+    back from the page without having paid."""
     wish = Wish(wanted.client_key, wanted.pack)
     return OrderOut.of(await orders.place_order(cashier, principal=principal, wish=wish))
 
@@ -111,7 +112,7 @@ async def list_orders(
     before: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> OrderPage:
-    """The newest first."""
+    """Newest first."""
     found = await orders.orders_of(session, principal, before=before, limit=limit + 1)
     items = [OrderOut.of(each) for each in found[:limit]]
     return OrderPage(items=items, next=items[-1].id if len(found) > limit else None)
@@ -124,7 +125,7 @@ async def list_orders(
     responses=problems(*REFUSED, OrderUnknown),
 )
 async def see_order(order_id: UUID, session: SessionDep, principal: CallerDep) -> OrderOut:
-    """Yours alone, with the receipt once it is paid."""
+    """Only your own; with the link to Stripe's receipt once it is paid."""
     return OrderOut.of(await orders.order_of(session, principal, order_id))
 
 
@@ -141,8 +142,8 @@ async def see_order(order_id: UUID, session: SessionDep, principal: CallerDep) -
 async def give_back(
     order_id: UUID, session: SessionDep, principal: PersonDep, _: CashierDep
 ) -> RefundOut:
-    """All Stars of this order that were not used, for what was paid for them, to the card that it
-    was paid with. While one is under way it is answered again. Ten times in a day."""
+    """Refunds all unused Stars of this order at the price paid, to the card it was paid with. While
+    a refund is under way, it is returned again. Ten times a day at most."""
     refund = await refunds.request_refund(session, principal=principal, order_id=order_id)
     return RefundOut.model_validate(refund)
 
@@ -162,7 +163,7 @@ async def wallet(session: SessionDep, principal: CallerDep) -> WalletOut:
     responses=problems(*REFUSED),
 )
 async def see_onboarding(session: SessionDep, principal: CallerDep) -> OnboardingOut:
-    """Earnings come in from the first tip on, also before this."""
+    """You earn from the first tip on, even before onboarding."""
     account = await onboarding.account_of(session, principal)
     return OnboardingOut.model_validate(onboarding.shown(account))
 
@@ -176,7 +177,7 @@ async def see_onboarding(session: SessionDep, principal: CallerDep) -> Onboardin
     responses=problems(*REFUSED, *STRIPE_AWAY),
 )
 async def begin_onboarding(principal: WaitingDep, cashier: CashierDep) -> LinkOut:
-    """Stripe asks who is paid and where to; afterwards it sends the person back to us."""
+    """Stripe asks who you are and where to pay out, then sends you back."""
     return LinkOut(url=await onboarding.begin(cashier, principal=principal))
 
 
@@ -189,7 +190,7 @@ async def begin_onboarding(principal: WaitingDep, cashier: CashierDep) -> LinkOu
     responses=problems(*REFUSED, *STRIPE_AWAY, NotOnboarded),
 )
 async def open_dashboard(principal: WaitingDep, cashier: CashierDep) -> LinkOut:
-    """Payouts to the bank, and which bank that is."""
+    """Stripe's own page, with your payouts and your bank account."""
     return LinkOut(url=await onboarding.dashboard(cashier, principal=principal))
 
 
@@ -205,8 +206,8 @@ async def take_event(
     cashier: CashierDep,
     stripe_signature: Annotated[str | None, Header()] = None,
 ) -> None:
-    """The webhook endpoint to set at Stripe, for the own account and for connected ones. What is
-    signed is stored, once, and worked on later; the answer says no more."""
+    """The endpoint to register at Stripe, both for your own account and for connected accounts. A
+    signed event is stored once and worked on later: 204 only means that it has been stored."""
     secrets = cashier.settings.webhook_secrets
     event = verified_event(await request.body(), stripe_signature, secrets)
     async with cashier.database.transaction() as session:

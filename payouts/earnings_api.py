@@ -79,7 +79,7 @@ EarnerDep = Annotated[Earner, Depends(earner_of)]
 async def see_earnings(
     session: SessionDep, services: ServicesDep, earner: EarnerDep
 ) -> EarningsOut:
-    """By its state, and when what is pending matures."""
+    """By state, and the days on which pending earnings mature."""
     return await overview(session, earner, minimum_minor=services.settings.sweep_minimum_minor)
 
 
@@ -90,7 +90,7 @@ async def see_rooms(
     before: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> RoomsEarned:
-    """Of tips to the room while you were among those who share them; the newest room first."""
+    """Your part of the tips to each room, the newest room first."""
     found = await rooms_earned(session, earner, before=before, limit=limit + 1)
     items = [RoomEarnedOut.model_validate(each) for each in found[:limit]]
     last = items[-1].room_id if len(found) > limit else None
@@ -146,9 +146,9 @@ async def statement_csv(month: str, session: SessionDep, earner: EarnerDep) -> R
 async def statement_entries(
     month: str, services: ServicesDep, earner: EarnerDep
 ) -> StreamingResponse:
-    """Every entry of the ledger that the statement sums up: by `kind`, the amounts of `owed` and
-    of `held` are its lines. What we learn of late is booked `at` that time, so that a month that is
-    over stays as it is; `at_stripe` says when it was."""
+    """Every ledger entry behind the statement: summed by `kind` and `account` they are its lines.
+    `at` is when an entry was booked. What we learn late is booked late, so that a month that is
+    over never changes; `at_stripe` says when it happened."""
     month_bounds(month)
 
     lines = entries_csv(services.database, earner, month)
@@ -158,8 +158,8 @@ async def statement_entries(
 
 @router.get("/statements/{month}", summary="A month", responses=problems(*REFUSED, NoMonth))
 async def see_statement(month: str, session: SessionDep, earner: EarnerDep) -> StatementOut:
-    """`YYYY-MM`, in UTC: what was owed at its beginning, every kind of movement, and at its end.
-    The month that is under way is told so far; one that is over is `final`."""
+    """Of a month (`YYYY-MM`, UTC): what was owed at its beginning and its end, and every kind of
+    movement between. The current month has the figures so far; one that is over is `final`."""
     found = await statement(
         session,
         platform_id=earner.platform_id,
@@ -183,8 +183,8 @@ async def leave(
     session: SessionDep,
     earner: EarnerDep,
 ) -> None:
-    """For good: nobody signs in as you any more, and your name is taken out of your rooms, which
-    stay. What you earned goes to your account at Stripe as it matures, whatever the minimum."""
+    """For good: nobody can sign in as you any more, and your name is removed from your rooms, which
+    stay. Your earnings are transferred as they mature, however small they are."""
     await close_account(session, earner, give_up=wanted.give_up)
     response.headers.append("Set-Cookie", clear_cookie(services.settings))
 

@@ -1,4 +1,4 @@
-"""What the API tells creators of their money. Amounts are minor units of the currency beside."""
+"""What the API tells creators of their money. Amounts are in minor units of the `currency`."""
 
 from datetime import date, datetime
 from typing import Any, Final, Self
@@ -34,7 +34,7 @@ class SumOut(BaseModel):
 
 
 class EarningsOut(BaseModel):
-    """Each unit is in one state: pending, matured, on hold, in transfer, or transferred."""
+    """Each minor unit is in one state: pending, matured, on hold, in transfer or transferred."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,15 +56,23 @@ class EarningsOut(BaseModel):
     )
 
     currency: str
-    pending_minor: int = Field(description="tips of the last days, which a bank may still take")
-    matured_minor: int = Field(description="is transferred next; below 0: is taken of what comes")
-    on_hold_minor: int = Field(description="a buyer's bank looks into the payment")
+    pending_minor: int = Field(description="recent tips, which may still be lost to a dispute")
+    matured_minor: int = Field(
+        description="transferred next; below 0: deducted from what you earn next"
+    )
+    on_hold_minor: int = Field(description="a buyer's bank disputes the payment")
     in_transfer_minor: int
-    transferred_minor: int = Field(description="at Stripe, which pays it out to the bank")
-    arrived: list[SumOut] = Field(description="what of it the bank has, in the bank's currency")
+    transferred_minor: int = Field(
+        description="to your account at Stripe, which pays it out to your bank"
+    )
+    arrived: list[SumOut] = Field(
+        description="what has been paid out to your bank, in its currency"
+    )
     maturing: list[MaturingOut] = Field(description="when what is pending matures, in UTC")
-    minimum_minor: int = Field(description="less than that waits for more")
-    bank_refused_at: datetime | None = Field(description="the last payout came back from the bank")
+    minimum_minor: int = Field(description="least amount that is transferred at once")
+    bank_refused_at: datetime | None = Field(
+        description="when the last payout came back from your bank; null otherwise"
+    )
 
 
 class RoomEarnedOut(BaseModel):
@@ -91,7 +99,7 @@ class RoomsEarned(BaseModel):
 class MinuteOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
-    minute: int = Field(description="of the room, from 0; -1: tips that are pinned to no second")
+    minute: int = Field(description="of the room, from 0; -1: tips that are pinned to no moment")
     earned_minor: int
     tips: int
 
@@ -119,7 +127,7 @@ class MinutesOut(BaseModel):
 class MonthsOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"months": ["2026-12", "2026-11"]}]})
 
-    months: list[str] = Field(description="that have a statement, newest first")
+    months: list[str] = Field(description="`YYYY-MM`, newest first")
 
 
 class LineOut(BaseModel):
@@ -138,7 +146,7 @@ class RoomSum(BaseModel):
 
 
 class StatementOut(BaseModel):
-    """Opening and lines sum to closing, in both columns."""
+    """In both columns, owed and held, opening plus all lines is closing."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -168,13 +176,13 @@ class StatementOut(BaseModel):
 
     month: str
     currency: str
-    final: bool = Field(description="nothing comes into it any more; else it is told so far")
+    final: bool = Field(description="the month is over; otherwise these are the figures so far")
     opening_owed_minor: int
     opening_held_minor: int
     lines: list[LineOut]
     closing_owed_minor: int
     closing_held_minor: int
-    rooms: list[RoomSum] = Field(description="what the tips of each room brought; null: no room")
+    rooms: list[RoomSum] = Field(description="what the tips of each room earned; null: no room")
 
     @classmethod
     def of(cls, found: Statement) -> Self:
@@ -195,5 +203,5 @@ class Farewell(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"give_up": False}]})
 
     give_up: bool = Field(
-        False, description="also unused Stars, and earnings that can't be paid to you"
+        False, description="give up unused Stars, and earnings that can't be paid to you"
     )

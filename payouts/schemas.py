@@ -1,4 +1,4 @@
-"""What the API of Stars and payouts takes and gives. Amounts are minor units of their currency."""
+"""Requests and responses of the API of Stars and payouts. Amounts are in minor units."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
@@ -12,7 +12,7 @@ from payouts.gateway_models import OrderState, RefundState, StarOrder
 from payouts.onboarding import Step
 
 ClientKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{8,100}$")]
-"""The caller's own name for what they want done: sent again, it is done once."""
+"""An idempotency key chosen by the caller: a request sent again with the same key is done once."""
 
 _PACK: Final[dict[str, Any]] = {
     "key": "usd-500",
@@ -76,12 +76,12 @@ class NewOrder(RequestBody):
         json_schema_extra={"examples": [{"client_key": "b6f1c2d0-buy-1", "pack": "usd-500"}]}
     )
 
-    client_key: ClientKey = Field(description="yours, once for each order that is meant")
+    client_key: ClientKey = Field(description="your own key, a new one for each order")
     pack: str = Field(max_length=40)
 
 
 class OrderOut(BaseModel):
-    """`open`: send the buyer to `checkout_url`; a declined card can be followed by another one.
+    """`open`: send the buyer to `checkout_url`, where another card may be tried after a decline.
     `paid`: the Stars are in the wallet."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [ORDER]})
@@ -116,15 +116,15 @@ class OrderPage(BaseModel):
 
 
 class WalletOut(BaseModel):
-    """Stars don't expire, and can't be given on or cashed; unspent ones can be refunded."""
+    """Stars don't expire and can't be transferred or cashed out; unused ones can be refunded."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"stars": 400, "held": 0, "frozen": False}]}
     )
 
     stars: int = Field(description="that can be spent")
-    held: int = Field(description="that a refund is under way for")
-    frozen: bool = Field(description="a bank looks into a payment: nothing can be spent meanwhile")
+    held: int = Field(description="being refunded")
+    frozen: bool = Field(description="a payment is disputed: nothing can be spent until that ends")
 
 
 REFUND: Final[dict[str, Any]] = {
@@ -155,7 +155,8 @@ class RefundOut(BaseModel):
 
 
 class OnboardingOut(BaseModel):
-    """`step` says what happens next; `due` what Stripe lacks, in its own words."""
+    """`step` is what happens next; `due` lists what Stripe requires, by its names
+    (docs.stripe.com/api/accounts/object)."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -183,7 +184,7 @@ class OnboardingOut(BaseModel):
 
 
 class LinkOut(BaseModel):
-    """Good once and for minutes: send the person there at once."""
+    """Works once and only for some minutes: send the person there at once."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"url": "https://connect.stripe.com/setup/e/acct_1/x"}]}

@@ -1,7 +1,7 @@
-"""Who gave most: in a room, to a creator, in a month. Anonymous tips are in the sums alone.
+"""Who gave most: in a room, or to a creator. Anonymous tips count in the sums alone.
 
-A creator's supporters are those of the rooms that the creator hosts, as far as the caller may
-hear them; what a creator gives in rooms of their own does not count.
+A creator's supporters are those who tipped in the rooms that the creator hosts and the caller may
+hear. Tips by the creator do not count.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Supporters:
 
 
 async def of_room(session: AsyncSession, room: Room, *, present: bool, limit: int) -> Supporters:
-    """With `present` those who are in the room now: its front row."""
+    """With `present`, only those who are in the room now."""
     in_room = RoomTip.room_id == room.id
     here = sa.select(Participant.user_id).where(
         Participant.room_id == room.id,

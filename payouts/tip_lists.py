@@ -1,7 +1,7 @@
-"""Tips to read: a room's in the order of its clock, at the sentences they are pinned to; one's own.
+"""Lists of tips: those of a room, each with the sentence it is pinned to, and one's own.
 
-The pin is a moment. The sentence is looked up when it is read, among the captions of a live room
-or the cues of whatever transcript is published by then, and of who consents now.
+A tip is pinned to a moment. Its sentence is looked up whenever the tip is read: in a live room's
+captions or in the transcript published by then, and only if the speaker consents at that time.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ from replay.subtitles import ShownCue, cues_between
 from rooms.models import Room
 
 LONGEST_PAUSE_MS: Final = 10_000
-"""So long after the end of a sentence a tip is still meant for it."""
+"""A tip this long after the end of a sentence still belongs to it."""
 
 LONGEST_CUE_MS: Final = 60_000
 
@@ -37,14 +37,14 @@ class Sentence:
 class ShownTip:
     tip: RoomTip
     name: str
-    """Its payer's: not to be shown of who is anonymous."""
+    """The payer's, also of an anonymous tip: whoever shows it checks that."""
 
     sentence: Sentence | None = None
 
 
 def sentence_at(cues: Sequence[ShownCue], room_ms: int) -> Sentence | None:
-    """The one that began last before the moment, if it still ran or had just ended; `cues` are by
-    their beginning."""
+    """The sentence that began last before the moment, if it was still being said or had just ended.
+    `cues` are ordered by their beginning."""
     for cue in reversed(cues[: bisect_right(cues, room_ms, key=lambda cue: cue.start_ms)]):
         if cue.start_ms < room_ms - LONGEST_CUE_MS:
             return None

@@ -1,4 +1,4 @@
-"""What the API of tips takes and gives. `room_ms` is on the room's clock, as in events and cues."""
+"""Requests and responses of the API of tips. `room_ms` is on the room's clock, as in events."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
@@ -56,14 +56,14 @@ _ROOM_FOR_WORDS: Final = ", ".join(
 )
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""What can be computed with in any time zone, and is surely none of a recording."""
+"""Bounds that no recording reaches, and within which every time zone can be computed."""
 
 
 class TierOut(BaseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_TIER]})
 
     name: str
-    color: str = Field(description="`#rrggbb`, to be read as or under white text")
+    color: str = Field(description="`#rrggbb`, readable as text on white or behind white text")
     seconds: int = Field(description="how long it stays on top in a live room")
 
 
@@ -104,7 +104,7 @@ class NewTip(RequestBody):
         }
     )
 
-    client_key: ClientKey = Field(description="yours, once for each tip that is meant")
+    client_key: ClientKey = Field(description="your own key, a new one for each tip")
     stars: int = Field(strict=True, ge=1, le=MOST_STARS)
     message: str = Field(
         "",
@@ -112,12 +112,15 @@ class NewTip(RequestBody):
         description=f"characters: {_ROOM_FOR_WORDS} (`GET /v1/stars/tiers`). Becomes one line, "
         "without control and direction characters",
     )
-    anonymous: bool = Field(False, description="nobody learns who sent it, the creator neither")
+    anonymous: bool = Field(False, description="nobody learns who sent it, not even the creator")
     heard_at: Annotated[AwareDatetime, Field(ge=_FIRST, lt=_LAST)] | None = Field(
         None, description="EXT-X-PROGRAM-DATE-TIME of what was being heard, live or on the replay"
     )
     media_ms: int | None = Field(
-        None, ge=0, le=10**10, description="or the position in the replay's media"
+        None,
+        ge=0,
+        le=10**10,
+        description="instead of `heard_at`: the position in the replay's media",
     )
 
     @model_validator(mode="after")
@@ -128,7 +131,7 @@ class NewTip(RequestBody):
 
 
 class SentenceOut(BaseModel):
-    """What was being said: of the captions while there is no transcript, else of that."""
+    """What was being said: from the transcript, or from the captions while there is none."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -140,7 +143,7 @@ class SentenceOut(BaseModel):
 
 
 class TipOut(BaseModel):
-    """`user_id` and `name` are null of who is anonymous; `mine` tells you your own."""
+    """`user_id` and `name` are null for anonymous tips of others; `mine` marks your own tips."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_TIP]})
 
@@ -162,7 +165,7 @@ class TipOut(BaseModel):
     )
     at: datetime
     thanked_at: datetime | None
-    hidden: bool = Field(description="the message was taken out by host or co-host")
+    hidden: bool = Field(description="host or co-hosts have hidden the message")
 
     @classmethod
     def of(cls, shown: ShownTip, viewer: UUID | None) -> Self:
@@ -245,7 +248,7 @@ class SupporterOut(BaseModel):
 
 
 class SupporterList(BaseModel):
-    """Those who gave most, first. Anonymous tips are summed, and nobody is named for them."""
+    """Those who gave most come first. Anonymous tips are only summed."""
 
     model_config = ConfigDict(
         from_attributes=True,
@@ -275,15 +278,15 @@ class OwnLimits(RequestBody):
     )
 
     hour_stars: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = Field(
-        description="null: as much as everybody may"
+        description="per hour; null: only the limit for everybody holds"
     )
     day_stars: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = Field(
-        description="the same for a day"
+        description="per 24 hours, likewise"
     )
 
 
 class PeriodOut(BaseModel):
-    limit_stars: int = Field(description="what holds: the lower of everybody's and your own")
+    limit_stars: int = Field(description="the lower of your own limit and the one for everybody")
     own_stars: int | None = Field(description="your own, if you set one")
     spent_stars: int
 

@@ -70,7 +70,7 @@ async def _tip_rate(request: Request, services: ServicesDep) -> None:
 
 @router.get("/stars/tiers", tags=["tips"], summary="What a tip's Stars buy")
 async def tiers() -> TierList:
-    """How long a message may be, in which color it stands out, and for how long, by the Stars."""
+    """By its Stars: how long the message may be, and in which color and how long it stands out."""
     return TierList.all()
 
 
@@ -125,7 +125,7 @@ async def send(
 
 
 async def _heard(session: SessionDep, principal: Principal, room_id: UUID) -> Room:
-    """Whoever may hear the room may see its tips."""
+    """The room, for whoever may listen to it: they may see its tips."""
     limit_to_scope(principal, Scope.RECORDINGS_READ)
     room, _ = await room_for(session, principal, room_id, Action.LISTEN)
     return room
@@ -145,8 +145,8 @@ async def of_room(
     after: Place | None = None,
     limit: Most = 100,
 ) -> TipPage:
-    """In the order of the room's clock, live and replayed ones alike, each with the sentence that
-    was being said. An API key needs `recordings:read`."""
+    """In the order of the room's clock, whether sent live or on the replay, each with the sentence
+    that was being said. An API key needs `recordings:read`."""
     room = await _heard(session, principal, room_id)
     found = await tip_lists.tips_of_room(session, room, after=_place(after), limit=limit + 1)
     items = [TipOut.of(each, principal.user_id) for each in found[:limit]]
@@ -175,7 +175,7 @@ async def mine(
     before: UUID | None = None,
     limit: Most = 50,
 ) -> MyTipPage:
-    """The newest first, anonymous ones too, without sentences."""
+    """Newest first, including anonymous ones; without sentences."""
     assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
     found = await tip_lists.tips_of_payer(
         session, principal.user_id, before=before, limit=limit + 1
@@ -208,7 +208,7 @@ async def say_thanks(
     responses=problems(*REFUSED, ScopeMissing, TipUnknown),
 )
 async def hide(room_id: UUID, tip_id: UUID, session: SessionDep, principal: CallerDep) -> None:
-    """By host and co-hosts, for good. The Stars stay; who wrote it still sees it."""
+    """For hosts and co-hosts, and for good. The Stars stay; the sender still sees the message."""
     await thanks.hide_message(session, principal=principal, room_id=room_id, tip_id=tip_id)
 
 
@@ -274,7 +274,7 @@ async def supporters_of_room(
     present: bool = False,
     limit: Most = 10,
 ) -> SupporterList:
-    """With `present=true` the front row: those of them who are in the room now."""
+    """With `present=true`, only those who are in the room now: its front row."""
     room = await _heard(session, principal, room_id)
 
     async def make() -> supporters.Supporters:
@@ -316,7 +316,7 @@ async def supporters_of_creator(
     responses=problems(*REFUSED, AccountNeeded),
 )
 async def see_limits(services: ServicesDep, session: SessionDep, principal: PersonDep) -> LimitsOut:
-    """In any hour and any 24 hours: everybody's limits, your own, and what you spent."""
+    """For the last hour and the last 24 hours: the limits, your own ones, and what you spent."""
     return await _limits(services, session, principal)
 
 
@@ -330,7 +330,7 @@ async def see_limits(services: ServicesDep, session: SessionDep, principal: Pers
 async def set_limits(
     wanted: OwnLimits, services: ServicesDep, session: SessionDep, principal: PersonDep
 ) -> LimitsOut:
-    """Your own limits; those of everybody hold besides."""
+    """Sets your own limits; the limits for everybody still hold."""
     assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
     await limits.set_own_limits(
         session, principal.user_id, hour_stars=wanted.hour_stars, day_stars=wanted.day_stars

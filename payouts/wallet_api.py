@@ -1,4 +1,4 @@
-"""HTTP: receipts, and what came into the wallet and left it."""
+"""HTTP: receipts of orders, and the history of a wallet."""
 
 from typing import Annotated
 from uuid import UUID
@@ -34,7 +34,7 @@ REFUSED = (Unauthenticated, AccountNeeded, TooManyRequests)
 async def receipt(
     order_id: UUID, services: ServicesDep, session: SessionDep, principal: CallerDep
 ) -> ReceiptOut:
-    """Yours alone: the Stars of it that are unused, and what was given back."""
+    """Only your own: its unused Stars, what they would be refunded for, and its refunds."""
     found = await receipt_of(session, principal, order_id)
     return ReceiptOut.of(found, services.settings.seller_lines)
 
@@ -46,7 +46,7 @@ async def history(
     before: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> MovementPage:
-    """The newest first. The Stars of all of them sum to what is in the wallet."""
+    """Newest first. The `stars` of all movements sum to what is in the wallet."""
     found = await movements_of(session, principal, before=before, limit=limit + 1)
     items = [MovementOut.model_validate(each) for each in found[:limit]]
     return MovementPage(items=items, next=items[-1].id if len(found) > limit else None)

@@ -1,4 +1,4 @@
-"""What came into a wallet and what left it."""
+"""The history of a wallet: every transaction that moved its Stars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from payouts.models import EventKind, LedgerAccount, LedgerEntry, LedgerTransact
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """`stars` came in; below zero they left. `room_*`: where they were tipped."""
+    """`stars` is below zero when they left the wallet; `room_*` says where they were tipped."""
 
     id: UUID
     kind: EventKind
@@ -29,7 +29,7 @@ class Movement:
 async def movements_of(
     session: AsyncSession, principal: Principal, *, before: UUID | None, limit: int
 ) -> Sequence[Movement]:
-    """The caller's, newest first, from the one before `before` on.
+    """The caller's, newest first; only those before the movement `before`.
 
     Raises Unauthenticated, AccountNeeded.
     """

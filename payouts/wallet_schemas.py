@@ -1,4 +1,4 @@
-"""What the API shows of a wallet's past. Amounts are minor units of their currency."""
+"""Responses about receipts and the history of a wallet. Amounts are in minor units."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,9 +27,9 @@ class MovementOut(BaseModel):
     id: UUID
     kind: EventKind
     at: datetime
-    stars: int = Field(description="that came in; below zero: that left")
+    stars: int = Field(description="that came into the wallet; below zero: that left it")
     room_id: UUID | None
-    room_ms: int | None = Field(description="on the clock of the room where they were tipped")
+    room_ms: int | None = Field(description="when they were tipped, on the room's clock")
 
 
 class MovementPage(BaseModel):
@@ -58,9 +58,9 @@ class ReceiptOut(BaseModel):
 
     order: OrderOut
     unused_stars: int = Field(description="of this order, still in the wallet")
-    refundable_minor: int = Field(description="what giving them back brings")
+    refundable_minor: int = Field(description="what a refund of them would pay")
     refunds: list[RefundOut] = Field(description="oldest first")
-    seller: list[str] = Field(description="who sold them: the lines of a name and an address")
+    seller: list[str] = Field(description="name and address of the seller, line by line")
 
     @classmethod
     def of(cls, found: Receipt, seller: Sequence[str]) -> Self:

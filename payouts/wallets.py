@@ -1,4 +1,4 @@
-"""What somebody has in their wallet."""
+"""How many Stars somebody has."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,12 +13,15 @@ from payouts.models import LedgerAccount
 @dataclass(frozen=True, slots=True)
 class Holdings:
     stars: int = 0
+    """Can be spent, unless the wallet is `frozen`."""
     held: int = 0
+    """Are being refunded."""
     frozen: bool = False
+    """A payment is disputed."""
 
 
 async def holdings_of(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> Holdings:
-    """Of somebody who never had a Star: zeros."""
+    """All zeros for somebody who never had a Star."""
     kinds = (AccountKind.WALLET, AccountKind.WALLET_HOLD)
     rows = await session.execute(
         sa.select(LedgerAccount.kind, LedgerAccount.balance, LedgerAccount.open_disputes).where(
