@@ -170,6 +170,10 @@ class Gateway:
             await self._call(self._v1.checkout.sessions.retrieve_async, session_id)
         )
 
+    async def expire_checkout(self, session_id: str, *, key: str) -> None:
+        """Raises StripeRefused where it is complete or has expired already."""
+        await self._call(self._v1.checkout.sessions.expire_async, session_id, key=key)
+
     async def payment_intent(self, intent_id: str) -> PaymentIntent:
         return PaymentIntent.of(
             await self._call(self._v1.payment_intents.retrieve_async, intent_id)

@@ -22,6 +22,7 @@ from payouts.creators import creator_left, earnings, lock_creators
 from payouts.earned import Earner
 from payouts.gateway_models import ConnectedAccount
 from payouts.models import Creator
+from payouts.orders import expire_pages
 from payouts.tip_models import RoomTip
 from payouts.wallets import holdings_of
 from rooms.events import tell_gone
@@ -125,6 +126,7 @@ async def leave(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> N
         )
     )
     await pseudonymize(session, user_id)
+    await expire_pages(session, user_id)
     await call_off(session, user_id)
     await hand_on_groups(session, user_id)
     await forget_in_rooms(session, user_id)

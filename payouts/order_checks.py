@@ -1,4 +1,5 @@
-"""Asks Stripe for orders that nobody told us of: a webhook may never come."""
+"""Asks Stripe for orders that nobody told us of: a webhook may never come. And has the pages of
+those who have left closed there."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -6,6 +7,7 @@ from uuid import UUID
 
 from payouts.cashier import Cashier
 from payouts.crediting import settle_checkout
+from payouts.gateway import StripeRefused
 from payouts.gateway_models import OrderState, StarOrder
 from payouts.orders import enqueue_check
 
@@ -23,3 +25,16 @@ async def check_order(cashier: Cashier, order_id: UUID, waited: timedelta) -> No
         order = await session.get_one(StarOrder, order_id)
         if order.state is OrderState.OPEN and datetime.now(UTC) < order.expires_at:
             await enqueue_check(session, order_id, 2 * waited)
+
+
+async def expire_checkout(cashier: Cashier, order_id: UUID) -> None:
+    """Nobody can pay the order any more. What was paid before is credited, and goes back."""
+    async with cashier.database.transaction() as session:
+        order = await session.get(StarOrder, order_id)
+    if order is None or order.checkout_session is None or order.state is not OrderState.OPEN:
+        return
+    try:
+        await cashier.gateway.expire_checkout(order.checkout_session, key=f"{order_id}:expire")
+    except StripeRefused:
+        log.info("the page of order %s is not open any more", order_id)
+    await settle_checkout(cashier, order.checkout_session)

@@ -19,12 +19,16 @@ from core.errors import Conflict, NotFound
 from core.ids import uuid7
 from core.queue import enqueue
 from payouts.cashier import Cashier
+from payouts.creators import has_left
 from payouts.gateway import KeyReused, StripeRefused
 from payouts.gateway_models import OrderState, StarOrder
 from payouts.packs import find_pack, tax_within
 from payouts.stripe_objects import CheckoutSession
 
 CHECK_JOB: Final = "payouts.check_order"
+EXPIRE_JOB: Final = "payouts.expire_checkout"
+"""For `order_id`, whose buyer has left: nobody is to pay on its page any more."""
+
 FIRST_CHECK: Final = timedelta(minutes=2)
 CHECKOUT_LIFE: Final = timedelta(hours=24)
 """Of Stripe's page, and of its memory of an idempotency key."""
@@ -75,6 +79,8 @@ async def place_order(cashier: Cashier, *, principal: Principal, wish: Wish) -> 
         order = await _locked(session, order.id)
         await note_checkout(session, order, opened)
         await enqueue_check(session, order.id, FIRST_CHECK)
+        if await has_left(session, platform_id=order.platform_id, user_id=order.user_id):
+            await expire_pages(session, order.user_id)
     return order
 
 
@@ -137,6 +143,15 @@ async def enqueue_check(session: AsyncSession, order_id: UUID, delay: timedelta)
     payload = {"order_id": str(order_id), "delay_s": round(delay.total_seconds())}
     key = f"{order_id}/{payload['delay_s']}"
     await enqueue(session, CHECK_JOB, payload, dedupe_key=key, delay=delay)
+
+
+async def expire_pages(session: AsyncSession, user_id: UUID) -> None:
+    """Of who has left, behind the lock on who they are: a page that is made at this moment is
+    either seen here, or its maker sees that they have left."""
+    mine = sa.select(StarOrder.id).where(StarOrder.user_id == user_id)
+    for order_id in await session.scalars(mine.where(StarOrder.state == OrderState.OPEN)):
+        payload = {"order_id": str(order_id)}
+        await enqueue(session, EXPIRE_JOB, payload, dedupe_key=str(order_id))
 
 
 async def end_left_orders(session: AsyncSession, *, now: datetime | None = None) -> int:

@@ -8,7 +8,7 @@ from payouts import inbox, leaving, order_checks, reconcile, refund_requests, re
 from payouts.cashier import Cashier, follow_sandbox
 from payouts.event_handlers import HANDLERS
 from payouts.gateway import PaymentsOff
-from payouts.orders import CHECK_JOB
+from payouts.orders import CHECK_JOB, EXPIRE_JOB
 from workers.kinds import Chore, JobKind, Tools
 
 
@@ -26,6 +26,10 @@ async def work_on_event(tools: Tools, payload: dict[str, Any]) -> None:
 async def check_order(tools: Tools, payload: dict[str, Any]) -> None:
     asked = timedelta(seconds=payload["delay_s"])
     await order_checks.check_order(_cashier(tools), UUID(payload["order_id"]), asked)
+
+
+async def expire_checkout(tools: Tools, payload: dict[str, Any]) -> None:
+    await order_checks.expire_checkout(_cashier(tools), UUID(payload["order_id"]))
 
 
 async def send_refund(tools: Tools, payload: dict[str, Any]) -> None:
@@ -57,6 +61,7 @@ async def hold_invariants(tools: Tools) -> None:
 MONEY_JOBS: Final = (
     JobKind(inbox.EVENT_JOB, work_on_event, at_once=8),
     JobKind(CHECK_JOB, check_order, at_once=4),
+    JobKind(EXPIRE_JOB, expire_checkout, at_once=4),
     JobKind(refund_requests.REFUND_JOB, send_refund, at_once=4),
     JobKind(sweep.TRANSFER_JOB, make_transfer, at_once=4),
 )

@@ -13,14 +13,16 @@ from core.auth.models import User
 from payouts.accounts import AccountKind
 from payouts.alerts import REFUND_UNPAID, waiting
 from payouts.creators import Earnings
-from payouts.gateway_models import RefundState, StarRefund
+from payouts.gateway_models import OrderState, RefundState, StarOrder, StarRefund
 from payouts.leaving import close_left, leave
 from payouts.lot_returns import NothingUnused
 from payouts.models import Creator, LedgerAccount
-from payouts.orders import OrderUnknown
+from payouts.order_checks import expire_checkout
+from payouts.orders import OrderUnknown, Wish, place_order
 from payouts.refunds import refund_again
 from payouts.sweep import make_transfer, sweep
 from payouts.wallets import Holdings
+from tests.factories import as_user
 from tests.payouts.shop import MINIMUM, Person, Shop
 
 REFUND_FAILS = "4000 0000 0000 5126"
@@ -99,6 +101,55 @@ async def test_fault_25_what_nobody_can_be_paid_is_unclaimed(shop: Shop) -> None
     assert await shop.earnings(creator) == NOTHING
     assert await shop.balance(AccountKind.UNCLAIMED) - before == -500
     await shop.agree()
+
+
+async def test_nobody_pays_on_the_page_of_who_has_left(shop: Shop) -> None:
+    """Also where the process died between Stripe's answer and the commit."""
+    for dies in (False, True):
+        buyer = await shop.person()
+        order = await shop.order(buyer)
+        assert (await closes(shop, buyer)).status_code == 204
+        if dies:
+            await shop.cashier.gateway.expire_checkout(
+                (await order_in(shop, order)).checkout_session or "", key=f"{order['id']}:expire"
+            )
+        await shop.settle()
+        ended = await order_in(shop, order)
+        assert (ended.state, ended.checkout_url) == (OrderState.EXPIRED, None)
+        assert (await shop.pay(order["checkout_url"])).status_code == 410
+        await expire_checkout(shop.cashier, ended.id)
+    await shop.agree()
+
+
+async def test_a_page_that_was_made_while_its_buyer_left_expires(shop: Shop) -> None:
+    """Stripe had not answered yet when they left, and nobody knew the page."""
+    buyer = await shop.person()
+    await leaves(shop, buyer)
+    late = Wish("late", "usd-500")
+    order = await place_order(shop.cashier, principal=as_user(buyer.user), wish=late)
+    await shop.settle()
+    async with shop.database.transaction() as session:
+        assert (await session.get_one(StarOrder, order.id)).state is OrderState.EXPIRED
+    await shop.agree()
+
+
+async def test_a_page_that_was_paid_before_its_end_is_credited_and_given_back(shop: Shop) -> None:
+    """No webhook came; Stripe refuses to close what is complete."""
+    buyer = await shop.person()
+    order = await shop.order(buyer)
+    await shop.control("faults/webhooks", action="drop", count=50)
+    await shop.pay(order["checkout_url"])
+    await leaves(shop, buyer)
+    await shop.work()
+    await shop.control("faults/clear")
+    assert (await order_in(shop, order)).state is OrderState.PAID
+    assert (shop.refunds_of(order), await shop.wallet(buyer)) == (1, Holdings())
+    await shop.agree()
+
+
+async def order_in(shop: Shop, order: dict[str, Any]) -> StarOrder:
+    async with shop.database.transaction() as session:
+        return await session.get_one(StarOrder, UUID(order["id"]))
 
 
 async def test_what_is_paid_after_leaving_goes_back(shop: Shop) -> None:
