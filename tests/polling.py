@@ -32,3 +32,15 @@ async def is_waited_for(raw: asyncpg.Connection) -> bool:
         "and pg_backend_pid() = any(pg_blocking_pids(l.pid)))"
     )
     return waiting
+
+
+async def waiting_in(raw: asyncpg.Connection) -> int:
+    """How many transactions of this database wait for a lock."""
+    await raw.execute(
+        "select pg_stat_clear_snapshot()"
+    )  # else a transaction sees what it first saw
+    waiting: int = await raw.fetchval(
+        "select count(*) from pg_stat_activity "
+        "where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    return waiting

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 import sqlalchemy as sa
 
 from core.db import Database
@@ -20,6 +22,9 @@ from rooms.models import Room, RoomEvent
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS
 from tests.payouts.tipping import CAPS, Hall, make_hall
+from tests.polling import eventually, waiting_in
+
+NOWHERE = sa.select(Room.id).where(sa.false())
 
 
 async def two_rooms(database: Database) -> tuple[Hall, Hall, list[UUID]]:
@@ -108,7 +113,7 @@ async def test_a_room_that_was_tipped_before_is_read_anew_once_its_stage_changes
     assert speaker.user_id is not None
     async with database.transaction() as session:
         assert await hall.on(session).earned(hall.host, speaker) == [25, 5]
-        await forget_names(session, speaker.user_id, also=sa.select(Room.id).where(sa.false()))
+        await forget_names(session, speaker.user_id, also=NOWHERE)
     await tip("alone again")
     async with database.transaction() as session:
         assert await hall.on(session).earned(hall.host, speaker) == [35, 5]
@@ -159,6 +164,38 @@ class _Late:
         self.answered.set()
         await self.heard.wait()
         return found
+
+
+@pytest.mark.parametrize("first", ["tips", "leaving"])
+async def test_who_leaves_and_tips_take_rooms_in_one_order(database: Database, first: str) -> None:
+    """Whichever comes first to the room that both lock first, which somebody else holds until the
+    other waits too: were one of them to take the rooms in another order, it would hold the second
+    one by then."""
+    hall, other, fans = await two_rooms(database)
+    asked = [*wishes(hall.room, fans[:1], "here"), *wishes(other.room, fans[1:2], "there")]
+    lower = min(hall.room.id, other.room.id)
+
+    async def tips() -> Sequence[object] | None:
+        async with database.raw() as raw:
+            return await try_tips(raw, asked, terms=TERMS, caps=CAPS, known=Known())
+
+    async def leaving() -> None:
+        async with database.transaction() as session:
+            await forget_names(session, hall.room.host_id, also=NOWHERE)
+
+    acts = (tips, leaving) if first == "tips" else (leaving, tips)
+    running: list[asyncio.Task[object]] = []
+    async with database.raw_transaction() as raw:
+        await raw.execute("select from room where id = $1 for no key update", lower)
+        for number, act in enumerate(acts, 1):
+            running.append(asyncio.create_task(act()))
+
+            async def waits(wanted: int = number) -> bool:
+                return await waiting_in(raw) == wanted
+
+            await eventually(waits)
+    await asyncio.gather(*running)
+    assert [len(await told_in(database, each.room)) for each in (hall, other)] == [1, 1]
 
 
 async def test_nothing_is_tried_where_one_would_be_refused(database: Database) -> None:
