@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.leaving import NOBODY
+from rooms.event_sql import COURSE_KINDS
 from rooms.events import tell_changed
 from rooms.models import Group, GroupMember, Participant, Room, RoomEvent, RoomState
 
@@ -51,14 +52,16 @@ async def forget_names(session: AsyncSession, user_id: UUID, *, also: sa.Select[
         sa.or_(RoomEvent.room_id.in_(inside), RoomEvent.room_id.in_(also)),
         RoomEvent.data.op("->>")("user_id") == str(user_id),
     )
-    changed: set[UUID] = set()
+    changed: dict[UUID, bool] = {}
     for words in _FORGOTTEN:
         nameless = RoomEvent.data.op("||")(_literal(words))
         named = RoomEvent.data.op("->>")(next(iter(words))).is_not(None)
         still = sa.not_(RoomEvent.data.bool_op("@>")(_literal(words)))
         told = sa.update(RoomEvent).where(theirs, named, still).values(data=nameless)
-        changed |= set(await session.scalars(told.returning(RoomEvent.room_id)))
-    await _outdate_courses(session, changed)
+        of_course = RoomEvent.kind.in_(COURSE_KINDS)
+        for room_id, course in await session.execute(told.returning(RoomEvent.room_id, of_course)):
+            changed[room_id] = changed.get(room_id, False) or course
+    await _outdate_courses(session, {room_id for room_id, course in changed.items() if course})
     await tell_changed(session, changed)
 
 

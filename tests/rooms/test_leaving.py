@@ -34,6 +34,22 @@ async def test_rooms_forget_one_name_and_keep_the_others(house: House) -> None:
     assert said[str(house.host.id)] != NOBODY
 
 
+async def test_only_a_course_that_changes_is_outdated(house: House) -> None:
+    """Who only listened has no part in it: caches of it stay."""
+    room = await house.live_room()
+    speaker, _ = await house.speaker(room)
+    listener, _ = await house.listener(room)
+    await house.session.refresh(room)
+    outdated = []
+    for each in (listener, speaker):
+        assert each.user_id is not None
+        await forget_names(house.session, each.user_id, also=NOWHERE)
+        before = room.course_version
+        await house.session.refresh(room)
+        outdated.append(room.course_version - before)
+    assert outdated == [0, 1]
+
+
 async def test_groups_are_handed_on(house: House) -> None:
     """To whoever has been in them longest; one that nobody is left in is the platform's."""
     members = [await house.user(name) for name in ("Second", "Third")]
