@@ -11,7 +11,7 @@ STARS: Final = "XST"
 
 
 class AccountKind(StrEnum):
-    """What an account is for; with an owner where the comment names one."""
+    """What an account is for. Only kinds whose comment names an owner have one."""
 
     STRIPE = "stripe"
     BANK = "bank"
@@ -34,10 +34,10 @@ class AccountKind(StrEnum):
     EXCHANGE = "fx"
     """Owner: the currency that was converted from; the amounts are in the settlement currency."""
     CONNECTED = "connected"
-    """Memo, as its contra. Owner: the connected account (`acct_...`)."""
+    """A memo account, as its contra: money in a connected account. Owner: `acct_...`."""
     CONNECTED_CONTRA = "connected_contra"
     CREATOR_BANK = "creator_bank"
-    """Memo, as its contra. Owner: the connected account (`acct_...`)."""
+    """A memo account, as its contra: money paid out of a connected account. Owner: `acct_...`."""
     CREATOR_BANK_CONTRA = "creator_bank_contra"
     WALLET = "wallet"
     """XST. Owner: the user's id. Never below zero."""

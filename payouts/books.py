@@ -1,4 +1,4 @@
-"""Whose books these are: one mode, one settlement currency, for good."""
+"""Keeps the books to one mode (test or live) and one settlement currency, for good."""
 
 from datetime import timedelta
 
@@ -28,8 +28,8 @@ def terms_of(settings: Settings) -> Terms:
 
 
 async def open_books(session: AsyncSession, settings: Settings) -> None:
-    """Writes mode and currency at the first start with a key, and holds later ones to them; without
-    a key, nothing. Raises WrongMode, WrongCurrency.
+    """Stores mode and currency at the first start with a Stripe key, and checks them at every later
+    one. Does nothing without a key. Raises WrongMode, WrongCurrency.
     """
     if settings.stripe_key is None:
         return
@@ -47,7 +47,8 @@ async def open_books(session: AsyncSession, settings: Settings) -> None:
 
 
 async def _refuse_others(session: AsyncSession, livemode: bool) -> None:
-    """Of which there may be some though the books' own row is new: a copied or mended database."""
+    """Checks orders and accounts too: a database that was copied or repaired by hand may have some
+    although the books' own row is missing."""
     for kept in (StarOrder.livemode, ConnectedAccount.livemode):
         if await session.scalar(sa.select(sa.exists().where(kept.is_not(livemode)))):
             raise _wrong_mode(livemode)

@@ -1,4 +1,4 @@
-"""What every use case needs that moves money between Stripe and the ledger."""
+"""What every use case needs that works with both Stripe and the ledger."""
 
 import logging
 import time
@@ -29,8 +29,7 @@ class Cashier:
 
 
 def open_cashier(settings: Settings, database: Database) -> Cashier | None:
-    """None where the installation has no key of Stripe: nothing is sold or paid out then. Raises
-    WrongMode."""
+    """None without a Stripe key: then nothing is sold or paid out. Raises WrongMode."""
     if settings.stripe_key is None:
         return None
     gateway = Gateway(
@@ -42,17 +41,17 @@ def open_cashier(settings: Settings, database: Database) -> Cashier | None:
 
 
 async def follow_sandbox(cashier: Cashier) -> None:
-    """Where the sandbox is paid with, our clock of money goes as far ahead as its own. Real money
-    knows one clock alone."""
+    """With the sandbox, sets our clock of money (payouts/clock.py) as far ahead as the sandbox's.
+
+    Does nothing with Stripe itself. If the sandbox does not answer, that is logged only.
+    """
     base, key = cashier.settings.stripe_base, cashier.settings.stripe_key
     if cashier.gateway.livemode or base is None or key is None:
         return
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
-    plain = base.startswith(
-        "http:"
-    )  # reading the machine's certificates takes longer than the rest
+    verify = not base.startswith("http:")  # else loading certificates takes longer than the request
     wait = CLOCK_TIMEOUT_SECONDS
-    async with httpx.AsyncClient(timeout=wait, trust_env=False, verify=not plain) as http:
+    async with httpx.AsyncClient(timeout=wait, trust_env=False, verify=verify) as http:
         try:
             answer = await http.get(f"{base}/_control/state", headers=headers)
             there = int(answer.raise_for_status().json()["now"])

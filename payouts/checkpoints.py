@@ -1,5 +1,5 @@
-"""Checkpoints of the accounts that no row keeps a balance of, so that none is summed from its
-beginning. Tips never wait for one, and one waits for no tip that comes after it began."""
+"""Takes checkpoints of the accounts without a stored balance, so that reading one need not sum all
+of its entries. Tips never wait for a checkpoint; it waits only for tips that began before it."""
 
 import asyncio
 from typing import Final
@@ -9,14 +9,15 @@ import sqlalchemy as sa
 from core.db import Database
 
 LEAST_ENTRIES: Final = 1000
-"""An account with fewer new ones is summed as fast."""
+"""Fewer entries than this are summed as fast as a checkpoint is read."""
 
 _POLL_SECONDS: Final = 0.05
 _WAIT_SECONDS: Final = 60.0
 
-# Ids are given out before they are committed. Who was given one up to the last has its transaction
-# in a snapshot that is taken after it was read, or is done: once all of those are over, nothing
-# up to that id can appear. (`ledger_book` writes its transaction before it asks for an id.)
+# Ids are given out before they are committed, so an entry may still appear below the last id. But
+# `ledger_book` writes its transaction before it asks for entry ids: whoever was given an id up to
+# the last one is over, or is seen as running by a snapshot taken after the last id was read. Once
+# all transactions of that snapshot are over, no entry up to that id can appear any more.
 _LAST: Final = sa.text(
     "select coalesce(pg_sequence_last_value("
     "pg_get_serial_sequence('ledger_entry', 'id')::regclass), 0)"
@@ -41,7 +42,7 @@ _LOCK: Final = sa.text("select pg_advisory_xact_lock(hashtext('ledger_checkpoint
 
 
 async def take_checkpoints(database: Database, *, least_entries: int = LEAST_ENTRIES) -> bool:
-    """Whether they were taken; not where a transaction stays open for a minute."""
+    """Returns False, having taken none, if some transaction stays open for a minute."""
     async with database.transaction() as session:
         last = await session.scalar(_LAST)
         xmax = await session.scalar(_XMAX)

@@ -1,4 +1,4 @@
-"""From facts to entries: Stars that are given back, and payments that a bank disputes."""
+"""Pure functions from facts to entries: refunds of unused Stars, and disputed payments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,8 @@ def refund_requested(refund: Return) -> Posting:
 
 
 def refund_succeeded(refund: Return, paid: BalanceTransaction) -> Posting:
-    """Stripe keeps its fee. What the sum has changed since, in our currency, is exchange."""
+    """Stripe keeps its fee. If the rate has changed since the purchase, the difference is booked as
+    exchange."""
     books = Books(refund.currency)
     return Posting(
         EventKind.REFUND_SUCCEEDED,
@@ -72,7 +73,7 @@ def refund_succeeded(refund: Return, paid: BalanceTransaction) -> Posting:
 
 
 def refund_paid(refund: Return) -> Posting:
-    """By our bank, where Stripe could not."""
+    """Paid from our bank instead of by Stripe."""
     books = Books(refund.currency)
     return Posting(
         EventKind.REFUND_SUCCEEDED,
@@ -89,7 +90,7 @@ def refund_paid(refund: Return) -> Posting:
 
 
 def refund_failed(refund: Return, returned: BalanceTransaction | None) -> Posting:
-    """Every step that was taken is taken back; `returned` where Stripe had paid before."""
+    """Reverses the refund; `returned` brought the money back to our balance, if Stripe had paid."""
     books = Books(refund.currency)
     stars = refund.taken.stars
     before: list[tuple[Account, int]]
@@ -119,7 +120,7 @@ def refund_failed(refund: Return, returned: BalanceTransaction | None) -> Postin
 def moved(
     books: Books, line: BalanceTransaction, charged_in: str, expected_minor: int
 ) -> list[tuple[Account, int]]:
-    """Stripe's balance by its line, its fee, and the exchange against what was expected."""
+    """Entries for a line of Stripe's: balance, fee, and any difference from what was expected."""
     return [
         (books.of(AccountKind.STRIPE), line.net_minor),
         (books.of(AccountKind.STRIPE_EXPENSE), line.fee_minor),
@@ -139,7 +140,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a dispute takes of the cash that tips released, and of whom."""
+    """What a dispute claims of the cash that tips released, and each creator's part in it."""
 
     cash_minor: int
     holds: tuple[Held, ...]
@@ -207,8 +208,10 @@ def dispute_won(dispute: Disputed, line: BalanceTransaction) -> Posting:
 
 
 def returned_revoked(dispute: Disputed, revoked: Taken, return_id: UUID) -> Posting:
-    """Stars that came back of a failed refund after their dispute was lost: what had been our loss,
-    or exchange, then was not."""
+    """Revokes Stars that a failed refund returned after their dispute was lost.
+
+    They cover a part of it that had been booked as our loss, or as exchange.
+    """
     books = Books(dispute.currency)
     return Posting(
         EventKind.DISPUTE_LOST,
@@ -226,7 +229,7 @@ def returned_revoked(dispute: Disputed, revoked: Taken, return_id: UUID) -> Post
 
 
 def _rest_of(dispute: Disputed) -> Account:
-    """Where goes what a lost dispute takes of nobody."""
+    """The account for the part of a lost dispute that neither Stars nor tips cover."""
     books = Books(dispute.currency)
     if dispute.charged_in == dispute.currency:
         return books.of(AccountKind.LOSS_EXPENSE)
@@ -234,9 +237,10 @@ def _rest_of(dispute: Disputed) -> Account:
 
 
 def dispute_lost(dispute: Disputed, revoked: Taken | None) -> Posting:
-    """Unspent Stars go, then what tips had earned by it; what is left is our loss.
+    """Unspent Stars are revoked, then what tips earned is taken back; the rest is our loss.
 
-    Tips that had matured are our loss too. A rest in another currency is exchange.
+    What matured tips had earned is our loss too. If the buyer paid in another currency, the rest is
+    booked as exchange.
     """
     books = Books(dispute.currency)
     claims = dispute.claims
@@ -264,7 +268,7 @@ def dispute_lost(dispute: Disputed, revoked: Taken | None) -> Posting:
 
 
 def _holds(books: Books, holds: Sequence[Held], sign: int) -> list[tuple[Account, int]]:
-    """Each creator's earnings onto their hold; back with a negative `sign`."""
+    """Moves each creator's earnings to their hold; back if `sign` is -1."""
     sums = _by_creator(holds)
     return [
         (books.of(kind, creator), direction * sign * amount)

@@ -1,4 +1,4 @@
-"""What counts as now where money matures: the machine's clock, or the sandbox's for test money."""
+"""The time that counts where money matures: the machine's, or with test money the sandbox's."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +9,6 @@ from payouts.gateway_models import StripeBooks
 
 
 async def money_now(session: AsyncSession) -> datetime:
-    """Sandbox's as far ahead as `cashier.follow_sandbox` last found it."""
+    """UTC; ahead of the machine's clock by what `cashier.follow_sandbox` last found."""
     ahead = await session.scalar(sa.select(StripeBooks.clock_ahead))
     return datetime.now(UTC) + (ahead or timedelta())

@@ -1,4 +1,4 @@
-"""Writes postings, each once, and reads balances. Everything else of this package books by it."""
+"""Books postings, each once, and reads balances. Nothing else writes to the ledger's tables."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,9 @@ _AS_TEXT: Final = {
     **{15: "int", 16: "int", 17: "bigint"},
     **{18: "int", 19: "uuid", 20: "int", 21: "int", 22: "bigint"},
 }
-"""Of the parameters of `ledger_book` those which go as an array's text: asyncpg asks of each
-element of an array, unless it is a string, whether it is an array, and a tip has seven entries."""
+"""Parameters of `ledger_book` (by number) that are sent as the text of an array, with its element
+type. It is faster: asyncpg checks whether each element of an array is itself an array, unless it is
+a string, and a tip has seven entries."""
 
 PARAMETERS: Final = ", ".join(
     f"${n}::text::{_AS_TEXT[n]}[]" if n in _AS_TEXT else f"${n}" for n in range(1, 23)
@@ -31,7 +32,7 @@ _BOOK: Final = f"select ledger_book({PARAMETERS})"
 
 
 class Booked(NamedTuple):
-    """`new`: by this call; otherwise the key had been booked before, and nothing was written."""
+    """`new`: this call booked it; otherwise its key was booked before and nothing was written."""
 
     transaction_id: UUID
     new: bool
@@ -42,8 +43,8 @@ async def book(
 ) -> Booked:
     """Writes the posting unless its key has been booked. `at` is now unless given.
 
-    Two calls at once with one key: the second waits for the first one's transaction. The database
-    refuses what breaks a floor or does not sum to zero (IntegrityError).
+    Of two calls at once with one key, the second waits for the first one's transaction. Raises
+    IntegrityError if a floor is broken or the entries do not sum to zero.
     """
     sheet = Sheet()
     made = sheet.add(posting, at or datetime.now(UTC))
@@ -57,15 +58,15 @@ async def book(
 async def book_sheet(raw: asyncpg.Connection, platform_id: UUID, sheet: "Sheet") -> bool:
     """Writes all postings of the sheet in one round trip.
 
-    Nothing, and False, where all of their keys have been booked. Where only some have, asyncpg's
-    UniqueViolationError: look for them first, behind a lock (`star_wallets`).
+    Returns False and writes nothing if all of their keys have been booked. Raises asyncpg's
+    UniqueViolationError if only some have: look for them first, behind a lock (`star_wallets`).
     """
     written = await raw.fetchval(_BOOK, platform_id, *sheet.columns({}))
     return written is not None
 
 
 class Sheet:
-    """Postings as the columns of `ledger_book` (payouts/ledger_sql.py); each account once."""
+    """Postings as the column arrays that `ledger_book` takes (payouts/ledger_sql.py)."""
 
     def __init__(self) -> None:
         self._ids: list[UUID] = []
@@ -78,7 +79,7 @@ class Sheet:
         return bool(self._ids)
 
     def add(self, posting: Posting, at: datetime) -> UUID:
-        """The transaction's id, once the sheet is booked."""
+        """Returns the id that the transaction gets when the sheet is booked."""
         made = uuid7()
         self._ids.append(made)
         number = len(self._ids)
@@ -92,11 +93,11 @@ class Sheet:
 
     @property
     def accounts(self) -> Iterable[Account]:
-        """In the order of the ids that `ledger_book` answers."""
+        """Each once, in the order of the ids that `ledger_book` returns."""
         return self._accounts
 
     def columns(self, known: Mapping[Account, int]) -> list[Sequence[object]]:
-        """`known`: the ids of accounts, which never change."""
+        """`known`: ids of accounts that the caller has learned; an account's id never changes."""
         ids = [known.get(account) for account in self._accounts]
         accounts = [(a.kind.value, a.owner, a.currency) for a in self._accounts]
         columns: list[Sequence[object]] = [
@@ -127,12 +128,12 @@ def _columns(posting: Posting, at: datetime) -> tuple[object, ...]:
 
 
 def _turned(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[object]]:
-    """Rows as columns; as many of them where there is no row."""
+    """Rows as columns; `width` empty ones if there are no rows."""
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def array_text(values: Iterable[object]) -> str:
-    """As PostgreSQL reads an array of numbers, truths, ids and nulls."""
+    """PostgreSQL's text form of an array of numbers, booleans, ids and nulls."""
     return "{" + ",".join(map(str, values)).replace("None", "null") + "}"
 
 
@@ -145,7 +146,7 @@ def _quoted(value: str) -> str:
 
 
 async def find(session: AsyncSession, platform_id: UUID, key: str) -> LedgerTransaction | None:
-    """The transaction that was booked by this key."""
+    """The transaction that was booked with this key."""
     return await session.scalar(
         sa.select(LedgerTransaction).where(
             LedgerTransaction.platform_id == platform_id, LedgerTransaction.external_key == key
@@ -164,7 +165,7 @@ async def entries_of(session: AsyncSession, transaction_id: UUID) -> Sequence[En
 
 
 async def balance(session: AsyncSession, platform_id: UUID, account: Account) -> int:
-    """The account's balance; 0 where nothing was ever booked on it."""
+    """In minor units or Stars, debit positive; 0 if nothing was ever booked on it."""
     row = await session.scalar(
         sa.select(LedgerAccount)
         .where(
@@ -181,7 +182,7 @@ async def balance(session: AsyncSession, platform_id: UUID, account: Account) ->
 
 
 async def _summed(session: AsyncSession, account_id: int) -> int:
-    """The checkpoint and what was booked since."""
+    """The checkpoint plus what was booked since."""
     taken = await session.get(LedgerCheckpoint, account_id, populate_existing=True)
     tail = await session.scalar(
         sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount), 0)).where(

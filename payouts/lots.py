@@ -1,7 +1,7 @@
-"""Lots of Stars, first in, first out, and shares of a sum; exact to the unit, and pure.
+"""Arithmetic of lots of Stars (first in, first out) and of shares of a sum; exact, pure functions.
 
-Both divide by cumulative floors: a part is the floor at its end less the floor at its beginning,
-so that the parts of a whole always sum to the whole.
+Everything is divided by cumulative floors: a part is the floor at its end less the floor at its
+beginning, so that the parts of a whole always sum to the whole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class Lot(NamedTuple):
-    """What is known of a lot when Stars are to leave it; `cash_minor` is that of all `stars`."""
+    """A lot as arithmetic needs it; `cash_minor` is the cash of all `stars`, the gone included."""
 
     id: UUID
     stars: int
@@ -23,7 +23,7 @@ class Lot(NamedTuple):
         return self.stars - self.gone
 
     def without(self, stars: int) -> "Lot":
-        """Once so many more are gone."""
+        """The lot after so many more Stars are gone."""
         return Lot(self.id, self.stars, self.gone + stars, self.cash_minor, self.promotional)
 
     @property
@@ -47,7 +47,7 @@ class Taken(NamedTuple):
 
 
 def released(lot: Lot, stars: int) -> int:
-    """The cash that has left once `stars` more have gone: floor(cash * gone / stars)."""
+    """All cash that has left the lot once `stars` more are gone: floor(cash * gone / stars)."""
     return lot.cash_minor * (lot.gone + stars) // lot.stars
 
 
@@ -57,7 +57,7 @@ def take_from(lot: Lot, stars: int, *, offset: int = 0) -> Taken:
 
 
 def take(lots: Iterable[Lot], stars: int) -> tuple[Taken, ...]:
-    """`stars` out of `lots`, from the first on; all that there are where they do not suffice."""
+    """Takes `stars` out of `lots`, from the first on; fewer if there are not enough."""
     taken: list[Taken] = []
     offset = 0
     for lot in lots:
@@ -69,7 +69,7 @@ def take(lots: Iterable[Lot], stars: int) -> tuple[Taken, ...]:
 
 
 def most_stars_within(lot: Lot, cash_minor: int) -> int:
-    """How many of the Stars that are left can go without releasing more than `cash_minor`."""
+    """How many of the Stars left can be taken without releasing more than `cash_minor`."""
     if lot.cash_left_minor <= cash_minor:
         return lot.left
     # The greatest n with floor(cash * (gone + n) / stars) <= limit.
@@ -94,5 +94,5 @@ def split(total: int, weights: Sequence[int], *, turn: int = 0) -> tuple[int, ..
 
 
 def part(total: int, *, begin: int, end: int, whole: int) -> int:
-    """What of `total` falls on the units `begin` to `end` of `whole`."""
+    """The part of `total` that falls on the units from `begin` to `end` of `whole`."""
     return total * end // whole - total * begin // whole

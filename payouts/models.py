@@ -1,8 +1,8 @@
-"""The books of each platform: accounts, transactions, entries, and the lots that Stars lie in.
+"""The tables of the books: accounts, transactions, entries, and lots of Stars. One set a platform.
 
-Transactions, entries and allocations are only ever added (`ledger_sql.py` holds the triggers).
-They have no foreign keys to rows that many tips share: a key's lock on a platform, a room or a
-famous creator's account would be a queue. The triggers hold what the keys would.
+Transactions, entries and allocations are append-only (triggers in `ledger_sql.py`). They have no
+foreign keys to rows that many tips share, such as a platform, a room or a famous creator's account:
+tips would queue for the locks that such keys take. Triggers check what the keys would.
 """
 
 from datetime import datetime, timedelta
@@ -21,11 +21,11 @@ from payouts.accounts import AccountKind
 from payouts.lots import Lot, part
 
 MOST_MATURITY: Final = timedelta(days=365)
-"""What may not be transferred yet is looked for among the entries of so long."""
+"""No tip takes longer to mature, so pending tips are searched only in entries of this time."""
 
 
 class LedgerAccount(Base):
-    """`balance` is kept only where a floor must hold; the others are read as entries."""
+    """`balance` is kept only for kinds that have a floor; others are summed from their entries."""
 
     __tablename__ = "ledger_account"
     __table_args__ = (
@@ -42,7 +42,7 @@ class LedgerAccount(Base):
     currency: Mapped[str] = mapped_column(sa.Text)
     balance: Mapped[int | None] = mapped_column(sa.BigInteger)
     open_disputes: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Of a wallet: it is frozen while there are any."""
+    """Of a wallet: while there are any, nothing can be spent from it."""
 
 
 ACCOUNT_HOLDS: Final = row_check(
@@ -114,7 +114,7 @@ class LedgerTransaction(Base):
     """Stripe's (`txn_...`), where the `stripe` account moves."""
 
     matures_at: Mapped[datetime | None]
-    """Of a tip: from then on what it earned can be transferred, and is not clawed back."""
+    """Of a tip: from then on its earnings can be transferred and are never clawed back."""
 
     room_id: Mapped[UUID | None]
     room_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
@@ -134,10 +134,10 @@ sa.event.listen(LedgerTransaction.__table__, "before_create", TRANSACTION_HOLDS)
 
 
 class LedgerEntry(Base):
-    """`at` is its transaction's, so that a month of an account is read from one index.
+    """`at` is copied from its transaction, so that a month of an account is read from one index.
 
-    Entries lie in the order of their transactions' ids, which is that of time: the index that finds
-    a transaction's (for disputes alone) says where to look, and costs a tip nothing.
+    Entries are stored in the order of time, as are their transactions' ids (UUIDv7). So a BRIN
+    index is enough to find those of a transaction, which only disputes do; it costs a tip nothing.
     """
 
     __tablename__ = "ledger_entry"
@@ -200,7 +200,7 @@ class StarLot(Base):
     tax_minor: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     currency: Mapped[str] = mapped_column(sa.Text)
     charged_in: Mapped[str] = mapped_column(sa.Text)
-    """The currency that the buyer paid in: what goes back may be worth another sum by then."""
+    """The currency that the buyer paid in: by the time of a refund the rate may have changed."""
 
     promotional: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     bought_at: Mapped[datetime]
@@ -231,7 +231,7 @@ class StarAllocation(Base):
 
 
 class Creator(Base):
-    """Somebody who has earned, made with their first earning; or who has left."""
+    """Somebody who has earned (the row is made with their first tip), or who has left."""
 
     __tablename__ = "creator"
 
@@ -239,13 +239,13 @@ class Creator(Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     payouts_failed_at: Mapped[datetime | None]
-    """The last payout to their bank came back; null again once one is paid."""
+    """When the last payout to their bank failed; null again once one is paid."""
 
     leaving_at: Mapped[datetime | None]
-    """They want to be paid what is theirs and go: swept without a minimum from then on."""
+    """When they asked to leave: from then on they are paid what is theirs, however little."""
 
     deleted_at: Mapped[datetime | None]
-    """They have left, and nothing is theirs any more."""
+    """When they had left for good: nothing is owed to them any more."""
 
 
 ledger_sql.install_with(Base.metadata)

@@ -1,7 +1,7 @@
-"""From facts to entries: money on its way to creators, to our bank, and what that costs.
+"""Pure functions from facts to entries: transfers, payouts, and Stripe's fees.
 
-A *transfer* goes from our balance at Stripe to a connected account, a *payout* from an account
-at Stripe to a bank. What lies in connected accounts is not ours: memo pairs follow it.
+A *transfer* goes from our balance at Stripe to a connected account, a *payout* from an account at
+Stripe to a bank. Money in connected accounts is not ours: pairs of memo accounts follow it.
 """
 
 from uuid import UUID
@@ -130,7 +130,7 @@ def stripe_fee(line: BalanceTransaction) -> Posting:
 
 
 def tax_paid(*, key: str, amount_minor: int, currency: str) -> Posting:
-    """Tax that was owed, out of our bank; `key` is the return that it was paid with."""
+    """Tax that was owed, paid from our bank; `key` identifies the tax return."""
     books = Books(currency)
     return Posting(
         EventKind.TAX_PAID,
@@ -145,7 +145,8 @@ def tax_paid(*, key: str, amount_minor: int, currency: str) -> Posting:
 
 
 def creator_deleted(*, key: str, creator_id: UUID, balance_minor: int, currency: str) -> Posting:
-    """What is owed to somebody who has left waits, and is never income; what they owe is lost."""
+    """What is owed to somebody who has left becomes `unclaimed`, never income; what they owe is our
+    loss. `balance_minor` is their account's: below zero when they are owed."""
     books = Books(currency)
     other = AccountKind.UNCLAIMED if balance_minor < 0 else AccountKind.LOSS_EXPENSE
     return Posting(

@@ -1,4 +1,4 @@
-"""Stars come into a wallet: bought, or given as a promotion."""
+"""Puts Stars into a wallet: bought ones, or promotional ones."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from payouts.accounts import AccountKind
 from payouts.balance_transactions import record_line
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, StarLot
-from payouts.postings import BalanceTransaction, Posting
+from payouts.postings import BalanceTransaction
 
 
 async def book_purchase(
@@ -25,11 +25,10 @@ async def book_purchase(
     tax_minor: int = 0,
     charged_in: str | None = None,
 ) -> Booked:
-    """A paid order: its Stars into the wallet, as a lot that the charge less `tax_minor` is for.
+    """Puts the Stars of a paid order into the wallet, as a lot. Idempotent by its `key`.
 
-    `key` is the order's (`purchase:{order id}`); booked before, it changes nothing. `charge` is
-    Stripe's balance transaction of the charge, in the settlement currency, as is `tax_minor`;
-    `charged_in` is the currency of the order where it is another.
+    `charge` is the balance transaction of the order's charge; it and `tax_minor` (within it) are in
+    the settlement currency. `charged_in` is the order's currency, if it is another one.
     """
     posting = postings.purchase(
         key=key, user_id=user_id, stars=stars, tax_minor=tax_minor, charge=charge
@@ -62,7 +61,7 @@ async def grant(
 ) -> Booked:
     """Promotional Stars, once per `key` (`promotion:{campaign}:{user}`); they can't be refunded."""
     now = at or datetime.now(UTC)
-    posting: Posting = postings.promotion(key=key, user_id=user_id, stars=stars)
+    posting = postings.promotion(key=key, user_id=user_id, stars=stars)
     booked = await ledger.book(session, platform_id, posting, at=now)
     if booked.new:
         lot = StarLot(

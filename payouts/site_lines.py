@@ -1,7 +1,7 @@
-"""Lines of Stripe's that no platform's sale is behind: payouts to our bank, and fees.
+"""Lines of Stripe's that belong to no sale: payouts from Stripe to our bank, and fees.
 
-All platforms of a site share one account at Stripe, so a payout takes of each one's money. The
-books of each hold its part; fees are the site's own.
+All platforms of a site share one account at Stripe, so a payout takes money of each of them, and is
+booked in parts. Fees are booked to the site's own platform.
 """
 
 from dataclasses import replace
@@ -26,11 +26,11 @@ from payouts.stripe_facts import StripeBalanceTransaction
 
 
 async def book_site_payout(session: AsyncSession, *, site: UUID, line: BalanceTransaction) -> None:
-    """Each platform's part is by what of the balance is its own, exact to the unit; one that came
-    back goes where it came from. The site takes the rest, and what the payout cost."""
+    """Each platform's part is in proportion to its own part of the balance, exact to the unit. If a
+    payout came back, so do the parts. The site's platform has the rest, and the payout's fee."""
     await session.get_one(StripeBooks, 1, with_for_update=True)
     if await posted(session, [line.id]):
-        return  # by somebody else, meanwhile: the parts are by today's balances
+        return  # booked meanwhile, by balances that have changed since
     parts = await _paid_before(session, line) or await _parts(session, line)
     others = {platform: amount for platform, amount in parts.items() if platform != site and amount}
     for platform, amount in others.items():
@@ -47,7 +47,7 @@ async def book_site_fee(session: AsyncSession, *, site: UUID, line: BalanceTrans
 
 
 async def _paid_before(session: AsyncSession, line: BalanceTransaction) -> dict[UUID, int]:
-    """What of this payout had left whose books, to be given back."""
+    """If the line is a payout that came back: what it had taken from each platform, positive."""
     if line.amount_minor < 0 or not line.source:
         return {}
     rows = await session.execute(
@@ -62,7 +62,7 @@ async def _paid_before(session: AsyncSession, line: BalanceTransaction) -> dict[
 
 
 async def _parts(session: AsyncSession, line: BalanceTransaction) -> dict[UUID, int]:
-    """By cumulative floors over what each platform has at Stripe; nothing where nobody has any."""
+    """Cumulative floors over what each platform has at Stripe; empty if none has anything."""
     account = Books(line.currency).of(AccountKind.STRIPE)
     platforms = (await session.scalars(sa.select(Platform.id).order_by(Platform.id))).all()
     has = {each: max(0, await ledger.balance(session, each, account)) for each in platforms}

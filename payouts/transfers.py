@@ -1,6 +1,7 @@
-"""Transfers to creators in the books: an intent, then how Stripe answered. Forward only.
+"""Transfers to creators in the books: first an intent, then what became of it at Stripe.
 
-An intent is committed before Stripe is asked, with its id as the idempotency key.
+An intent is committed before Stripe is asked, with its id as the idempotency key. Its state only
+moves forward.
 """
 
 from datetime import UTC, datetime
@@ -35,9 +36,9 @@ async def intend_transfer(
     minimum_minor: int = 1,
     now: datetime | None = None,
 ) -> TransferIntent | None:
-    """All that has matured at `now`, as an open intent; None where it is less than the minimum.
+    """Makes an open intent of all that has matured at `now`; None if that is below the minimum.
 
-    None too while another intent of theirs is open, whoever made it: two sweeps at once pay once.
+    Also None while another intent of the creator is open, so that two sweeps at once pay once.
     """
     now = now or await money_now(session)
     await lock_creators(session, platform_id, [creator_id])
@@ -80,7 +81,8 @@ async def _is_open(session: AsyncSession, platform_id: UUID, creator_id: UUID) -
 async def transfer_confirmed(
     session: AsyncSession, *, intent_id: UUID, stripe_transfer: str, line: BalanceTransaction
 ) -> None:
-    """Stripe has made `tr_...` of it. Repeated, nothing; another transfer raises IntentSettled."""
+    """Stripe has made the transfer (`tr_...`). Idempotent. Raises IntentSettled if the intent was
+    refused, or confirmed with another transfer."""
     intent = await _locked(session, intent_id)
     await record_line(session, intent.platform_id, line, transfer_intent_id=intent.id)
     if intent.state is not IntentState.OPEN:
@@ -101,9 +103,9 @@ async def transfer_confirmed(
 async def transfer_refused(
     session: AsyncSession, *, intent_id: UUID, error_code: str, at: datetime | None = None
 ) -> None:
-    """Stripe will not make it, which is certain: the sum is the creator's again.
+    """Stripe has certainly not made it and will not: the sum is the creator's again.
 
-    Repeated, nothing. Raises IntentSettled where it was made.
+    Idempotent. Raises IntentSettled if it was made.
     """
     intent = await _locked(session, intent_id)
     if intent.state is IntentState.REFUSED:
@@ -131,7 +133,7 @@ async def transfer_reversed(
 ) -> Booked:
     """`line.amount_minor` of a confirmed transfer came back, by Stripe's reversal `trr_...`.
 
-    Booked when we learn of it, at `at`.
+    `at` is when we learned of it. Raises IntentSettled if the transfer is not confirmed.
     """
     intent = await _locked(session, intent_id)
     if intent.state is not IntentState.CONFIRMED:
@@ -162,7 +164,10 @@ async def payout_paid(
     currency: str,
     at: datetime | None = None,
 ) -> Booked:
-    """A connected account's payout (`po_...`) is in its owner's bank. Once; not after a failure."""
+    """A connected account's payout (`po_...`) has reached its owner's bank.
+
+    Idempotent; nothing is booked if it is known to have failed, which is always later.
+    """
     row = await _creator(session, platform_id, creator_id)
     if (failed := await ledger.find(session, platform_id, f"payout:{payout}:failed")) is not None:
         return Booked(failed.id, new=False)
@@ -186,9 +191,9 @@ async def payout_failed(
     currency: str,
     at: datetime | None = None,
 ) -> Booked | None:
-    """It failed, even after it had been paid; the creator is flagged.
+    """It has failed, perhaps after it had been paid; the creator is flagged.
 
-    None: nothing had been booked that would have to be taken back.
+    Returns None if nothing had been booked that has to be reversed.
     """
     row = await _creator(session, platform_id, creator_id)
     row.payouts_failed_at = at or datetime.now(UTC)
