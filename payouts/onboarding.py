@@ -1,4 +1,4 @@
-"""A creator's way to being paid: an account at Stripe, and what Stripe still wants to know."""
+"""How a creator comes to be paid: a connected account at Stripe, and what Stripe still requires."""
 
 import contextlib
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CREATOR_READY: Final = "creator.ready"
 DISCONNECTED: Final = "disconnected"
-"""Why nothing can be transferred to an account that its owner took from us."""
+"""Our `disabled_reason` of an account that was deleted, or that its owner has disconnected."""
 
 
 class NotOnboarded(Conflict):
@@ -44,15 +44,15 @@ class Step(StrEnum):
     """What happens next."""
 
     BEGIN = "begin"
-    """Nothing is there yet: POST the onboarding and go where it says."""
+    """There is no account yet: POST the onboarding and open the link."""
     CONTINUE = "continue"
-    """Stripe's questions were left half-way."""
+    """Onboarding was left before its end."""
     WAIT = "wait"
-    """Stripe looks at what was told; there is nothing to do."""
+    """Stripe is checking what was given; there is nothing to do."""
     FIX = "fix"
-    """Stripe wants something more, or has restricted the account."""
+    """Stripe requires something more, or has restricted the account."""
     READY = "ready"
-    """Matured earnings are transferred by themselves."""
+    """Matured earnings are transferred automatically."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,10 @@ async def account_of(session: AsyncSession, principal: Principal) -> ConnectedAc
 
 
 async def begin(cashier: Cashier, *, principal: Principal) -> str:
-    """The page of Stripe's where the caller goes on, good once; makes their account at first, and
-    another one where that is gone."""
+    """The link to Stripe's page where the caller begins or continues; it works once.
+
+    Makes their connected account first, or another one if that was deleted or disconnected.
+    """
     try:
         return await _link(cashier, await _account_at_stripe(cashier, principal))
     except AccountGone:
@@ -130,7 +132,7 @@ async def _link(cashier: Cashier, account_id: str) -> str:
 
 
 async def dashboard(cashier: Cashier, *, principal: Principal) -> str:
-    """Stripe's own page for a creator, good once. Raises NotOnboarded."""
+    """The link to the creator's Express dashboard; it works once. Raises NotOnboarded."""
     async with cashier.database.transaction() as session:
         account = await account_of(session, principal)
     if account is None or account.account is None or not account.details_submitted:
@@ -143,7 +145,7 @@ async def dashboard(cashier: Cashier, *, principal: Principal) -> str:
 
 @contextlib.asynccontextmanager
 async def _still_ours(cashier: Cashier, account_id: str) -> AsyncIterator[None]:
-    """Raises AccountGone, of which nobody may have told us."""
+    """Turns Stripe's refusal of an account that is gone into AccountGone: its event may be lost."""
     try:
         yield
     except StripeRefused as refused:
@@ -154,13 +156,13 @@ async def _still_ours(cashier: Cashier, account_id: str) -> AsyncIterator[None]:
 
 
 async def refresh_account(cashier: Cashier, account_id: str) -> None:
-    """Reads the account anew."""
+    """Fetches the account and stores its state."""
     asked_at = datetime.now(UTC)
     await note_account(cashier, await cashier.gateway.account(account_id), asked_at)
 
 
 async def note_account(cashier: Cashier, found: ConnectedState, asked_at: datetime) -> None:
-    """Keeps what Stripe says, unless something newer is known."""
+    """Stores the account's state, fetched after `asked_at`, unless a newer one is stored."""
     async with cashier.database.transaction() as session:
         row = await _row_of(session, found)
         if row is None:
@@ -181,7 +183,8 @@ async def note_account(cashier: Cashier, found: ConnectedState, asked_at: dateti
 
 
 async def _row_of(session: AsyncSession, found: ConnectedState) -> ConnectedAccount | None:
-    """By its id, or by ours in its metadata while the id is not known yet, or its account gone."""
+    """Our row of an account: by its id; or by our id in its metadata, if the row has no account yet
+    or one that is gone."""
     rows = sa.select(ConnectedAccount).with_for_update()
     row = await session.scalar(rows.where(ConnectedAccount.account == found.id))
     if row is not None:
@@ -212,7 +215,7 @@ async def _written(
 
 
 async def account_closed(cashier: Cashier, account_id: str) -> None:
-    """Its owner has taken it from us: nothing is transferred to it any more."""
+    """Its owner has disconnected it, or it was deleted: nothing is transferred to it any more."""
     async with cashier.database.transaction() as session:
         row = await session.scalar(
             sa.select(ConnectedAccount)

@@ -1,5 +1,5 @@
-"""Asks Stripe for orders that nobody told us of: a webhook may never come. And has the pages of
-those who have left closed there."""
+"""Jobs of orders: asks Stripe how one stands, since a webhook may never come, and closes the
+payment page of one whose buyer has left."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 async def check_order(cashier: Cashier, order_id: UUID, waited: timedelta) -> None:
-    """Settles the order as Stripe has it; while it is open, again after twice as long."""
+    """Settles the order as it is at Stripe; if it stays open, checks again after twice the time."""
     async with cashier.database.transaction() as session:
         order = await session.get(StarOrder, order_id)
     if order is None or order.checkout_session is None or order.state is not OrderState.OPEN:

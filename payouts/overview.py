@@ -10,7 +10,7 @@ from payouts.models import Creator
 
 
 async def overview(session: AsyncSession, earner: Earner, *, minimum_minor: int) -> EarningsOut:
-    """As of now; somebody who never earned has zeros. `minimum_minor`: least that is swept."""
+    """As of now; all zeros for somebody who never earned. `minimum_minor`: least that is swept."""
     now = await money_now(session)
     creator = await session.get(Creator, (earner.platform_id, earner.creator_id))
     found = await earnings(

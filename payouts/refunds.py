@@ -1,4 +1,4 @@
-"""Unused Stars go back for what was paid for them: the books first, then Stripe, then the end."""
+"""Refunds of unused Stars: booked as requested, then asked of Stripe, then booked as they ended."""
 
 import logging
 from datetime import datetime
@@ -38,10 +38,10 @@ class OrderNotPaid(Conflict):
 async def request_refund(
     session: AsyncSession, *, principal: Principal, order_id: UUID
 ) -> StarRefund:
-    """All unused Stars of the caller's order leave the wallet; a job asks Stripe for the money.
+    """All unused Stars of the caller's order leave the wallet; a job asks Stripe for the refund.
 
-    While one is under way it is that one. Raises Unauthenticated, AccountNeeded, OrderUnknown,
-    OrderNotPaid, NothingUnused, WalletFrozen.
+    While a refund of the order is under way, that one is returned. Raises Unauthenticated,
+    AccountNeeded, OrderUnknown, OrderNotPaid, NothingUnused, WalletFrozen.
     """
     await order_of(session, principal, order_id)
     order = await session.get_one(StarOrder, order_id, with_for_update=True, populate_existing=True)
@@ -55,11 +55,11 @@ async def request_refund(
 async def refund_again(
     session: AsyncSession, name: str, *, paid_by_hand: bool = False
 ) -> tuple[StarRefund, StarOrder]:
-    """By an operator: all unused Stars of an order, which `name` is the ID of, or of its charge or
-    of one of its refunds. A job asks Stripe; or nobody does, where our bank has paid it already.
+    """An operator's refund of all unused Stars of an order.
 
-    What was set aside of it has been looked at. Raises OrderUnknown, OrderNotPaid, NothingUnused,
-    WalletFrozen.
+    `name` is the id of the order, of its charge or of one of its refunds. With `paid_by_hand` our
+    bank has paid already, and Stripe is not asked. Exceptions about earlier refunds of the order
+    are resolved. Raises OrderUnknown, OrderNotPaid, NothingUnused, WalletFrozen.
     """
     order = await _named(session, name)
     if order.state is not OrderState.PAID or order.lot_id is None:
@@ -91,7 +91,10 @@ async def _named(session: AsyncSession, name: str) -> StarOrder:
 
 
 async def enqueue_open_refunds(session: AsyncSession) -> int:
-    """A job for each refund that is under way and has none, such as one that the queue gave up."""
+    """Queues a job for each open refund that has none, such as one whose job was given up.
+
+    Returns how many refunds are open.
+    """
     under_way = sa.select(StarRefund.id).where(StarRefund.state == RefundState.OPEN)
     found = (await session.scalars(under_way)).all()
     for refund_id in found:
@@ -107,7 +110,11 @@ async def _open_refund(session: AsyncSession, order_id: UUID) -> StarRefund | No
 
 
 async def send_refund(cashier: Cashier, refund_id: UUID, *, now: datetime | None = None) -> None:
-    """Brings an open refund to its end. Raises Unavailable: try again later."""
+    """Has Stripe make an open refund, and books how that ended.
+
+    As with transfers (payouts/sweep.py), a call is repeated with the same key while Stripe keeps
+    it; later the charge's refunds are listed. Raises Unavailable: try again later.
+    """
     async with cashier.database.transaction() as session:
         refund = await session.get_one(StarRefund, refund_id)
         order = await session.get_one(StarOrder, refund.order_id)
@@ -126,7 +133,7 @@ async def send_refund(cashier: Cashier, refund_id: UUID, *, now: datetime | None
 
 
 async def _ask(cashier: Cashier, refund: StarRefund, charge: str) -> None:
-    """Again with the same key where nobody knows how it went."""
+    """Repeated with the same key for as long as the outcome is unknown."""
     try:
         found = await cashier.gateway.refund(
             key=str(refund.id),
@@ -144,7 +151,10 @@ async def _ask(cashier: Cashier, refund: StarRefund, charge: str) -> None:
 
 
 async def _adopt(cashier: Cashier, refund: StarRefund, charge: str, *, or_close: bool) -> bool:
-    """Takes what Stripe has made of it, if anything; whether it is settled now."""
+    """Books the refund that Stripe has made for ours, if there is one.
+
+    `or_close`: otherwise ours has failed. Returns whether it is settled now.
+    """
     for found in await cashier.gateway.refunds_of(charge):
         if found.metadata.get("refund") == str(refund.id):
             await _note(cashier, found)
@@ -155,16 +165,16 @@ async def _adopt(cashier: Cashier, refund: StarRefund, charge: str, *, or_close:
 
 
 async def _refused(cashier: Cashier, refund_id: UUID, error_code: str) -> None:
-    """Certainly not made: the Stars are in the wallet again, and may be given back once more."""
+    """It was certainly not made: the Stars are in the wallet again."""
     async with cashier.database.transaction() as session:
         await _failed(session, refund_id, None, error_code)
 
 
 async def settle_refund(cashier: Cashier, stripe_refund: str) -> None:
-    """Brings the books to where Stripe says that the refund is."""
+    """Books a refund as it is at Stripe now."""
     found = await cashier.gateway.refund_now(stripe_refund)
     if found.charge is not None:
-        await settle_charge(cashier, found.charge)  # its charge may not have been told of yet
+        await settle_charge(cashier, found.charge)  # its own event may not have come yet
     await _note(cashier, found)
 
 
@@ -185,19 +195,19 @@ async def _note(cashier: Cashier, found: Refund) -> None:
 async def _failed(
     session: AsyncSession, refund_id: UUID, line: BalanceTransaction | None, code: str | None
 ) -> None:
-    """Of somebody who has left, an operator is told of it: nobody else could do anything."""
+    """The Stars come back. If their owner has left, an operator is told: nobody else could help."""
     await return_failed(session, return_id=refund_id, line=line, at=await money_now(session))
     await revoke_returned(session, return_id=refund_id)
     refund = await _ended(session, refund_id, RefundState.FAILED, code)
     order = await session.get_one(StarOrder, refund.order_id)
     owner = {"platform_id": order.platform_id, "user_id": order.user_id}
-    if await has_left(session, **owner) and await _is_left(session, order):
+    if await has_left(session, **owner) and await _has_stars_left(session, order):
         name = refund.stripe_refund or str(refund.id)
         await set_aside(session, REFUND_UNPAID, name, platform_id=order.platform_id)
 
 
-async def _is_left(session: AsyncSession, order: StarOrder) -> bool:
-    """Whether anything of it is in the wallet: a lost dispute may have taken it."""
+async def _has_stars_left(session: AsyncSession, order: StarOrder) -> bool:
+    """Whether any Stars of the order are in the wallet: a lost dispute may have revoked them."""
     lot = await session.get_one(StarLot, order.lot_id, populate_existing=True)
     return lot.gone < lot.stars
 

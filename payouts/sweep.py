@@ -1,9 +1,10 @@
-"""Pays matured earnings out to connected accounts: once, whatever crashes on the way.
+"""Transfers matured earnings to connected accounts: each once, whatever crashes on the way.
 
-An intent is committed with its hold in the ledger, then Stripe is asked with its id as the key. An
-open intent is asked for again with the same key until it is as old as KEYS_KEPT: from then on
-Stripe may have forgotten the key, so its transfers are listed instead, and what is found is
-adopted. It is closed once no call of another process can be on its way any more.
+An intent is committed together with its entries in the ledger; then Stripe is asked, with the
+intent's id as the idempotency key. While the intent stays open, the call is repeated with the same
+key until the intent is older than KEYS_KEPT. From then on Stripe may have forgotten the key: the
+transfers of the intent's group are listed instead, and one that is found is adopted. If there is
+none, the intent is refused, but only after CALLS_END more, when no earlier call can be on its way.
 """
 
 import logging
@@ -41,7 +42,7 @@ TRANSFER_JOB: Final = "payouts.transfer"
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a sweep pays somebody; `leaving`: their last, below the minimum too."""
+    """What a sweep would transfer to a creator; `leaving` ones need not reach the minimum."""
 
     platform_id: UUID
     creator_id: UUID
@@ -56,17 +57,17 @@ class Waiting:
     """Creators whom a sweep passes over."""
 
     below: int
-    """With less than the minimum, who could be paid."""
+    """Who could be paid but have less than the minimum."""
     below_minor: int
-    """What all of those have that is matured."""
+    """What these have together that is matured."""
     unready: int
-    """Whom nothing can be transferred to yet, whatever they have."""
+    """To whom nothing can be transferred yet, however much they have."""
 
 
 async def sweep(cashier: Cashier, *, now: datetime | None = None) -> int:
-    """Intents for everybody who can be paid, and the jobs that make them; returns how many.
+    """Makes an intent, and a job for its transfer, for everybody who is due; returns how many.
 
-    Each creator in a transaction of its own, so that one waits for none of the others.
+    Each creator has a transaction of their own, so that none waits for the others.
     """
     async with cashier.database.transaction() as session:
         found = await due(session, cashier.settings, now=now)
@@ -80,7 +81,7 @@ async def due(
     platform_id: UUID | None = None,
     now: datetime | None = None,
 ) -> list[Due]:
-    """Whom a sweep would pay now and how much, of one platform or of all."""
+    """Whom a sweep would pay now, and how much; of one platform or of all."""
     return [
         each
         for each in await _matured(session, settings, platform_id, now)
@@ -95,13 +96,13 @@ async def waiting(
     platform_id: UUID | None = None,
     now: datetime | None = None,
 ) -> Waiting:
-    """Whom `due` leaves out, and why."""
+    """How many creators `due` leaves out, by the reason."""
     found = await _matured(session, settings, platform_id, now)
     minimum = settings.sweep_minimum_minor
     below = [
         each.amount_minor for each in found if 0 < each.amount_minor < minimum and not each.leaving
     ]
-    ready = sa.exists().where(_same(), ConnectedAccount.transfers_active)
+    ready = sa.exists().where(_own_account(), ConnectedAccount.transfers_active)
     unready = sa.select(sa.func.count()).select_from(Creator)
     unready = unready.where(~ready, Creator.leaving_at.is_(None))
     if platform_id is not None:
@@ -112,7 +113,7 @@ async def waiting(
 async def _matured(
     session: AsyncSession, settings: Settings, platform_id: UUID | None, now: datetime | None
 ) -> list[Due]:
-    """What everybody has who can be paid, be it nothing."""
+    """What everybody who can be paid has that is matured, even if that is nothing."""
     now = now or await money_now(session)
     return [
         await _due(session, creator, account, settings.settlement_currency, now)
@@ -142,14 +143,14 @@ async def _payable(
     session: AsyncSession, platform_id: UUID | None
 ) -> Sequence[tuple[Creator, ConnectedAccount]]:
     can = sa.and_(ConnectedAccount.transfers_active, Creator.deleted_at.is_(None))
-    rows = sa.select(Creator, ConnectedAccount).join(ConnectedAccount, _same()).where(can)
+    rows = sa.select(Creator, ConnectedAccount).join(ConnectedAccount, _own_account()).where(can)
     if platform_id is not None:
         rows = rows.where(Creator.platform_id == platform_id)
     found = await session.execute(rows.order_by(ConnectedAccount.id))
     return [(creator, account) for creator, account in found]
 
 
-def _same() -> sa.ColumnElement[bool]:
+def _own_account() -> sa.ColumnElement[bool]:
     return sa.and_(
         Creator.platform_id == ConnectedAccount.platform_id,
         Creator.user_id == ConnectedAccount.user_id,
@@ -159,7 +160,7 @@ def _same() -> sa.ColumnElement[bool]:
 async def intend(
     cashier: Cashier, each: Due, *, now: datetime | None = None
 ) -> TransferIntent | None:
-    """An intent with its hold and its job; None where somebody else has just made one."""
+    """Makes an intent and queues its job; None if somebody else has just made one."""
     async with cashier.database.transaction() as session:
         intent = await intend_transfer(
             session,
@@ -183,7 +184,7 @@ async def _enqueue_transfer(session: AsyncSession, intent_id: UUID) -> None:
 async def open_intents(
     session: AsyncSession, platform_id: UUID | None = None
 ) -> Sequence[TransferIntent]:
-    """Those of which nobody knows yet how they end."""
+    """The intents of which it is not known yet whether Stripe made the transfer."""
     still = sa.select(TransferIntent).where(TransferIntent.state == IntentState.OPEN)
     if platform_id is not None:
         still = still.where(TransferIntent.platform_id == platform_id)
@@ -191,7 +192,10 @@ async def open_intents(
 
 
 async def enqueue_open_transfers(cashier: Cashier) -> int:
-    """A job for each open intent that has none, such as one that the queue gave up."""
+    """Queues a job for each open intent that has none, such as one whose job was given up.
+
+    Returns how many intents are open.
+    """
     async with cashier.database.transaction() as session:
         found = await open_intents(session)
         for intent in found:
@@ -200,7 +204,10 @@ async def enqueue_open_transfers(cashier: Cashier) -> int:
 
 
 async def make_transfer(cashier: Cashier, intent_id: UUID, *, now: datetime | None = None) -> None:
-    """Brings an open intent to its end. Raises Unavailable: try again later."""
+    """Has Stripe make the transfer of an open intent, and books how that ended.
+
+    Raises Unavailable (OutcomeUnknown above all): try again later.
+    """
     async with cashier.database.transaction() as session:
         intent = await session.get_one(TransferIntent, intent_id)
         now = now or await money_now(session)
@@ -230,7 +237,10 @@ async def make_transfer(cashier: Cashier, intent_id: UUID, *, now: datetime | No
 
 
 async def _adopt(cashier: Cashier, intent: TransferIntent, *, or_close: bool) -> bool:
-    """Takes the transfer that Stripe has made of it, if any; whether it is settled now."""
+    """Confirms the transfer that Stripe has made for the intent, if there is one.
+
+    `or_close`: otherwise the intent is refused. Returns whether it is settled now.
+    """
     found = await cashier.gateway.transfers_of(str(intent.id))
     if found:
         await confirm(cashier, intent.id, found[0])
@@ -246,7 +256,7 @@ async def _adopt(cashier: Cashier, intent: TransferIntent, *, or_close: bool) ->
 
 
 async def confirm(cashier: Cashier, intent_id: UUID, made: Transfer) -> None:
-    """The transfer stands in the books, and what was reversed of it."""
+    """Books the transfer that Stripe has made."""
     line = made.movement
     assert line is not None  # noqa: S101 - asked for with every transfer
     async with cashier.database.transaction() as session:
@@ -255,7 +265,7 @@ async def confirm(cashier: Cashier, intent_id: UUID, made: Transfer) -> None:
 
 
 async def _refused(cashier: Cashier, intent_id: UUID, error_code: str) -> None:
-    """Certainly not made: the sum is matured again, and the next sweep makes another intent."""
+    """It was certainly not made: the sum is matured again, for the next sweep's intent."""
     async with cashier.database.transaction() as session:
         now = await money_now(session)
         await transfer_refused(session, intent_id=intent_id, error_code=error_code, at=now)
@@ -263,7 +273,7 @@ async def _refused(cashier: Cashier, intent_id: UUID, error_code: str) -> None:
 
 
 async def settle_transfer(cashier: Cashier, transfer_id: str) -> None:
-    """A transfer as Stripe has it now, with its reversals."""
+    """Books a transfer as it is at Stripe now, with its reversals."""
     found = await cashier.gateway.transfer_now(transfer_id)
     async with cashier.database.transaction() as session:
         intent = await _intent_of(session, found)
