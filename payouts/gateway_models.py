@@ -1,7 +1,7 @@
-"""What we want of Stripe and what we know of it, row by row. The money itself is in the ledger.
+"""Tables of what we ask of Stripe and know of it. The money itself is in the ledger.
 
-A row is written before Stripe is called: its id is the call's idempotency key, so whoever finds
-it open can repeat the call.
+A row is written before Stripe is called, and its id is the call's idempotency key: whoever finds
+the row open can repeat the call.
 """
 
 from datetime import datetime, timedelta
@@ -31,12 +31,12 @@ class StripeBooks(Base):
 
     opened_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     reconciled_to: Mapped[datetime | None]
-    """Everything that Stripe made before has been held against the postings."""
+    """Everything that Stripe did before then has been compared with the postings."""
 
     clock_ahead: Mapped[timedelta] = mapped_column(
         sa.Interval, default=timedelta(), server_default="0"
     )
-    """Of test money: how far the sandbox's clock was ahead of the machine's when it was read."""
+    """With test money: how far the sandbox's clock was ahead of the machine's when last read."""
 
 
 class OrderState(StrEnum):
@@ -73,7 +73,7 @@ class StarOrder(Base):
     platform_id: Mapped[UUID] = mapped_column(sa.ForeignKey("platform.id"))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user_account.id"))
     client_key: Mapped[str] = mapped_column(sa.Text)
-    """The buyer's own name for this order: sent twice, it is one order."""
+    """The buyer's idempotency key: sent twice, it is one order."""
 
     pack: Mapped[str] = mapped_column(sa.Text)
     stars: Mapped[int]
@@ -91,10 +91,10 @@ class StarOrder(Base):
     payment_intent: Mapped[str | None] = mapped_column(sa.Text)
     charge: Mapped[str | None] = mapped_column(sa.Text, unique=True)
     lot_id: Mapped[UUID | None]
-    """Of the Stars that came of it."""
+    """The lot of its Stars, once it is paid."""
 
     failure_code: Mapped[str | None] = mapped_column(sa.Text)
-    """Of the last declined attempt; the same page may be paid on with another card."""
+    """Of the last declined attempt; the buyer may try another card on the same page."""
 
     paid_with: Mapped[str | None] = mapped_column(sa.Text)
     receipt_url: Mapped[str | None] = mapped_column(sa.Text)
@@ -104,7 +104,7 @@ class StarOrder(Base):
 
 
 class RefundState(StrEnum):
-    """`failed` may come after `succeeded`: the bank sent the money back."""
+    """`failed` may follow `succeeded`: the bank sent the money back."""
 
     OPEN = "open"
     SUCCEEDED = "succeeded"
@@ -112,7 +112,7 @@ class RefundState(StrEnum):
 
 
 class StarRefund(Base):
-    """Stripe's side of a `lot_return`, whose id it has: unused Stars of an order go back."""
+    """A refund at Stripe of an order's unused Stars; `id` is that of its `lot_return`."""
 
     __tablename__ = "star_refund"
     __table_args__ = (
@@ -129,7 +129,7 @@ class StarRefund(Base):
     order_id: Mapped[UUID] = mapped_column(sa.ForeignKey("star_order.id"), index=True)
     stars: Mapped[int]
     amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
-    """In the order's currency, with the tax on it."""
+    """In the order's currency, including tax."""
 
     state: Mapped[RefundState] = mapped_column(
         text_enum(RefundState, "refund_state"), default=RefundState.OPEN
@@ -162,11 +162,11 @@ class ConnectedAccount(Base):
     disabled_reason: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     read_at: Mapped[datetime | None]
-    """When it was fetched last; what was read before never overwrites it."""
+    """When it was last fetched: an older answer never overwrites a newer one."""
 
 
 class InboxState(StrEnum):
-    """`set_aside`: nothing of ours knows what to do with it; a `money_exception` says why."""
+    """`set_aside`: it could not be worked on; a `money_exception` says why."""
 
     RECEIVED = "received"
     DONE = "done"
@@ -174,7 +174,7 @@ class InboxState(StrEnum):
 
 
 class InboxEvent(Base):
-    """An event that Stripe told us of, once. Its contents are not kept: they are fetched anew."""
+    """An event of Stripe's. Its contents are not kept, since the object it is about is fetched."""
 
     __tablename__ = "stripe_event"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What a room collects Stars for: set by its host, counted with every tip, live and replayed."""
+"""Goals: what a room collects Stars for. Tips count towards them live and on the replay."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ GOAL_CLOSED = "goal.closed"
 
 
 async def goal_of(session: AsyncSession, room: Room) -> RoomGoal | None:
-    """The open one."""
+    """The room's open goal."""
     return await session.scalar(
         sa.select(RoomGoal)
         .where(RoomGoal.room_id == room.id, RoomGoal.closed_at.is_(None))
@@ -28,9 +28,9 @@ async def goal_of(session: AsyncSession, room: Room) -> RoomGoal | None:
 async def set_goal(
     session: AsyncSession, *, principal: Principal, room_id: UUID, title: str, stars: int
 ) -> RoomGoal:
-    """A new one from 0, in place of the one that is open; tips before it don't count towards it.
+    """Sets a goal, counted from 0, in place of the open one; earlier tips don't count towards it.
 
-    Before, during and after the room. Raises what access raises.
+    By the host, before, during or after the room. Raises what `room_for` raises.
     """
     room, _ = await room_for(session, principal, room_id, Action.MANAGE)
     await _close(session, room)
@@ -43,7 +43,7 @@ async def set_goal(
 
 
 async def close_goal(session: AsyncSession, *, principal: Principal, room_id: UUID) -> None:
-    """Idempotent. What was raised stays known by its tips."""
+    """Idempotent. By the host; raises what `room_for` raises."""
     room, _ = await room_for(session, principal, room_id, Action.MANAGE)
     closed = await _close(session, room)
     if closed is not None:
@@ -52,7 +52,8 @@ async def close_goal(session: AsyncSession, *, principal: Principal, room_id: UU
 
 
 async def _close(session: AsyncSession, room: Room) -> UUID | None:
-    """Goals of a room are changed one after the other; tips take the goal's row alone."""
+    """Takes a lock, so that the goals of a room change one after the other. Tips lock only the
+    goal's row."""
     key = sa.func.hashtextextended(f"room_goal:{room.id}", 0)
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
     return await session.scalar(

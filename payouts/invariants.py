@@ -1,6 +1,6 @@
 """What must hold of the books at any moment, as queries that an operator can run at any time.
 
-All of them are asked in one statement, so that they see one moment of a live database.
+They run as one statement, so that all of them see the same state of a live database.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from payouts.clock import money_now
 from payouts.ledger_sql import GUARDS
 
 MOST_BREAKS: Final = 20
-"""So many are listed of each invariant; a sum that is off may be off for every account."""
+"""Listed for each invariant: a wrong sum may be wrong for every account."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ SAYS: Final = {
     11: "everything of Stripe's is posted or set aside",
 }
 
-# Of each: rows of one text. $1: the platform, or null for all; $2: what counts as now; $3 and $4:
-# tables and triggers that must be on.
+# Each returns one text for each violation. $1: the platform, or null for all; $2: now; $3 and $4:
+# the tables and names of triggers that must be enabled.
 _ZERO: Final = """
 select t.id || ' ' || coalesce(e.currency, '') || ' ' || coalesce(sum(e.amount), 0)
 from ledger_transaction t left join ledger_entry e on e.transaction_id = t.id
@@ -235,9 +235,9 @@ _ALL: Final = " union all ".join(
 async def check(
     session: AsyncSession, platform_id: UUID | None = None, *, now: datetime | None = None
 ) -> list[Invariant]:
-    """All eleven, in order, of one platform or of all of them; reads every entry there is.
+    """All eleven, in order, of one platform or of all. Reads every entry of the ledger.
 
-    `now` says what has matured; else the clock of the money does.
+    What has matured at `now`, or else by payouts/clock.py, may have been transferred.
     """
     await session.flush()
     raw = await raw_connection(session)

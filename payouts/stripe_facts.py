@@ -1,4 +1,4 @@
-"""What is known of Stripe's side, and what is wanted of it: the books are held against these."""
+"""Tables of what Stripe did, to compare the books with: movements, transfers, exceptions."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +12,9 @@ from core.ids import uuid7
 
 
 class StripeBalanceTransaction(Base):
-    """A balance transaction of Stripe's that was seen, in the settlement currency.
+    """A balance transaction that we know of, in the settlement currency.
 
-    The posting that it is for names it (`ledger_transaction.balance_transaction`).
+    Its posting names it in `ledger_transaction.balance_transaction`.
     """
 
     __tablename__ = "stripe_balance_transaction"
@@ -44,13 +44,13 @@ class StripeBalanceTransaction(Base):
     currency: Mapped[str] = mapped_column(sa.Text)
     at: Mapped[datetime]
     transfer_intent_id: Mapped[UUID | None]
-    """Of a transfer: the intent that it says it is for, in its group or metadata."""
+    """Of a transfer: the intent that its `transfer_group` names."""
 
     seen_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
 class IntentState(StrEnum):
-    """Forward only. `open`: whether Stripe has made the transfer is not known yet."""
+    """Only moves forward. `open`: it is not known yet whether Stripe has made the transfer."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -98,14 +98,14 @@ class TransferIntent(Base):
 
     reversed_minor: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     error_code: Mapped[str | None] = mapped_column(sa.Text)
-    """Why it was refused, as Stripe calls it."""
+    """Why it was refused, as Stripe's error code or ours."""
 
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
 
 
 class MoneyException(Base):
-    """Something of Stripe's that no posting explains; somebody looks at it and says how it ends."""
+    """Something at Stripe that no posting explains, for an operator to look at and resolve."""
 
     __tablename__ = "money_exception"
     __table_args__ = (

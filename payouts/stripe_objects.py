@@ -1,7 +1,7 @@
-"""Stripe's objects as the rest of Encore sees them: frozen, with the fields that we use.
+"""Stripe's objects, frozen and with only the fields that we use, made from their JSON.
 
-Made from the objects' JSON (docs.stripe.com/api). Currencies are ISO 4217 in capitals, amounts
-minor units, times UTC.
+The fields are described at docs.stripe.com/api. Here currencies are ISO 4217 in capitals, amounts
+are in minor units, and times in UTC. `movement` is an object's balance transaction, if expanded.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 
 def id_of(value: Any) -> str | None:
-    """Of an object that may be there, or only named by its id."""
+    """The id of what is either an expanded object or its id."""
     found: str | None = value["id"] if isinstance(value, Mapping) else value
     return found
 
@@ -32,7 +32,7 @@ def _metadata(data: Json) -> dict[str, str]:
 class CheckoutSession:
     id: str
     url: str | None
-    """Where its buyer pays; None once it is complete or has expired."""
+    """The page where the buyer pays; None once it is complete or has expired."""
     status: str
     """`open`, `complete` or `expired`."""
     payment_status: str
@@ -107,12 +107,12 @@ class Charge:
     currency: str
     payment_intent: str | None
     movement: BalanceTransaction | None
-    """Expanded; None while it is pending, or where it failed."""
+    """None while the charge is pending, or if it failed."""
     disputed: bool
     metadata: Mapping[str, str]
     receipt_url: str | None
     paid_with: str | None
-    """As a buyer knows it: `visa 4242`."""
+    """Brand and last digits of the card, such as `visa 4242`."""
 
     @classmethod
     def of(cls, data: Json) -> Self:
@@ -143,7 +143,7 @@ class Refund:
     charge: str | None
     movement: BalanceTransaction | None
     failure_movement: BalanceTransaction | None
-    """What gave the money back to our balance after the refund failed."""
+    """What returned the money to our balance after the refund failed."""
     failure_code: str | None
     metadata: Mapping[str, str]
 
@@ -170,7 +170,7 @@ class Dispute:
     amount_minor: int
     currency: str
     movements: tuple[BalanceTransaction, ...]
-    """At most two: what was withdrawn, and what came back once it was won."""
+    """At most two: the withdrawal, and what came back when the dispute was won."""
 
     @classmethod
     def of(cls, data: Json) -> Self:
@@ -187,7 +187,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedState:
-    """An account of a creator, with what Stripe still wants to know."""
+    """A creator's connected account, and what Stripe still requires for it."""
 
     id: str
     transfers: str
@@ -195,9 +195,9 @@ class ConnectedState:
     payouts_enabled: bool
     details_submitted: bool
     due: tuple[str, ...]
-    """Names of requirements that are missing now."""
+    """Names of requirements that are missing now (`past_due` and `currently_due`)."""
     pending: tuple[str, ...]
-    """Those that Stripe is checking."""
+    """Names of requirements that Stripe is checking."""
     disabled_reason: str | None
     country: str | None
     metadata: Mapping[str, str]
@@ -289,7 +289,7 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
-    """Of it only the ids are believed: the object is fetched anew."""
+    """Only its ids are used: the object it is about is fetched, and may have changed since."""
 
     id: str
     kind: str
@@ -303,7 +303,7 @@ class StripeEvent:
 
     @classmethod
     def of(cls, data: Json, *, account: str | None = None) -> Self:
-        """`account`: whose list it was found in, where it does not say so itself."""
+        """`account`: in whose list it was found, since events of a list need not name it."""
         return cls(
             id=str(data["id"]),
             kind=str(data["type"]),

@@ -1,4 +1,4 @@
-"""A token bucket of one process: calls wait for their turn rather than be refused."""
+"""A token bucket: calls wait for their turn instead of being refused. Every process has its own."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Throttle:
-    """`per_second` calls, and as many at once after a rest. `clock` gives seconds."""
+    """`per_second` calls a second, and as many at once after a pause. `clock` returns seconds."""
 
     def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
@@ -20,7 +20,7 @@ class Throttle:
             await asyncio.sleep(wait)
 
     def take(self) -> float:
-        """Takes a token, of the future where there is none; the seconds until it is there."""
+        """Takes a token, if need be one of the future; returns the seconds until it is there."""
         now = self._clock()
         gained = (now - self._counted_at) * self._per_second
         self._tokens = min(float(self._per_second), self._tokens + gained) - 1
@@ -28,5 +28,5 @@ class Throttle:
         return max(0.0, -self._tokens / self._per_second)
 
     def slow_down(self) -> None:
-        """Stripe found it too much: nothing is left for now."""
+        """Empties the bucket, after Stripe has answered 429."""
         self._tokens = min(self._tokens, 0.0)

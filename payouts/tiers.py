@@ -1,4 +1,4 @@
-"""What a tip's Stars buy besides: room for words, and how much they stand out. Pure."""
+"""What a tip's Stars buy: the length of its message, and how much it stands out. Pure."""
 
 import re
 import unicodedata
@@ -38,14 +38,14 @@ TIERS: Final = (
     Tier("nova", 5_000, 400, "#7b1fa2", 900),
     Tier("supernova", 10_000, 500, "#b3261e", 1_800),
 )
-"""The one place where this is said. What a tier has grows from each to the next."""
+"""The only definition of tiers. Everything grows from each tier to the next."""
 
 _SPACES: Final = re.compile(r"\s+")
 _JOINERS: Final = "\u200c\u200d"
-"""Of emoji and of Persian and Indic words; other invisible characters have no use here."""
+"""They join emoji, and letters of Persian and Indic words; all other invisible characters go."""
 
 _MOST_MARKS: Final = 4
-"""In a row: more accents than any language writes over one letter cover what is above."""
+"""In a row: no language writes more accents over a letter, and more would cover the line above."""
 
 
 class MessageTooLong(Invalid):
@@ -58,7 +58,7 @@ def tier_of(stars: int) -> Tier:
 
 
 def message_for(stars: int, text: str) -> str | None:
-    """One line as it is shown, or None where nothing of it is seen. Raises MessageTooLong."""
+    """The message as it is shown, on one line; None if it shows nothing. Raises MessageTooLong."""
     message, tier = plain_line(text), tier_of(stars)
     if len(message) > tier.message_chars:
         raise MessageTooLong(
@@ -70,7 +70,7 @@ def message_for(stars: int, text: str) -> str | None:
 
 
 def plain_line(text: str) -> str:
-    """Without control, direction and other invisible characters, in one line, NFC."""
+    """The text on one line, in NFC, without control, direction and other invisible characters."""
     spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
     kept: list[str] = []
     marks = 0

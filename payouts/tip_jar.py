@@ -1,4 +1,4 @@
-"""Where the tips of one process come together, so that those which wait share a transaction."""
+"""Batches the tips of one process, so that those that wait share a transaction (ADR 0032)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, cast
@@ -17,10 +17,10 @@ from payouts.tip_wishes import Asked, Sent
 from payouts.tips import Known, send_tips, try_tips
 
 AT_ONCE: Final = 2
-"""Of one platform: a batch that waits for a wallet does not hold up the next."""
+"""Batches of one platform: one that waits for a wallet does not hold up the next."""
 
 MOST: Final = 64
-"""In one transaction, whose locks on rooms they all hold to its end."""
+"""Tips in one transaction, which keeps its locks on their rooms until its end."""
 
 MOST_KNOWN: Final = 20_000
 """Accounts and rooms of a platform that are kept in memory; some megabytes."""
@@ -34,9 +34,9 @@ class TipJar:
         self._known_since = database.raw_opened
 
     async def send(self, asked: Asked) -> Sent:
-        """Answers once it is committed. Whoever waits here must hold no connection.
+        """Returns once the tip is committed. The caller must not hold a connection meanwhile.
 
-        Raises what `send_tips` answers.
+        Raises the problem that `send_tips` returns for this tip, if any.
         """
         platform_id = asked.platform_id
         if platform_id not in self._platforms:

@@ -1,4 +1,4 @@
-"""Tips as people see them, beside what the ledger holds of them; goals; own spending limits.
+"""Tables of tips as people see them (their money is in the ledger), goals, own spending limits.
 
 As in the books, no foreign key refers to a row that many tips share.
 """
@@ -16,7 +16,7 @@ from payouts import tip_sql
 
 
 class RoomTip(Base):
-    """`id` is its transaction's in the ledger, which holds who earned what by it."""
+    """`id` is that of its transaction in the ledger, which says who earned what."""
 
     __tablename__ = "room_tip"
     __table_args__ = (
@@ -31,7 +31,7 @@ class RoomTip(Base):
     room_id: Mapped[UUID]
     payer_id: Mapped[UUID]
     goal_id: Mapped[UUID | None]
-    """Counted towards it."""
+    """The goal that it counted towards."""
 
     stars: Mapped[int]
     message: Mapped[str | None] = mapped_column(sa.Text)
@@ -40,23 +40,23 @@ class RoomTip(Base):
     """Sent while the room was live."""
 
     room_ms: Mapped[int] = mapped_column(sa.BigInteger)
-    """What was being heard: the tip is pinned to whatever was said then."""
+    """What was being heard, on the room's clock: the tip is pinned to what was said then."""
 
     at: Mapped[datetime]
     wish_sha256: Mapped[bytes]
-    """Of all that was asked for: the same client key with another wish is refused."""
+    """Digest of the whole wish: the same client key with another wish is refused."""
 
     payer_stars: Mapped[int] = mapped_column(sa.BigInteger)
-    """What the payer had tipped by then, with this one: it grows with `at`. Two rows say what was
-    spent in between, however many tips that were."""
+    """All Stars that the payer has tipped up to and with this tip; it grows with `at`. What was
+    spent between two tips is the difference of theirs, however many came in between."""
 
     thanked_at: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
-    """The message is shown to its writer alone."""
+    """From then on only its writer sees the message."""
 
 
 class RoomGoal(Base):
-    """What a room collects for. At most one of a room is open, and tips count towards that."""
+    """What a room collects for. Tips count towards the room's open goal; there is one at most."""
 
     __tablename__ = "room_goal"
     __table_args__ = (
@@ -82,7 +82,7 @@ class RoomGoal(Base):
 
 
 class SpendingLimit(Base):
-    """What somebody allows themselves, in Stars; null: as much as everybody may."""
+    """A limit that somebody has set for themselves, in Stars; null where they set none."""
 
     __tablename__ = "spending_limit"
     __table_args__ = (sa.CheckConstraint("hour_stars >= 0 and day_stars >= 0", name="stars"),)

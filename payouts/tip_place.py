@@ -1,4 +1,4 @@
-"""Where a tip lands on its room's clock, and who shares it there. Pure."""
+"""Pure functions: where a tip lands on its room's clock, and who shares it at that moment."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,12 +13,13 @@ _SAMPLES_PER_MS: Final = 48
 
 
 def landed(course: Course, wanted_ms: float) -> int:
-    """The nearest moment on the record: what was off the record is where it goes on, or the end.
+    """The nearest moment that was recorded: a moment off the record becomes the one where recording
+    goes on, or the end.
 
-    In a room that was never recorded: the nearest moment until now, or until its end.
+    In a room that was never recorded it is the nearest moment from its beginning until now.
     """
     since, until = course.recorded[-1] if course.recorded else (0, -1)
-    if since <= wanted_ms <= until:  # as of nearly all tips of a live room
+    if since <= wanted_ms <= until:  # nearly every tip in a live room
         return int(wanted_ms)
     clock = _clock(course)
     if clock.spans:
@@ -36,13 +37,13 @@ def _clock(course: Course) -> RoomTime:
 
 
 def earning(course: Course, room_ms: int, *, host: UUID, payer: UUID | None) -> list[Share]:
-    """Who earns by a tip for that moment. Those who have left Encore since are left out."""
+    """Who shares a tip for that moment; not those who have left Encore since."""
     there = course.on_stage(room_ms)
     return shares_of(there, host=None if host in course.gone else host, payer=payer)
 
 
 def unpaid(course: Course, *, host: UUID, payer: UUID | None) -> list[tuple[int, int | None]]:
-    """When nobody would earn by the payer's tip: from, and until before; None: from then on."""
+    """When nobody would share the payer's tip: from and until before a `room_ms`; None: no end."""
     stretches: list[tuple[int, int | None]] = []
     since: int | None = None
     for moment in sorted({0, *(move.room_ms for move in course.moves)}):
@@ -58,10 +59,10 @@ def unpaid(course: Course, *, host: UUID, payer: UUID | None) -> list[tuple[int,
 def shares_of(
     on_stage: Mapping[UUID, int], *, host: UUID | None, payer: UUID | None
 ) -> list[Share]:
-    """Who earns by a tip, as weights; empty where it would be the payer alone.
+    """Who shares a tip, with what weight; empty if that would be the payer alone.
 
-    Each of n speakers has the share that they agreed to, divided by n; the host has the rest. The
-    payer is left out, as if they were not there, and a host who has left (None).
+    Each of n speakers has the share (in basis points) that they agreed to, divided by n; the host
+    has the rest. The payer does not count, nor does a host who has left (None).
     """
     speakers = {who: bps for who, bps in on_stage.items() if who not in (host, payer)}
     shares = [Share(who, bps) for who, bps in speakers.items() if bps > 0]

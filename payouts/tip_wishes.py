@@ -1,4 +1,4 @@
-"""What somebody asks for when they tip, and what was written of it."""
+"""A tip on its way: as it is wished for, as it is asked of the ledger, and as it was written."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -14,9 +14,10 @@ from rooms.models import Room, RoomState
 
 @dataclass(frozen=True, slots=True)
 class TipWish:
-    """What somebody asks for: `client_key` is theirs, once for each tip that they mean.
+    """What somebody asks for. `client_key` is their own idempotency key.
 
-    Of the place in the room at most one is given: without, it is now, or the end.
+    At most one of `heard_at` and `media_ms` is given; without them the tip is pinned to now, or to
+    the room's end.
     """
 
     client_key: str
@@ -41,7 +42,7 @@ class Asked:
 
     payer_id: UUID
     key: str
-    """The ledger's: what this payer calls the tip."""
+    """Of its posting in the ledger."""
 
     name: str
     platform_id: UUID
@@ -51,7 +52,7 @@ class Asked:
     wish: TipWish
     message: str | None
     wanted_ms: float | None
-    """On the room's clock; None: now, or its end."""
+    """On the room's clock; None for now, or for the room's end."""
 
     @classmethod
     def of(
@@ -85,7 +86,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Sent:
-    """A tip as it was written: a `RoomTip` that no session knows."""
+    """A tip as it was written, with the columns of `RoomTip` and without a session."""
 
     id: UUID
     platform_id: UUID

@@ -1,4 +1,4 @@
-"""The trial balance: every account's debits and credits, people's accounts by their kind."""
+"""The trial balance: debits and credits of all accounts, summed by kind and currency."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class TrialLine:
 
 
 async def trial_balance(session: AsyncSession, platform_id: UUID | None = None) -> list[TrialLine]:
-    """Of one platform or of all; reads every entry there is. Per currency it sums to 0."""
+    """Of one platform or of all. Reads every entry; in each currency debits equal credits."""
     amount = LedgerEntry.amount
     debit, credit = (
         sa.func.coalesce(sa.func.sum(side).filter(condition), 0)
@@ -44,7 +44,7 @@ async def trial_balance(session: AsyncSession, platform_id: UUID | None = None) 
 
 
 def totals(lines: Sequence[TrialLine]) -> list[TrialLine]:
-    """What each currency comes to: as much on one side as on the other, or something is wrong."""
+    """One line for each currency: debit and credit are equal, or the books are broken."""
     found = []
     for currency in dict.fromkeys(line.currency for line in lines):
         mine = [line for line in lines if line.currency == currency]
