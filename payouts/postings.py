@@ -1,7 +1,7 @@
-"""From facts to entries: every event of the books as a pure function.
+"""Pure functions from facts to entries: purchases, promotions, tips; and what all postings share.
 
-Debits are positive. `minor` is the smallest unit of the settlement currency. A function returns a
-`Posting`, which `payouts.ledger.book` writes once per key; entries that would be 0 are left out.
+Debits are positive, `minor` is the smallest unit of the settlement currency, and entries that would
+be 0 are left out. `payouts.ledger.book` writes a posting once per key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ from payouts.models import EventKind
 
 @dataclass(frozen=True)
 class Terms:
-    """What a platform's money is counted in, and what a Star earns."""
+    """The currency of the books, what a Star earns, and when it matures."""
 
     currency: str = "USD"
-    """Settlement currency, ISO 4217. Kept for good."""
+    """The settlement currency, ISO 4217; it never changes."""
 
     star_value_minor: int = 1
-    """What the creators of a tip earn for each Star of it."""
+    """What the creators who share a tip earn for each of its Stars."""
 
     maturity: timedelta = timedelta(days=14)
 
@@ -38,10 +38,8 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True)
 class BalanceTransaction:
-    """Stripe's own line for what moved its balance, in the settlement currency.
-
-    https://docs.stripe.com/api/balance_transactions/object: net = amount - fee.
-    """
+    """A line of our balance at Stripe, in the settlement currency; net = amount - fee
+    (docs.stripe.com/api/balance_transactions/object)."""
 
     id: str
     kind: str
@@ -52,13 +50,13 @@ class BalanceTransaction:
     currency: str
     at: datetime
     source: str = ""
-    """What it is about: `ch_...`, `re_...`, `tr_...`, `po_...`."""
+    """The object that made it: `ch_...`, `re_...`, `tr_...`, `po_...`."""
 
     category: str = ""
-    """Stripe's `reporting_category`: tells an adjustment that is a fee from a dispute's."""
+    """Stripe's `reporting_category`; tells an adjustment for a fee from one for a dispute."""
 
     is_of_connect: bool = False
-    """Whether its description names Connect: nothing else tells which fees are for that."""
+    """Whether its description names Connect: nothing else tells which fees are for Connect."""
 
     @property
     def net_minor(self) -> int:
@@ -66,7 +64,7 @@ class BalanceTransaction:
 
 
 class Share(NamedTuple):
-    """One of those who earn by a tip, and the weight of their share."""
+    """One of those who share a tip, and the weight of their share."""
 
     creator_id: UUID
     weight: int = 1
@@ -88,7 +86,7 @@ class Posting:
 
 @dataclass(frozen=True)
 class Books:
-    """The accounts of one settlement currency, by what people call them."""
+    """Names the accounts of one settlement currency."""
 
     currency: str
 
@@ -100,8 +98,8 @@ AT_STRIPE: Final = "at_stripe"
 
 
 def at_stripe(line: BalanceTransaction) -> dict[str, Any]:
-    """When Stripe did what moves creators' money. It is booked when we learn of it, so that a month
-    that is over stays as it was."""
+    """When it happened at Stripe. What moves creators' money is booked when we learn of it, so that
+    a month that is over never changes."""
     return {AT_STRIPE: line.at.isoformat()}
 
 
@@ -117,7 +115,7 @@ ISSUED = Account(AccountKind.STARS_ISSUED, STARS)
 
 
 def entries_of(amounts: Iterable[tuple[Account, int]]) -> tuple[Entry, ...]:
-    """One entry for each account that moves."""
+    """One entry for each account: amounts on the same one are summed, and zeros left out."""
     sums: dict[Account, int] = {}
     for account, amount in amounts:
         sums[account] = sums.get(account, 0) + amount
@@ -164,19 +162,13 @@ def tip(
     at: datetime,
     pin: Pin | None = None,
 ) -> Posting:
-    """Stars leave the wallet; what they cost goes to the creators, the rest is ours.
-
-    What promotional Stars earn is our expense. Who has the units that do not divide is drawn: else
-    tips of few Stars would all be of one of those who share them. By the key and the time, since
-    whoever tips chooses the key.
-    """
+    """Stars leave the wallet and release their cash: the creators earn a fixed value for each Star,
+    the rest is our revenue. What promotional Stars earn is our expense."""
     books = Books(terms.currency)
     stars = sum(t.stars for t in taken)
     promised = sum(t.stars for t in taken if t.promotional) * terms.star_value_minor
     released = sum(t.cash_minor for t in taken)
     earned = stars * terms.star_value_minor
-    turn = int.from_bytes(sha256(f"{key} {at.isoformat()}".encode()).digest()[:8])
-    amounts = split(earned, [share.weight for share in shares], turn=turn)
     return Posting(
         EventKind.TIP,
         key,
@@ -187,8 +179,10 @@ def tip(
                 (books.of(AccountKind.STARS_LIABILITY), released),
                 (books.of(AccountKind.PROMOTION_EXPENSE), promised),
                 *(
-                    (books.of(AccountKind.CREATOR, share.creator_id), -amount)
-                    for share, amount in zip(shares, amounts, strict=True)
+                    (books.of(AccountKind.CREATOR, creator_id), -amount)
+                    for creator_id, amount in _shared(
+                        earned, shares, draw=f"{key} {at.isoformat()}"
+                    )
                 ),
                 (books.of(AccountKind.FEE_REVENUE), earned - promised - released),
             ]
@@ -198,3 +192,14 @@ def tip(
         pin=pin,
         facts={"payer_id": str(payer_id), "stars": stars},
     )
+
+
+def _shared(earned: int, shares: Sequence[Share], *, draw: str) -> Iterable[tuple[UUID, int]]:
+    """What each creator earns of a tip. Units that do not divide are drawn by the hash of `draw`.
+
+    Otherwise tips of few Stars would all go to the same one of those who share them. The draw takes
+    the time of the tip besides its key, because whoever tips chooses the key.
+    """
+    turn = int.from_bytes(sha256(draw.encode()).digest()[:8])
+    amounts = split(earned, [share.weight for share in shares], turn=turn)
+    return zip((share.creator_id for share in shares), amounts, strict=True)

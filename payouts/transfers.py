@@ -42,17 +42,13 @@ async def intend_transfer(
     """
     now = now or await money_now(session)
     await lock_creators(session, platform_id, [creator_id])
-    if await _is_open(session, platform_id, creator_id):
-        return None
-    found = await earnings(
-        session, platform_id=platform_id, creator_id=creator_id, currency=currency, now=now
-    )
-    if found.matured_minor < max(minimum_minor, 1):
+    matured_minor = await _transferable(session, platform_id, creator_id, currency, now)
+    if matured_minor < max(minimum_minor, 1):
         return None
     intent = TransferIntent(
         platform_id=platform_id,
         creator_id=creator_id,
-        amount_minor=found.matured_minor,
+        amount_minor=matured_minor,
         currency=currency,
         destination=destination,
         created_at=now,
@@ -62,20 +58,28 @@ async def intend_transfer(
     posting = payout_postings.transfer_intent(
         intent_id=intent.id,
         creator_id=creator_id,
-        amount_minor=intent.amount_minor,
+        amount_minor=matured_minor,
         currency=currency,
     )
     await ledger.book(session, platform_id, posting, at=now)
     return intent
 
 
-async def _is_open(session: AsyncSession, platform_id: UUID, creator_id: UUID) -> bool:
-    query = sa.select(TransferIntent.id).where(
+async def _transferable(
+    session: AsyncSession, platform_id: UUID, creator_id: UUID, currency: str, now: datetime
+) -> int:
+    """All that has matured; 0 while another intent of the creator is open."""
+    is_open = sa.exists().where(
         TransferIntent.platform_id == platform_id,
         TransferIntent.creator_id == creator_id,
         TransferIntent.state == IntentState.OPEN,
     )
-    return await session.scalar(query.limit(1)) is not None
+    if await session.scalar(sa.select(is_open)):
+        return 0
+    found = await earnings(
+        session, platform_id=platform_id, creator_id=creator_id, currency=currency, now=now
+    )
+    return found.matured_minor
 
 
 async def transfer_confirmed(
