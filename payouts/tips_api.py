@@ -11,7 +11,7 @@ from core.auth.browser import CrossSite
 from core.auth.dependencies import CallerDep
 from core.auth.documented import problems
 from core.auth.principal import Principal, Scope
-from core.auth.rights import AccountNeeded, ScopeMissing, limit_to_scope
+from core.auth.rights import AccountNeeded, ScopeMissing, limit_to_scope, require_user
 from core.buckets import Limit
 from core.db import release
 from core.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
@@ -176,11 +176,9 @@ async def mine(
     limit: Most = 50,
 ) -> MyTipPage:
     """Newest first, including anonymous ones; without sentences."""
-    assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
-    found = await tip_lists.tips_of_payer(
-        session, principal.user_id, before=before, limit=limit + 1
-    )
-    items = [TipOut.of(each, principal.user_id) for each in found[:limit]]
+    user_id = require_user(principal)
+    found = await tip_lists.tips_of_payer(session, user_id, before=before, limit=limit + 1)
+    items = [TipOut.of(each, user_id) for each in found[:limit]]
     return MyTipPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -331,15 +329,15 @@ async def set_limits(
     wanted: OwnLimits, services: ServicesDep, session: SessionDep, principal: PersonDep
 ) -> LimitsOut:
     """Sets your own limits; the limits for everybody still hold."""
-    assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
+    user_id = require_user(principal)
     await limits.set_own_limits(
-        session, principal.user_id, hour_stars=wanted.hour_stars, day_stars=wanted.day_stars
+        session, user_id, hour_stars=wanted.hour_stars, day_stars=wanted.day_stars
     )
     return await _limits(services, session, principal)
 
 
 async def _limits(services: ServicesDep, session: SessionDep, principal: Principal) -> LimitsOut:
-    assert principal.user_id is not None  # noqa: S101 - somebody who is signed in
-    spending = await limits.spending_of(session, principal.user_id, now=await money_now(session))
+    now = await money_now(session)
+    spending = await limits.spending_of(session, require_user(principal), now=now)
     allowed = spending.within(caps_of(services.settings))
     return LimitsOut.of(spending, allowed.hour_stars, allowed.day_stars)

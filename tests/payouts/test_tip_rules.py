@@ -14,7 +14,7 @@ from payouts.limits import Caps, SpendingLimitReached
 from payouts.lots import Lot, Taken, split
 from payouts.postings import Share, Terms, tip
 from payouts.spending import StarsMissing, Wallet
-from payouts.tiers import TIERS, MessageTooLong, message_for, plain_line, tier_of
+from payouts.tiers import TIERS, MessageTooLong, Tier, message_for, plain_line, tier_of
 from payouts.tip_place import landed, shares_of
 from payouts.tip_wishes import TipWish
 from rooms.moments import Course, Move, recorded
@@ -32,10 +32,9 @@ def test_more_stars_have_more() -> None:
 
 
 @pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
-def test_white_can_be_read_on_every_color(tier: object) -> None:
+def test_white_can_be_read_on_every_color(tier: Tier) -> None:
     """WCAG 2.2, 1.4.3: at least 4.5 to 1."""
-    color = getattr(tier, "color", "")
-    channels = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    channels = [int(tier.color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     assert 1.05 / (luminance + 0.05) >= 4.5
