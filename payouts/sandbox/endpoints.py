@@ -1,4 +1,4 @@
-"""The table of endpoints: method and path to the function that answers."""
+"""The table of API endpoints: which function answers which method and path."""
 
 import re
 import typing
@@ -27,7 +27,7 @@ class Endpoint:
     takes: type[Params]
 
     def run(self, call: Call, tree: dict[str, Any], ids: dict[str, str]) -> tuple[Object, Params]:
-        """Raises Refusal, before anything is done when parameters are wrong."""
+        """Raises Refusal; if the parameters are wrong, before anything is done."""
         params = self.checked(tree)
         return self.answer(call, params, **ids), params
 
@@ -42,7 +42,7 @@ ENDPOINTS: list[Endpoint] = []
 
 
 def endpoint(method: str, path: str) -> Callable[[Handler], Handler]:
-    """For functions of a call, its parameters, and the ids `{in}` the path."""
+    """Registers a function of a call, its parameters, and the ids in the path (`{id}`)."""
 
     def register(handler: Handler) -> Handler:
         pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
@@ -54,7 +54,7 @@ def endpoint(method: str, path: str) -> Callable[[Handler], Handler]:
 
 
 def endpoint_of(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-    """With the ids in the path, unless nobody answers it."""
+    """The endpoint and the ids in the path; None for an unknown path or method."""
     for candidate in ENDPOINTS:
         if candidate.method == method and (found := candidate.pattern.fullmatch(path)):
             return candidate, found.groupdict()

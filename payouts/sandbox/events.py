@@ -1,4 +1,4 @@
-"""Events (docs.stripe.com/api/events): what happened, kept for the list and sent to endpoints."""
+"""Records events (docs.stripe.com/api/events) and queues them for the webhook endpoints."""
 
 from payouts.sandbox.rendering import rendered
 from payouts.sandbox.store import Object
@@ -7,7 +7,7 @@ from payouts.sandbox.world import API_VERSION, Call
 
 
 def emit(call: Call, type: str, subject: Object, previous: Object | None = None) -> Object:
-    """Keeps `type` of the object as it is now; `previous`: the attributes that changed."""
+    """Records an event of the object as it is now; `previous`: old values of what changed."""
     data: Object = {"object": rendered(call.world, subject)}
     if previous is not None:
         data["previous_attributes"] = previous
@@ -15,7 +15,7 @@ def emit(call: Call, type: str, subject: Object, previous: Object | None = None)
 
 
 def record(call: Call, type: str, data: Object, *, version: str = API_VERSION) -> Object:
-    """An event of any type and shape, as the control API may want one."""
+    """Records an event of any type and data, also one that the control API makes up."""
     owner = {} if call.on_platform else {"account": call.account}
     request = {"id": call.request_id, "idempotency_key": call.idempotency_key}
     event = call.make(

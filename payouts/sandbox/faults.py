@@ -1,6 +1,6 @@
-"""What goes wrong on request: rules that the control API sets, each for so many times.
+"""Faults on request: rules that the control API sets, each for a number of times.
 
-They are kept in the store, so that a process that died of one comes back without it.
+They are kept in the store, so that a process killed by one does not meet it again when restarted.
 """
 
 import fnmatch
@@ -28,11 +28,11 @@ class RequestAction(StrEnum):
 class When(StrEnum):
     BEFORE = "before"
     AFTER = "after"
-    """Whether what was asked for was done and committed."""
+    """What was asked for has been done and committed."""
 
 
 class RequestFault(BaseModel):
-    """Meets the next `count` requests of this method and path, after the first `skip`."""
+    """Applies to the next `count` requests of this method and path, after skipping `skip`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +54,7 @@ class WebhookAction(StrEnum):
     DELAY = "delay"
     """It is sent after `seconds`."""
     HOLD = "hold"
-    """It is sent when the control API releases what is held, in the order that it asks for."""
+    """It is sent when the control API releases what is held, in the order asked for."""
     TAMPER = "tamper"
     """It is sent as `tampering` says."""
 
@@ -68,7 +68,7 @@ class Tampering(StrEnum):
 
 
 class WebhookFault(BaseModel):
-    """Meets the next `count` deliveries of events of this type, after the first `skip`."""
+    """Applies to the next `count` deliveries of events of this type, after skipping `skip`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +94,7 @@ def clear_faults(store: Store) -> None:
 
 
 def request_fault(store: Store, method: str, path: str) -> RequestFault | None:
-    """The first rule that meets the request; that is one less from then on."""
+    """The first rule that applies to the request; this uses it up by one."""
     for place, text in _rules(store, "request"):
         rule = RequestFault.model_validate_json(text)
         matches = fnmatch.fnmatchcase(path, rule.path) and rule.method in ("*", method)
@@ -120,7 +120,7 @@ def _rules(store: Store, target: str) -> list[tuple[int, str]]:
 
 
 def _taken(store: Store, place: int) -> bool:
-    """Whether the rule is past those that it skips."""
+    """Uses the rule up by one; False if this one is still to be skipped."""
     skipped = store.sql.execute(
         "update faults set skip = skip - 1 where place = ? and skip > 0", (place,)
     )

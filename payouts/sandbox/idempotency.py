@@ -24,7 +24,7 @@ def fingerprint(method: str, path: str, tree: dict[str, Any]) -> str:
 
 
 def known_answer(call: Call, key: str, request: str) -> Answer | None:
-    """What was answered to this key. Raises Refusal when that was to another request."""
+    """The answer kept for this key. Raises Refusal if it was used for another request."""
     call.store.sql.execute("delete from idempotency where created <= ?", (call.now - DAY,))
     row = call.store.sql.execute(
         "select request, status, answer, request_id from idempotency where account = ? and key = ?",

@@ -36,7 +36,7 @@ def page_of(
     types: list[str] | None = None,
     **where: object,
 ) -> Object:
-    """The page of what this account has of a kind, newest first."""
+    """A page of this account's objects of a kind, newest first. Raises Refusal."""
     after, before = params.starting_after or None, params.ending_before or None
     if after and before:
         raise invalid("You may not use both starting_after and ending_before.", "starting_after")
@@ -59,7 +59,7 @@ def page_of(
 
 
 def whole(items: list[Object], url: str) -> Object:
-    """A list within an object."""
+    """A list inside of an object, all on one page."""
     return {"object": "list", "data": items, "has_more": False, "url": url}
 
 

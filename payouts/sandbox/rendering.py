@@ -1,4 +1,4 @@
-"""How a stored object looks to those outside: without private keys, with `expand` followed."""
+"""Stored objects as the API returns them: without private keys, with `expand` applied."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ EXPANDABLE = frozenset(
         "transfer",
     )
 )
-"""Keys whose id `expand` replaces by the object."""
+"""Keys whose id `expand` replaces with the object (docs.stripe.com/expand)."""
 
 INCLUDABLE = frozenset(("line_items", "refunds"))
 """Lists that are shown only when `expand` names them."""
@@ -34,7 +34,7 @@ MAX_DEPTH = 4
 
 
 def rendered(world: World, body: Object, expand: Sequence[str] = ()) -> Object:
-    """The object for a caller who asked to expand these paths. Raises Refusal."""
+    """The object with these paths expanded. Raises Refusal."""
     shown = {key: value for key, value in body.items() if not key.startswith("_")}
     if body.get("object") == "balance_transaction":
         pending = body["available_on"] > world.now()

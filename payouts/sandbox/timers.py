@@ -1,4 +1,4 @@
-"""What happens by itself when the test clock gets there: funds arrive, sessions expire."""
+"""Timers on the test clock: what happens by itself in time, such as payouts and expiry."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,13 +28,13 @@ def next_timer(world: World) -> int | None:
 
 
 def run_due(world: World) -> None:
-    """Everything that is due, each in a transaction of its own."""
+    """Runs everything that is due, each in a transaction of its own."""
     while (due := next_timer(world)) is not None and due <= world.now():
         _run_first(world)
 
 
 def advance(world: World, moment: int) -> None:
-    """Moves the test clock on to the moment; what is due before happens at its own time."""
+    """Moves the test clock to the moment; every timer on the way runs at its own time."""
     while (due := next_timer(world)) is not None and due <= moment:
         with world.store.transaction():
             if due > world.now():

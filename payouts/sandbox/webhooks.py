@@ -1,4 +1,4 @@
-"""Sends events to webhook endpoints: signed, in order for each endpoint, retried until taken."""
+"""Sends events to webhook endpoints: signed, in order for each endpoint, retried until accepted."""
 
 import asyncio
 import fnmatch
@@ -21,14 +21,14 @@ from payouts.sandbox.world import Call, World
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = (0.5, 1, 2, 5, 15, 60, 300, 3600)
-"""Of the machine's clock, the last one again and again; Stripe's are longer."""
+"""Delays of retries on the machine's clock, the last one repeated; Stripe waits longer."""
 GIVE_UP_AFTER: Final = 30
 TIMEOUT_SECONDS: Final = 10.0
 STALE_SECONDS: Final = 600
 
 
 def enqueue(call: Call, event: Object) -> int:
-    """Queues the event for every endpoint that wants it; returns for how many."""
+    """Queues the event for every endpoint that listens to it; returns how many there are."""
     wanted = [endpoint for endpoint in _endpoints(call) if _wants(endpoint, event["type"])]
     for endpoint in wanted:
         _queue(call, event, endpoint, webhook_fault(call.store, event["type"]))
@@ -38,14 +38,14 @@ def enqueue(call: Call, event: Object) -> int:
 
 
 def queue_again(call: Call, event: Object) -> None:
-    """Without faults: what somebody resends is sent."""
+    """Queues the event for every endpoint, without applying faults."""
     for endpoint in _endpoints(call):
         _queue(call, event, endpoint, None)
     call.world.pulse.set()
 
 
 def release(world: World, *, newest_first: bool) -> int:
-    """Sends what was held, one after the other in this order; returns how many."""
+    """Sends what was held, one after the other in this order; returns how many events."""
     with world.store.transaction():
         rows = _rows(world, "state = 'held'")
         for row in reversed(rows) if newest_first else rows:
@@ -66,7 +66,7 @@ def signature(secret: str, payload: bytes, stamp: int) -> str:
 
 
 def _endpoints(call: Call) -> list[Object]:
-    """Those of the platform's endpoints that hear of this account: `connect` or not."""
+    """The endpoints for events of this account: `connect` ones unless it is the platform's own."""
     connect = not call.on_platform
     of_platform = call.store.select("webhook_endpoint", call.world.platform)
     found = [e for e in of_platform if e["_connect"] == connect and e["status"] == "enabled"]
@@ -107,13 +107,13 @@ def next_due(world: World) -> float | None:
 
 
 def hurry(world: World) -> None:
-    """All retries are due now: the clock went on."""
+    """Makes all retries due now, since the test clock was moved."""
     world.store.sql.execute("update deliveries set due = 0 where state = 'due' and attempts > 0")
     world.pulse.set()
 
 
 async def deliver(world: World, client: httpx.AsyncClient) -> None:
-    """Sends what is due; endpoints beside each other, each endpoint's one after the other."""
+    """Sends what is due: to several endpoints at once, to each of them in order."""
     rows = _rows(world, "state = 'due' and due <= ?", time.time())
     by_endpoint: dict[str, list[sqlite3.Row]] = {}
     for row in rows:
@@ -135,7 +135,7 @@ async def _in_order(world: World, client: httpx.AsyncClient, rows: Iterable[sqli
 async def _send(
     world: World, client: httpx.AsyncClient, event: Object, endpoint: Object, row: sqlite3.Row
 ) -> bool:
-    """Whether the endpoint took it: answered 2xx in time."""
+    """Returns whether the endpoint accepted it, with a 2xx in time."""
     payload = json.dumps(rendered(world, event)).encode()
     headers = {
         "Content-Type": "application/json; charset=utf-8",
@@ -155,7 +155,7 @@ async def _send(
 
 
 def _header(secret: str, payload: bytes, tampering: str | None) -> str:
-    """Stamped by the machine's clock, which is the receiver's, not by the test clock."""
+    """Uses the machine's time, as the receiver checks it, and not the test clock."""
     moved = {Tampering.STALE: -STALE_SECONDS, Tampering.FUTURE: STALE_SECONDS}
     stamp = int(time.time()) + (moved.get(Tampering(tampering), 0) if tampering else 0)
     if tampering == Tampering.SIGNATURE:
@@ -164,7 +164,7 @@ def _header(secret: str, payload: bytes, tampering: str | None) -> str:
 
 
 def _settle(world: World, row: sqlite3.Row, *, taken: bool) -> None:
-    """A tampered one is not sent again: nobody takes it."""
+    """Notes the attempt. A tampered delivery is not retried, since nobody would accept it."""
     attempts = row["attempts"] + 1
     over = taken or row["tampering"] is not None or attempts >= GIVE_UP_AFTER
     state = ("delivered" if taken else "failed") if over else "due"

@@ -1,4 +1,4 @@
-"""What the whole sandbox shares (`World`), and one step in it in an account's name (`Call`)."""
+"""What the whole sandbox shares (`World`), and one step in it for an account (`Call`)."""
 
 import asyncio
 import secrets
@@ -11,7 +11,7 @@ from payouts.sandbox.refusal import missing
 from payouts.sandbox.store import Object, Store
 
 API_VERSION = "2026-10-28.endive"
-"""The one version whose shapes it speaks; others are taken and answered in the same shapes."""
+"""The only version it speaks: requests of other versions get answers of this one too."""
 
 ALPHABET = string.ascii_letters + string.digits
 DAY = 24 * 3600
@@ -32,10 +32,10 @@ class World:
     currency: str = "usd"
     country: str = "US"
     pulse: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when something came to be due."""
+    """Set when a timer or a delivery may have become due."""
 
     def now(self) -> int:
-        """Seconds since 1970 on the test clock: the machine's, moved by what was asked."""
+        """Unix time on the test clock: the machine's time plus what the control API has added."""
         return int(time.time()) + int(self.store.state("clock_offset") or 0)
 
     def set_clock(self, moment: int) -> None:
@@ -52,7 +52,7 @@ class World:
         return known
 
     def call(self, account: str | None = None) -> "Call":
-        """A step that nobody's request is behind: a timer, a page, the control API."""
+        """A step outside of API requests: of a timer, a page or the control API."""
         return Call(self, account or self.platform)
 
 
@@ -80,7 +80,7 @@ class Call:
         return type(self)(self.world, account, self.request_id, self.idempotency_key)
 
     def make(self, kind: str, prefix: str, /, **body: Any) -> Object:
-        """A new object with what all have: id, object, created, livemode."""
+        """Stores a new object, with the fields of all objects: id, object, created, livemode."""
         common = {"id": new_id(prefix), "object": kind, "created": self.now, "livemode": False}
         return self.store.insert(common | body, account=self.account)
 
@@ -96,7 +96,7 @@ class Call:
         return found
 
     def later(self, seconds: int, job: str, subject: str) -> None:
-        """Runs the timer `job` on the test clock, in this account's name."""
+        """Schedules the timer `job` on the test clock, for this account."""
         self.store.sql.execute(
             "insert into timers (due, account, job, subject) values (?, ?, ?, ?)",
             (self.now + seconds, self.account, job, subject),

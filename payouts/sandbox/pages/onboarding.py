@@ -11,7 +11,7 @@ from payouts.sandbox.resources.account_shapes import new_bank
 from payouts.sandbox.resources.accounts import living, onboard
 from payouts.sandbox.resources.balance import totals
 from payouts.sandbox.resources.banks import BANKS
-from payouts.sandbox.resources.payouts import soon_paid_out
+from payouts.sandbox.resources.payouts import schedule_payout
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call
 
@@ -100,4 +100,4 @@ def _onboard(call: Call, link: Object, form: dict[str, str]) -> None:
     had_another = bool(account["external_accounts"]["data"])
     onboard(call, account, new_bank(call, account, number, ROUTING, holder))
     if had_another:
-        soon_paid_out(call, account)  # what the former bank sent back
+        schedule_payout(call, account)  # of what the former bank returned

@@ -1,4 +1,4 @@
-"""Charges: what a payment intent's attempt comes to; made by `paying`, read and listed here."""
+"""Charges (docs.stripe.com/api/charges): each is an attempt to pay an intent, made by `paying`."""
 
 from payouts.sandbox.endpoints import Nothing, endpoint
 from payouts.sandbox.events import emit
@@ -65,7 +65,7 @@ def update_charge(call: Call, params: UpdateCharge, charge: str) -> Object:
 
 
 def take(call: Call, intent: Object, method: Object) -> Object:
-    """A charge that came through, and its money on the way into the balance."""
+    """A charge that succeeded; its money enters the balance."""
     card = BY_NUMBER[method["_number"]]
     charge = _make(call, intent, method, status="succeeded", paid=True, captured=True)
     transaction = move(

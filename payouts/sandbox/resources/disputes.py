@@ -46,7 +46,7 @@ OPEN = ("needs_response", "under_review")
 
 
 class Evidence(Part):
-    """What words can say; the sandbox keeps no files."""
+    """Evidence as text; the sandbox keeps no files."""
 
     access_activity_log: Text = None
     customer_email_address: Text = None
@@ -115,7 +115,7 @@ def close_dispute(call: Call, params: Nothing, dispute: str) -> Object:
 
 
 def open_dispute(call: Call, charge: Object, amount: int, reason: str) -> Object:
-    """Of all of a charge or a part of it. Raises Refusal."""
+    """Disputes a charge, or `amount` of it (in minor units). Raises Refusal."""
     if not charge["paid"] or charge["disputed"]:
         raise invalid("This charge cannot be disputed.", "charge")
     if amount > charge["amount"] - charge["amount_refunded"]:

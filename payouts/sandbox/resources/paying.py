@@ -1,4 +1,4 @@
-"""What a payment intent goes through when somebody pays: 3D Secure, decline, success."""
+"""An attempt to pay a payment intent: 3D Secure, a decline, or success."""
 
 from payouts.sandbox.events import emit
 from payouts.sandbox.rendering import rendered
@@ -19,7 +19,7 @@ AUTHENTICATION_FAILED = TestCard(
 
 
 def attempt(call: Call, intent: Object, method: Object, return_url: str | None = None) -> Object:
-    """Pays the intent with the method, as far as its card lets; returns it as it then is."""
+    """Tries to pay the intent; its card decides how that ends. Returns the changed intent."""
     card = BY_NUMBER[method["_number"]]
     call.save(intent, payment_method=method["id"], last_payment_error=None, next_action=None)
     if card.behavior in NEEDS_3DS:
@@ -30,7 +30,7 @@ def attempt(call: Call, intent: Object, method: Object, return_url: str | None =
 
 
 def authenticated(call: Call, intent: Object, *, passed: bool) -> Object:
-    """After the 3D Secure page; nothing happens to an intent that does not wait for it."""
+    """After the 3D Secure page. An intent that does not wait for it is left as it is."""
     if intent["status"] != "requires_action":
         return intent
     method = call.get("payment_method", intent["payment_method"])

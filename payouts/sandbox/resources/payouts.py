@@ -94,8 +94,8 @@ def cancel_payout(call: Call, params: Nothing, payout: str) -> Object:
     return found
 
 
-def soon_paid_out(call: Call, account: Object) -> None:
-    """By its schedule an account is paid what it has once a day."""
+def schedule_payout(call: Call, account: Object) -> None:
+    """Schedules the account's daily payout, unless it is paid out manually."""
     schedule = account["settings"]["payouts"]["schedule"]
     if schedule["interval"] != "manual":
         call.on(account["id"]).later(DAY, "account_pays_out", account["id"])
@@ -118,7 +118,7 @@ def leave(call: Call, id: str) -> None:
 
 @timer("payout_arrives")
 def arrive(call: Call, id: str) -> None:
-    """Paid, unless the bank is one that refuses."""
+    """The payout is paid, or fails if the test bank account is one that refuses."""
     payout = call.get("payout", id)
     if payout["status"] not in ("pending", "in_transit"):
         return
@@ -130,7 +130,7 @@ def arrive(call: Call, id: str) -> None:
 
 
 def fail(call: Call, payout: Object, bank: Bank = REFUSED) -> None:
-    """The money comes back; also days after it was said to be paid. Raises Refusal."""
+    """The money comes back, perhaps days after the payout was `paid`. Raises Refusal."""
     if payout["status"] in ("failed", "canceled"):
         raise invalid("This payout has come to its end.", "payout")
     back = move(call, "payout_failure", payout["amount"], payout["currency"], payout["id"])
@@ -147,7 +147,7 @@ def fail(call: Call, payout: Object, bank: Bank = REFUSED) -> None:
 
 
 def _stop_payouts(call: Call) -> None:
-    """A bank that refused is paid to no more, until the account names another one."""
+    """After a failure nothing is paid out until the account names another bank account."""
     account = living(call, call.account)
     for bank in account["external_accounts"]["data"]:
         bank["status"] = "errored"

@@ -6,7 +6,7 @@ from payouts.sandbox.listing import CreatedParams, ListParams, page_of, whole
 from payouts.sandbox.params import Currency, Metadata, NewMetadata, Params, Positive, Text, merged
 from payouts.sandbox.refusal import Refusal, invalid, missing
 from payouts.sandbox.resources.balance import available, known_currency, move
-from payouts.sandbox.resources.payouts import soon_paid_out
+from payouts.sandbox.resources.payouts import schedule_payout
 from payouts.sandbox.resources.transfer_shapes import new_payment
 from payouts.sandbox.store import Object
 from payouts.sandbox.world import Call
@@ -70,7 +70,7 @@ def create_transfer(call: Call, params: CreateTransfer) -> Object:
         reversals=whole([], f"/v1/transfers/{transfer['id']}/reversals"),
     )
     emit(call, "transfer.created", transfer)
-    soon_paid_out(call, account)
+    schedule_payout(call, account)
     return transfer
 
 
