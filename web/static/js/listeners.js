@@ -1,5 +1,6 @@
 /** Who listens with an account: read when a moderator opens the list, kept by the room's events. */
 import { call } from "./api.js";
+import { arrange, Kept } from "./arrange.js";
 import { actionButton } from "./stage-view.js";
 
 const PAGE = 200;
@@ -29,6 +30,7 @@ export class Listeners {
     this.path = `${path}/participants`;
     this.report = report;
     this.known = false;
+    this.rows = new Kept();
     this.details = document.querySelector("#listeners");
     this.details.addEventListener("toggle", () => this.#open());
   }
@@ -61,7 +63,11 @@ export class Listeners {
     const people = this.stage.listeners.filter((person) => person.user_id !== this.ownId);
     const more = people.length - SHOWN;
     const line = more > 0 ? `The first ${SHOWN} are shown.` : people.length ? "" : "Nobody yet.";
-    document.querySelector("#listener-list").replaceChildren(...people.slice(0, SHOWN).map(row));
+    const rows = people.slice(0, SHOWN).map((person) => {
+      const facts = [person.display_name, person.role, person.invited_role].join();
+      return [person.id, facts, () => row(person)];
+    });
+    arrange(document.querySelector("#listener-list"), this.rows.of(rows));
     document.querySelector("#no-listeners").textContent = line;
   }
 }

@@ -1,5 +1,6 @@
 /** What hosts and co-hosts do: the record, the hands, the people, the end. */
 import { call } from "./api.js";
+import { arrange, keepFocus, Kept } from "./arrange.js";
 import { sure } from "./dialogs.js";
 import { Listeners, offers } from "./listeners.js";
 import { actionButton } from "./stage-view.js";
@@ -18,6 +19,7 @@ export class Moderation {
     this.report = report;
     this.card = document.querySelector("#moderation");
     this.audience = document.querySelector("#audience-card");
+    this.hands = new Kept();
     this.listeners = new Listeners(this.path, report);
     for (const place of ["#moderation", "#stage", "#hands", "#audience-card"]) {
       document.querySelector(place).addEventListener("click", (event) => this.#onClick(event));
@@ -49,8 +51,11 @@ export class Moderation {
   }
 
   drawHands(list) {
-    const rows = this.stage.hands.map((person) => this.#hand(person));
-    list.replaceChildren(...rows);
+    const rows = this.stage.hands.map((person) => {
+      const facts = [person.display_name, person.role, person.invited_role, this.moderates].join();
+      return [person.id, facts, () => this.#hand(person)];
+    });
+    arrange(list, this.hands.of(rows));
   }
 
   #hand(person) {
@@ -77,9 +82,11 @@ export class Moderation {
       stop: live && recording !== "off" && runs,
       end: live && runs,
     };
-    for (const [name, visible] of Object.entries(shown)) {
-      this.card.querySelector(`[data-do="${name}"]`).hidden = !visible;
-    }
+    keepFocus(this.card, () => {
+      for (const [name, visible] of Object.entries(shown)) {
+        this.card.querySelector(`[data-do="${name}"]`).hidden = !visible;
+      }
+    });
     document.querySelector("#record-hint").textContent = live ? HINTS[stopped ? "stopped" : recording] : "";
   }
 
@@ -124,14 +131,15 @@ export class Moderation {
     const button = event.target.closest("[data-do]");
     const action = button && this.#actions(button.dataset.id)[button.dataset.do];
     if (!action) return;
-    button.disabled = true;
+    if (button.ariaBusy) return; // not disabled: that would take the focus away
+    button.ariaBusy = "true";
     this.report("");
     try {
       await action();
     } catch (problem) {
       this.report(problem.message);
     } finally {
-      button.disabled = false;
+      button.ariaBusy = null;
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Draws people on the stage; the markup of one is the template `#person`. */
+import { arrange } from "./arrange.js";
 
 const TONES = 8;
 const places = new Map(); // by participant and user: how many came onto the room's stage before
@@ -76,6 +77,11 @@ function actionMenu(wanted, person) {
   items.append(...wanted.map((action) => actionButton(action, person)));
   menu.append(title, items);
   items.addEventListener("click", () => menu.removeAttribute("open"));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.removeAttribute("open");
+    title.focus();
+  });
   return menu;
 }
 
@@ -101,8 +107,7 @@ export function drawStage(list, people, { recorded = true, actions = NO_ACTIONS 
     fill(item, person, { recorded, actions });
     return item;
   });
-  const same = drawn.length === list.children.length && drawn.every((d, n) => d === list.children[n]);
-  if (!same) list.replaceChildren(...drawn);
+  arrange(list, drawn);
 }
 
 /** Rings around those whose participant id is in `ids`. */

@@ -1,4 +1,5 @@
 /** Tips in a live room: shown at once, the large ones on top, with the goal and the front row. */
+import { arrange, Kept } from "./arrange.js";
 import { Goal } from "./goal.js";
 import { Supporters } from "./supporters.js";
 import { careFor } from "./tip-care.js";
@@ -14,6 +15,7 @@ export class LiveTips {
     const changed = (id, facts) => this.#change(id, facts);
     this.actions = careFor(`/v1/rooms/${room.id}/tips`, can, { changed, report });
     this.tips = new Map(tips.latest.map((tip) => [tip.id, tip]));
+    this.lines = new Kept();
     this.pins = new Pins($("#pins"));
     this.goal = new Goal(room.id, tips.goal, report);
     this.supporters = new Supporters(room);
@@ -55,6 +57,7 @@ export class LiveTips {
   /** From now on nothing can be done about them. */
   onlyShow() {
     this.actions = () => [];
+    this.lines = new Kept();
     this.#draw();
   }
 
@@ -73,8 +76,9 @@ export class LiveTips {
   #draw() {
     this.waiting = false;
     const { actions } = this;
-    const lines = [...this.tips.values()].reverse().map((tip) => tipLine(tip, { actions }));
-    $("#tips").replaceChildren(...lines);
+    const line = (tip) => [tip.id, tip, () => tipLine(tip, { actions })];
+    const lines = this.lines.of([...this.tips.values()].reverse().map(line));
+    arrange($("#tips"), lines);
     $("#no-tips").hidden = lines.length > 0;
   }
 }

@@ -1,5 +1,6 @@
 /** What the signed-in person does: join, raise a hand, agree, speak, mute, leave. */
 import { call } from "./api.js";
+import { keepFocus } from "./arrange.js";
 import { ask, sure } from "./dialogs.js";
 import { explain, LevelMeter, listMicrophones, openMicrophone } from "./microphone.js";
 import { Publisher, State } from "./whip.js";
@@ -63,14 +64,15 @@ export class You {
   }
 
   async #run(action, control) {
-    control.disabled = true;
+    if (control.ariaBusy) return; // not disabled: that would take the focus away
+    control.ariaBusy = "true";
     this.report("");
     try {
       await action();
     } catch (error) {
       this.report(error instanceof DOMException ? explain(error) : error.message);
     } finally {
-      control.disabled = false;
+      control.ariaBusy = null;
     }
   }
 
@@ -131,7 +133,9 @@ export class You {
       leave: present,
       withdraw: Boolean(person?.consented) && stage.state !== "ended" && !this.me.removed,
     };
-    for (const [name, visible] of Object.entries(shown)) this.#button(name).hidden = !visible;
+    keepFocus(this.card, () => {
+      for (const [name, visible] of Object.entries(shown)) this.#button(name).hidden = !visible;
+    });
     document.querySelector("#microphone").hidden = !this.publisher;
     document.querySelector("#others").hidden = !(live && this.#onStage);
     // One primary button: whoever is on the stage came to speak.
