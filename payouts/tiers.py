@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
-from core.auth.display import is_visible
+from core.auth.display import few_marks, is_visible
 from core.errors import Invalid
 from payouts.amounts import stars_said
 
@@ -44,9 +44,6 @@ _SPACES: Final = re.compile(r"\s+")
 _JOINERS: Final = "\u200c\u200d"
 """They join emoji, and letters of Persian and Indic words; all other invisible characters go."""
 
-_MOST_MARKS: Final = 4
-"""In a row: no language writes more accents over a letter, and more would cover the line above."""
-
 
 class MessageTooLong(Invalid):
     code = "message_too_long"
@@ -71,13 +68,8 @@ def message_for(stars: int, text: str) -> str | None:
 
 def plain_line(text: str) -> str:
     """The text on one line, in NFC, without control, direction and other invisible characters."""
-    spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
-    kept: list[str] = []
-    marks = 0
-    for char in spaced:
-        category = unicodedata.category(char)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if (category[0] != "C" or char in _JOINERS) and marks <= _MOST_MARKS:
-            kept.append(char)
-    line = _SPACES.sub(" ", "".join(kept)).strip(" " + _JOINERS)
+    spaced = _SPACES.sub(" ", text)
+    kept = (char for char in spaced if unicodedata.category(char)[0] != "C" or char in _JOINERS)
+    written = few_marks(unicodedata.normalize("NFC", "".join(kept)))
+    line = _SPACES.sub(" ", written).strip(" " + _JOINERS)
     return line if is_visible(line) else ""

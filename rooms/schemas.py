@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from core.auth.display import few_marks
 from core.auth.room_tokens import IssuedToken
 from core.http import RequestBody
 from rooms.events import TIP_SENT
@@ -46,7 +47,7 @@ def _plain(text: str, *, allowed: str = "") -> str:
 
 
 def _prose(text: str) -> str:
-    return _plain(text.replace("\r\n", "\n"), allowed="\n\t")
+    return _plain(few_marks(text.replace("\r\n", "\n")), allowed="\n\t")
 
 
 def _distinct(topics: list[str]) -> list[str]:
@@ -57,14 +58,16 @@ def _line(max_chars: int) -> Any:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=max_chars)
 
 
-Title = Annotated[str, _line(140), AfterValidator(_plain)]
+Title = Annotated[str, _line(140), AfterValidator(_plain), AfterValidator(few_marks)]
 Prose = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_prose)]
 Description = Prose
-Topic = Annotated[str, _line(40), AfterValidator(_plain)]
+Topic = Annotated[str, _line(40), AfterValidator(_plain), AfterValidator(few_marks)]
 Topics = Annotated[list[Topic], Field(max_length=8), AfterValidator(_distinct)]
 LAST_SEEN: Final = "the number of the last event that was seen: what comes behind it"
 
-TopicFilter = Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
+TopicFilter = Annotated[
+    str, StringConstraints(max_length=40), AfterValidator(_plain), AfterValidator(few_marks)
+]
 """To search for: any text that a topic might be. PostgreSQL has no word for NUL."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")

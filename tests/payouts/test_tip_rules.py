@@ -60,14 +60,20 @@ def test_nothing_shrinks_with_the_amount(one: int, other: int) -> None:
             "\U0001f468\u200d\U0001f469\u200d\U0001f467",
             "\U0001f468\u200d\U0001f469\u200d\U0001f467",
         ),
-        ("a" + "\u0333" * 50, "a" + "\u0333" * 4),
-        ("a" + "\u20dd" * 50, "a" + "\u20dd" * 4),
+        ("a" + "\u0333" * 50, "a" + "\u0333" * 5),
+        ("a" + "\u20dd" * 50, "a" + "\u20dd" * 5),
         ("\u3164 \u2800\u0301", ""),
         ("\u200d \u2028\u2029", ""),
     ],
 )
 def test_a_message_is_one_plain_line(sent: str, shown: str) -> None:
     assert plain_line(sent) == shown
+
+
+def test_titles_have_no_piles_of_accents() -> None:
+    """Of goals, as of rooms."""
+    goal = tip_schemas.NewGoal(title="A boat" + "\u0336\u0489" * 60, target_stars=1)
+    assert goal.title == "A boat" + "\u0336\u0489" * 2 + "\u0336"
 
 
 @given(st.text(max_size=200))
