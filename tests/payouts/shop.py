@@ -31,7 +31,7 @@ from payouts.spending import Tip, book_tip
 from payouts.stripe_facts import MoneyException, TransferIntent
 from payouts.wallets import Holdings, holdings_of
 from tests.factories import make_user, sign_in
-from tests.payouts.both_books import differences
+from tests.payouts.comparing_books import differences
 from tests.polling import eventually
 from workers.kinds import Tools
 from workers.money import MONEY_JOBS

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.payouts.random_acts import ACTS, Walk, begin_walk, one_of
 from tests.payouts.shop import Shop
-from tests.payouts.street import ACTS, Street, one_of, open_street
 
 STEPS: Final = int(os.environ.get("ENCORE_TEST_STEPS", "2000"))
 """Of all runs together; as many more as anybody has time for."""
@@ -53,28 +53,28 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize()
     def people(self) -> None:
-        self.street: Street = self.run(open_street(self.shop))
-        self.street.done = self.done
+        self.walk: Walk = self.run(begin_walk(self.shop))
+        self.walk.done = self.done
 
     @rule(turn=st.integers(0, 255), number=st.integers(0, 10**6))
     def something_happens(self, turn: int, number: int) -> None:
         """Any of what can; the simplest walk has all of it, one after the other, in all ways."""
-        can = [act for act in ACTS if act.can(self.street)]
+        can = [act for act in ACTS if act.can(self.walk)]
         act = one_of(can, type(self).steps + turn)
         note(act.name)
-        came = self.run(act.do(self.street, type(self).steps + number))
+        came = self.run(act.do(self.walk, type(self).steps + number))
         self.done[came or act.name] += 1
         type(self).steps += 1
 
     @invariant()
     def the_books_hold(self) -> None:
-        if hasattr(self, "street"):
-            self.run(self.street.look())
-            self.run(self.street.hold())
+        if hasattr(self, "walk"):
+            self.run(self.walk.look())
+            self.run(self.walk.hold())
 
     def teardown(self) -> None:
-        if hasattr(self, "street"):
-            self.run(self.street.rest())
+        if hasattr(self, "walk"):
+            self.run(self.walk.rest())
 
     @classmethod
     def missing(cls) -> set[str]:

@@ -1,7 +1,7 @@
-"""What can happen between Encore and Stripe, each by one act, on a platform of its own.
+"""What can happen between Encore and Stripe, as acts for random walks (test_any_order_at_stripe).
 
-The network between them is here: Stripe's events are taken as the sandbox made them, and brought in
-any order, as often as it likes, or never.
+The acts play the network too: they take the events that the sandbox made and deliver them in any
+order, several times, or never.
 """
 
 import asyncio
@@ -62,14 +62,15 @@ class Seen:
 
 
 @dataclass
-class Street:
-    """Two who buy, two who earn, what they have done, and what of Stripe's has not been told."""
+class Walk:
+    """One random walk on a platform of its own: two buyers and two creators, what they have done,
+    and the events that Stripe has not delivered yet."""
 
     shop: Shop
     buyers: list[Person]
     creators: list[Person]
     began: int
-    """Place of the last object in the sandbox that is not of this street."""
+    """Place of the last object in the sandbox that is not of this walk."""
     seen: int
     orders: list[tuple[Person, Object]] = field(default_factory=list)
     tips: list[tuple[Person, Person, int, str]] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Street:
     """Steps by what they were."""
 
     async def look(self) -> None:
-        """What Stripe has now, and would tell: nothing of it has been sent."""
+        """Reads what Stripe has now; adds its new events to those that are not delivered."""
         sql = self.shop.world.store.sql
         for row in sql.execute(SINCE, (self.seen,)).fetchall():
             self.untold.append(json.loads(row["body"]))
@@ -96,7 +97,7 @@ class Street:
                 self.open.setdefault(row["kind"], []).append(each)
 
     async def hold(self) -> None:
-        """All eleven, of everything that happened here."""
+        """Asserts all eleven invariants, for this walk's platform."""
         async with self.shop.database.transaction() as session:
             platform_id = self.buyers[0].user.platform_id
             found = await invariants.check(session, platform_id)
@@ -104,8 +105,8 @@ class Street:
         assert [each for each in found if not each.holds] == []
 
     async def rest(self) -> None:
-        """Nothing more is told: reconciliation alone brings both books to the same, when what was
-        under way has come to its end, and again when that has been paid out."""
+        """No more events are delivered: reconciliation alone must make both books agree, when what
+        was under way has ended, and again when that has been paid out."""
         await self.shop.control("faults/clear")
         await self.shop.work()
         await self.shop.grow_old(LOST)
@@ -117,7 +118,7 @@ class Street:
         await self.shop.disconnect([creator.user.id for creator in self.creators])
 
 
-async def open_street(shop: Shop) -> Street:
+async def begin_walk(shop: Shop) -> Walk:
     began = _newest(shop)
     async with shop.database.transaction() as session:
         platform = await make_platform(session)
@@ -126,21 +127,21 @@ async def open_street(shop: Shop) -> Street:
         await shop.onboard(creator)
     await shop.bought(people[0], "usd-1000")
     await shop.control("faults/webhooks", action="drop", count=10**6)
-    return Street(shop, people[:2], people[2:], began, _newest(shop))
+    return Walk(shop, people[:2], people[2:], began, _newest(shop))
 
 
 def _newest(shop: Shop) -> int:
     return int(shop.world.store.sql.execute(NEWEST).fetchone()["place"])
 
 
-Do = Callable[[Street, int], Coroutine[Any, Any, str | None]]
-Can = Callable[[Street], object]
+Do = Callable[[Walk, int], Coroutine[Any, Any, str | None]]
+Can = Callable[[Walk], object]
 
 
 @dataclass(frozen=True)
 class Act:
-    """`do` it with a number that says to whom and how; it returns what it came to, where that is
-    not what it is called. `can`: whether there is anything that it could happen to."""
+    """`do` takes a number that decides to whom and how it happens, and returns what came of it
+    if that is not the act's own. `can` tells whether there is anything it could happen to."""
 
     name: str
     do: Do
@@ -150,7 +151,7 @@ class Act:
 ACTS: Final = list[Act]()
 
 
-def act(can: Can = lambda street: True, *, often: int = 1) -> Callable[[Do], Do]:
+def act(can: Can = lambda walk: True, *, often: int = 1) -> Callable[[Do], Do]:
     """Named by its function; `often` as likely as others."""
 
     def register(do: Do) -> Do:
@@ -161,153 +162,153 @@ def act(can: Can = lambda street: True, *, often: int = 1) -> Callable[[Do], Do]
 
 
 @act()
-async def buy(street: Street, number: int) -> str | None:
-    buyer, card = one_of(street.buyers, number), DECLINED if number % 5 == 4 else GOOD
-    order = await street.shop.order(buyer, one_of(["usd-500", "usd-1000"], number // 2))
-    await street.shop.pay(order["checkout_url"], card)
-    street.orders.append((buyer, order))
+async def buy(walk: Walk, number: int) -> str | None:
+    buyer, card = one_of(walk.buyers, number), DECLINED if number % 5 == 4 else GOOD
+    order = await walk.shop.order(buyer, one_of(["usd-500", "usd-1000"], number // 2))
+    await walk.shop.pay(order["checkout_url"], card)
+    walk.orders.append((buyer, order))
     return "buy declined" if card == DECLINED else None
 
 
 @act(often=6)
-async def tip(street: Street, number: int) -> str | None:
-    payer, creator = one_of(street.buyers, number), one_of(street.creators, number // 2)
-    stars, key = 1 + number % 300, f"tip:{street.began}:{len(street.tips)}:{number}"
-    had = (await street.shop.wallet(payer)).stars
-    at = street.shop.now - (MATURED if number // 4 % 2 else timedelta())
+async def tip(walk: Walk, number: int) -> str | None:
+    payer, creator = one_of(walk.buyers, number), one_of(walk.creators, number // 2)
+    stars, key = 1 + number % 300, f"tip:{walk.began}:{len(walk.tips)}:{number}"
+    had = (await walk.shop.wallet(payer)).stars
+    at = walk.shop.now - (MATURED if number // 4 % 2 else timedelta())
     try:
-        await street.shop.tip(payer, creator, stars, key=key, at=at)
+        await walk.shop.tip(payer, creator, stars, key=key, at=at)
     except (StarsMissing, WalletFrozen):
-        assert (await street.shop.wallet(payer)).stars == had
+        assert (await walk.shop.wallet(payer)).stars == had
         return "tip refused"
-    assert (await street.shop.wallet(payer)).stars == had - stars
-    street.tips.append((payer, creator, stars, key))
+    assert (await walk.shop.wallet(payer)).stars == had - stars
+    walk.tips.append((payer, creator, stars, key))
     return None
 
 
-@act(lambda street: street.tips, often=2)
-async def tip_again(street: Street, number: int) -> None:
-    payer, creator, stars, key = one_of(street.tips, number)
-    had = await street.shop.wallet(payer)
-    await street.shop.tip(payer, creator, stars, key=key)
-    assert await street.shop.wallet(payer) == had
+@act(lambda walk: walk.tips, often=2)
+async def tip_again(walk: Walk, number: int) -> None:
+    payer, creator, stars, key = one_of(walk.tips, number)
+    had = await walk.shop.wallet(payer)
+    await walk.shop.tip(payer, creator, stars, key=key)
+    assert await walk.shop.wallet(payer) == had
 
 
-@act(lambda street: street.orders, often=2)
-async def refund(street: Street, number: int) -> str | None:
+@act(lambda walk: walk.orders, often=2)
+async def refund(walk: Walk, number: int) -> str | None:
     """Every other time Stripe is asked for it at once."""
-    buyer, order = one_of(street.orders, number)
+    buyer, order = one_of(walk.orders, number)
     url = f"/orders/{order['id']}/refunds"
-    answer = await street.shop.http.post(url, headers=buyer.headers)
+    answer = await walk.shop.http.post(url, headers=buyer.headers)
     assert answer.status_code in (202, 409, 429), answer.text  # so often they may ask
     if answer.status_code != 202:
         return "refund refused"
     if number % 2:
-        await street.shop.work()
+        await walk.shop.work()
     return None
 
 
-@act(lambda street: "refund" in street.open, often=4)
-async def refund_fails(street: Street, number: int) -> None:
-    await street.shop.control("refunds/fail", id=one_of(street.open["refund"], number).id)
+@act(lambda walk: "refund" in walk.open, often=4)
+async def refund_fails(walk: Walk, number: int) -> None:
+    await walk.shop.control("refunds/fail", id=one_of(walk.open["refund"], number).id)
 
 
-@act(lambda street: "charge" in street.open)
-async def dispute(street: Street, number: int) -> None:
-    charge = one_of(street.open["charge"], number)
+@act(lambda walk: "charge" in walk.open)
+async def dispute(walk: Walk, number: int) -> None:
+    charge = one_of(walk.open["charge"], number)
     amount = max(1, charge.left // (1 + number % 4))
-    await street.shop.control("disputes", charge=charge.id, amount=amount)
+    await walk.shop.control("disputes", charge=charge.id, amount=amount)
 
 
-@act(lambda street: "dispute" in street.open)
-async def dispute_won(street: Street, number: int) -> None:
-    name = one_of(street.open["dispute"], number).id
-    await street.shop.control("disputes/settle", dispute=name, won=True)
+@act(lambda walk: "dispute" in walk.open)
+async def dispute_won(walk: Walk, number: int) -> None:
+    name = one_of(walk.open["dispute"], number).id
+    await walk.shop.control("disputes/settle", dispute=name, won=True)
 
 
-@act(lambda street: "dispute" in street.open)
-async def dispute_lost(street: Street, number: int) -> None:
-    name = one_of(street.open["dispute"], number).id
-    await street.shop.control("disputes/settle", dispute=name, won=False)
+@act(lambda walk: "dispute" in walk.open)
+async def dispute_lost(walk: Walk, number: int) -> None:
+    name = one_of(walk.open["dispute"], number).id
+    await walk.shop.control("disputes/settle", dispute=name, won=False)
 
 
 @act(often=2)
-async def time_passes(street: Street, number: int) -> None:
+async def time_passes(walk: Walk, number: int) -> None:
     """Transfers are paid out on the way, disputes that nobody answered are lost."""
-    await street.shop.control("clock", advance_seconds=one_of([1, 3, 15], number) * DAY)
+    await walk.shop.control("clock", advance_seconds=one_of([1, 3, 15], number) * DAY)
 
 
-@act(lambda street: "transfer" in street.open, often=2)
-async def transfer_reversed(street: Street, number: int) -> str | None:
-    transfer = one_of(street.open["transfer"], number)
-    lies = await street.shop.lies_at(str(transfer.destination))
+@act(lambda walk: "transfer" in walk.open, often=2)
+async def transfer_reversed(walk: Walk, number: int) -> str | None:
+    transfer = one_of(walk.open["transfer"], number)
+    lies = await walk.shop.lies_at(str(transfer.destination))
     amount = min(lies, max(1, transfer.left // (1 + number % 4)))
     if amount < 1:
         return "transfer stays"
-    back = street.shop.cashier.gateway._v1.transfers.reversals  # the dashboard's button
+    back = walk.shop.cashier.gateway._v1.transfers.reversals  # the dashboard's button
     await back.create_async(transfer.id, {"amount": amount})
     return None
 
 
-@act(lambda street: "payout" in street.open, often=3)
-async def payout_fails(street: Street, number: int) -> None:
-    payout = one_of(street.open["payout"], number)
-    await street.shop.control("payouts/fail", id=payout.id)
-    await street.shop.control("accounts/enable", id=payout.account)
+@act(lambda walk: "payout" in walk.open, often=3)
+async def payout_fails(walk: Walk, number: int) -> None:
+    payout = one_of(walk.open["payout"], number)
+    await walk.shop.control("payouts/fail", id=payout.id)
+    await walk.shop.control("accounts/enable", id=payout.account)
 
 
-@act(lambda street: street.untold, often=5)
-async def event(street: Street, number: int) -> None:
+@act(lambda walk: walk.untold, often=5)
+async def event(walk: Walk, number: int) -> None:
     """Any of them, so in any order."""
-    told = street.untold.pop(number % len(street.untold))
-    street.told.append(told)
-    await _tell(street, told)
+    told = walk.untold.pop(number % len(walk.untold))
+    walk.told.append(told)
+    await _tell(walk, told)
 
 
-@act(lambda street: street.untold)
-async def event_twice_at_once(street: Street, number: int) -> None:
-    told = street.untold.pop(number % len(street.untold))
-    street.told.append(told)
-    await asyncio.gather(_tell(street, told), _tell(street, told))
+@act(lambda walk: walk.untold)
+async def event_twice_at_once(walk: Walk, number: int) -> None:
+    told = walk.untold.pop(number % len(walk.untold))
+    walk.told.append(told)
+    await asyncio.gather(_tell(walk, told), _tell(walk, told))
 
 
-@act(lambda street: street.told, often=2)
-async def event_again(street: Street, number: int) -> None:
-    await _tell(street, one_of(street.told, number))
+@act(lambda walk: walk.told, often=2)
+async def event_again(walk: Walk, number: int) -> None:
+    await _tell(walk, one_of(walk.told, number))
 
 
-@act(lambda street: street.untold, often=2)
-async def event_lost(street: Street, number: int) -> None:
-    street.untold.pop(number % len(street.untold))
+@act(lambda walk: walk.untold, often=2)
+async def event_lost(walk: Walk, number: int) -> None:
+    walk.untold.pop(number % len(walk.untold))
 
 
-async def _tell(street: Street, told: Object) -> None:
+async def _tell(walk: Walk, told: Object) -> None:
     body = json.dumps(told)
     secret = CONNECT_SECRET if told.get("account") else PLATFORM_SECRET
     header = WebhookSignature.generate_signature_header(body, secret)
     headers = {"Stripe-Signature": header}
-    answer = await street.shop.http.post("/stripe/webhooks", content=body, headers=headers)
+    answer = await walk.shop.http.post("/stripe/webhooks", content=body, headers=headers)
     assert answer.status_code == 204
 
 
 @act(often=4)
-async def jobs_run(street: Street, number: int) -> None:
-    await street.shop.work()
+async def jobs_run(walk: Walk, number: int) -> None:
+    await walk.shop.work()
 
 
 @act()
-async def jobs_lost(street: Street, number: int) -> None:
-    await street.shop.forget_jobs()
+async def jobs_lost(walk: Walk, number: int) -> None:
+    await walk.shop.forget_jobs()
 
 
 @act(often=2)
-async def sweep_pays(street: Street, number: int) -> None:
+async def sweep_pays(walk: Walk, number: int) -> None:
     """Every other time the transfers are made at once."""
-    await sweep(street.shop.cashier)
+    await sweep(walk.shop.cashier)
     if number % 2:
-        await street.shop.work()
+        await walk.shop.work()
 
 
 @act()
-async def reconciled(street: Street, number: int) -> None:
-    await reconcile(street.shop.cashier)
+async def reconciled(walk: Walk, number: int) -> None:
+    await reconcile(walk.shop.cashier)
