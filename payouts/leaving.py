@@ -3,8 +3,9 @@ income; what they owe is our loss. Who they were is forgotten at once.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -138,6 +139,12 @@ async def forget_in_rooms(session: AsyncSession, user_id: UUID) -> None:
     """Again soon after they have left: a tip that was on its way then tells who sent it."""
     tipped = sa.select(RoomTip.room_id).where(RoomTip.payer_id == user_id)
     await forget_names(session, user_id, also=tipped)
+
+
+async def left_within(session: AsyncSession, lately: timedelta) -> Sequence[UUID]:
+    """Who has left so lately that a request of theirs may have been under way meanwhile."""
+    left = sa.select(Creator.user_id).where(Creator.leaving_at > datetime.now(UTC) - lately)
+    return (await session.scalars(left.order_by(Creator.user_id))).all()
 
 
 async def close_left(cashier: Cashier, *, now: datetime | None = None) -> int:

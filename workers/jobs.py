@@ -16,7 +16,7 @@ from ingest.fleet import is_awaited
 from ingest.models import Recording
 from ingest.rows import RECORDING_FINISHED
 from payouts.checkpoints import take_checkpoints
-from payouts.leaving import LEFT_JOB, forget_in_rooms
+from payouts.leaving import LEFT_JOB, forget_in_rooms, left_within
 from replay.compaction import COMPACT_JOB, SWEEP_JOB, compact, sweep
 from rooms.events import record_event
 from rooms.models import Room, RoomEvent
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 SALVAGE_TIME: Final = timedelta(minutes=2)
 """How long compaction waits for a worker that has yet to bring in what it had not stored."""
+
+LATELY: Final = timedelta(hours=1)
+"""Much longer than any request, and than this chore may be held up."""
 
 
 async def send_letter(tools: Tools, payload: dict[str, Any]) -> None:
@@ -126,6 +129,16 @@ async def forget_person(tools: Tools, payload: dict[str, Any]) -> None:
             await leaving.forget_names(session, recording_id, user_id)
 
 
+async def forget_lately_left(tools: Tools) -> None:
+    """Again: a request that began before they left may tell their name after the job, as a tip does
+    that waits for a wallet."""
+    async with tools.database.transaction() as session:
+        found = await left_within(session, LATELY)
+    for user_id in found:
+        async with tools.database.transaction() as session:
+            await forget_in_rooms(session, user_id)
+
+
 async def fail_given_up_runs(tools: Tools) -> None:
     """Nobody works on them any more: hosts see why, and may ask again."""
     async with tools.database.transaction() as session:
@@ -151,6 +164,7 @@ JOBS: Final = (
 CHORES: Final = (
     Chore("cleanup", "17 * * * *", clean_up),
     Chore("abandoned_rooms", "* * * * *", end_abandoned_rooms),
+    Chore("lately_left", "*/10 * * * *", forget_lately_left),
     Chore("given_up_runs", "* * * * *", fail_given_up_runs),
     Chore("ledger_checkpoints", "41 * * * *", checkpoint_ledger),
     *MONEY_CHORES,

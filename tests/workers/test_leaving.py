@@ -8,11 +8,13 @@ from payouts.leaving import leave
 from replay.subtitles import CueKind, SubtitleCue, SubtitleTrack, shown_cues, subtitles_version
 from rooms.events import TIP_SENT, record_event
 from rooms.models import Participant, Room, RoomEvent
+from rooms.participation import join_room
 from tests.factories import as_user
 from tests.rooms.conftest import make_house
 from tests.transcripts.heard import make_heard, spoken
 from transcripts.models import Rename, SpeakerName, Transcript
 from transcripts.naming import name_speaker
+from workers.jobs import forget_lately_left
 from workers.kinds import Tools
 from workers.run import drain
 
@@ -54,6 +56,25 @@ async def test_transcripts_forget_how_they_called_who_has_left(
         assert (await session.get_one(Participant, ada.id)).display_name == NOBODY
         assert await subtitles_version(session, recording_id) > before, "caches read anew"
         assert (await session.get_one(Transcript, recording_id)).version == 4
+
+
+async def test_who_has_left_is_forgotten_where_they_were_named_after_the_first_job(
+    tools: Tools, queue: asyncpg.Connection
+) -> None:
+    """A request that began before may take longer than the job."""
+    async with tools.database.transaction() as session:
+        house = await make_house(session)
+        room, fan = await house.live_room(), await house.user("Ada Lovelace")
+    assert fan.user_id is not None
+    async with tools.database.transaction() as session:
+        await leave(session, platform_id=house.platform.id, user_id=fan.user_id)
+    await drain(tools)
+    async with tools.database.transaction() as session:
+        await join_room(session, principal=fan, room_id=room.id)
+    await forget_lately_left(tools)
+    async with tools.database.transaction() as session:
+        told = await session.scalars(sa.select(RoomEvent.data).where(RoomEvent.room_id == room.id))
+        assert "Ada" not in str(list(told))
 
 
 async def test_captions_without_a_transcript_are_read_anew(
