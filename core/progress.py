@@ -50,8 +50,3 @@ async def report_progress(
             set_={**values, "started_at": restarted, "updated_at": sa.func.now()},
         )
     )
-
-
-async def progress_of(session: AsyncSession, *, kind: str, subject: str) -> JobProgress | None:
-    """What the job told last, or None when it has not begun."""
-    return await session.get(JobProgress, (kind, subject), populate_existing=True)

@@ -71,11 +71,3 @@ async def book_stripe_fee(
     """Any fee that is a line of its own, except those for Connect."""
     await record_line(session, platform_id, line)
     return await ledger.book(session, platform_id, payout_postings.stripe_fee(line), at=line.at)
-
-
-async def book_tax_paid(
-    session: AsyncSession, *, platform_id: UUID, key: str, amount_minor: int, currency: str
-) -> Booked:
-    """Tax that was owed, paid from our bank; `key` identifies the tax return."""
-    posting = payout_postings.tax_paid(key=key, amount_minor=amount_minor, currency=currency)
-    return await ledger.book(session, platform_id, posting)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,21 +47,12 @@ async def book(
     """
     sheet = Sheet()
     made = sheet.add(posting, at or datetime.now(UTC))
-    if await book_sheet(await raw_connection(session), platform_id, sheet):
+    raw = await raw_connection(session)
+    if await raw.fetchval(_BOOK, platform_id, *sheet.columns({})) is not None:
         return Booked(made, new=True)
     found = await find(session, platform_id, posting.key)
     assert found is not None  # noqa: S101 - the key is there, and rows are never deleted
     return Booked(found.id, new=False)
-
-
-async def book_sheet(raw: asyncpg.Connection, platform_id: UUID, sheet: "Sheet") -> bool:
-    """Writes all postings of the sheet in one round trip.
-
-    Returns False and writes nothing if all of their keys have been booked. Raises asyncpg's
-    UniqueViolationError if only some have: look for them first, behind a lock (`star_wallets`).
-    """
-    written = await raw.fetchval(_BOOK, platform_id, *sheet.columns({}))
-    return written is not None
 
 
 class Sheet:
@@ -74,9 +64,6 @@ class Sheet:
         self._accounts: dict[Account, int] = {}
         self._entries: list[tuple[int, int, int]] = []
         self._taken: list[tuple[object, ...]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._ids)
 
     def add(self, posting: Posting, at: datetime) -> UUID:
         """Returns the id that the transaction gets when the sheet is booked."""

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import raw_connection
 from core.errors import Conflict
-from payouts import ledger, postings
+from payouts import postings
 from payouts.accounts import Account
 from payouts.amounts import stars_said
 from payouts.ledger import Booked, Sheet
@@ -82,10 +81,8 @@ class Tip(NamedTuple):
 
 
 class Spending:
-    """Tips of wallets that are locked until the transaction's end; `write` books them.
-
-    Or they are not locked: then whoever books must first see that their versions still hold.
-    """
+    """Tips of wallets that are locked until the transaction's end, or are not: then whoever books
+    them must first see that the versions still hold."""
 
     def __init__(self, platform_id: UUID, terms: Terms) -> None:
         self.booked: dict[str, UUID] = {}
@@ -96,14 +93,8 @@ class Spending:
         self._wallets: dict[UUID, Wallet] = {}
         self._sheet = Sheet()
 
-    async def open(self, raw: asyncpg.Connection, asked: Iterable[tuple[UUID, str]]) -> None:
-        """Locks the wallets of these payers and finds which of the keys are booked."""
-        payers, keys = zip(*asked, strict=True)
-        users = set(payers)
-        self.opened(users, await _open(raw, self.platform_id, users, keys))
-
     def opened(self, payers: Iterable[UUID], rows: Iterable[Sequence[Any]]) -> None:
-        """As `open`, with rows of `star_wallets` that were read among other things."""
+        """`rows`: those of `star_wallets`, which finds out too which keys are booked."""
         self._wallets, self.booked = _wallets(payers, rows)
 
     def tip(self, tip: Tip) -> Booked:
@@ -125,11 +116,6 @@ class Spending:
         made = self.booked[tip.key] = self._sheet.add(posting, now)
         return Booked(made, new=True)
 
-    async def write(self, raw: asyncpg.Connection) -> None:
-        """All that were decided, once."""
-        if self._sheet:
-            await ledger.book_sheet(raw, self.platform_id, self._sheet)
-
     def versions(self, payers: Iterable[UUID]) -> tuple[list[int | None], list[int]]:
         """Of the wallets of these: ids, and what `star_wallets_unchanged` holds them against."""
         wallets = [self._wallets[payer] for payer in payers]
@@ -141,56 +127,17 @@ class Spending:
         return self._sheet.accounts
 
     def columns(self, known: Mapping[Account, int]) -> list[object]:
-        """What `write` would send, for functions that book among other things. `known`: the ids of
+        """For `ledger_book`, and functions that book among other things. `known`: the ids of
         accounts."""
         return [self.platform_id, *self._sheet.columns(known)]
 
 
-async def book_tips(
-    raw: asyncpg.Connection, *, platform_id: UUID, tips: Sequence[Tip], terms: Terms
-) -> list[Booked | Conflict]:
-    """Each as if it were alone, in their order: one that is refused leaves the others be.
-
-    Tips wait for others of the same wallets alone: commit soon after them.
-    """
-    spending = Spending(platform_id, terms)
-    await spending.open(raw, ((tip.payer_id, tip.key) for tip in tips))
-    outcomes: list[Booked | Conflict] = []
-    for tip in tips:
-        try:
-            outcomes.append(spending.tip(tip))
-        except (StarsMissing, WalletFrozen) as refused:
-            outcomes.append(refused)
-    await spending.write(raw)
-    return outcomes
-
-
-async def book_tip(session: AsyncSession, *, platform_id: UUID, tip: Tip, terms: Terms) -> Booked:
-    """Moves the Stars and what they earn, exact to the unit, once for each key.
-
-    A key that was booked before changes nothing and gives the former transaction. Raises
-    StarsMissing, WalletFrozen.
-    """
-    raw = await raw_connection(session)
-    [outcome] = await book_tips(raw, platform_id=platform_id, tips=[tip], terms=terms)
-    if isinstance(outcome, Conflict):
-        raise outcome
-    return outcome
-
-
 async def open_wallet(session: AsyncSession, *, platform_id: UUID, user_id: UUID) -> Wallet:
     """Locks the wallet: whatever moves its Stars waits here, and nothing else does."""
-    rows = await _open(await raw_connection(session), platform_id, {user_id}, ())
+    raw = await raw_connection(session)
+    rows = await raw.fetch(_WALLETS, platform_id, [str(user_id)], ())
     wallets, _ = _wallets({user_id}, rows)
     return wallets[user_id]
-
-
-async def _open(
-    raw: asyncpg.Connection, platform_id: UUID, users: Iterable[UUID], keys: Sequence[str]
-) -> Sequence[asyncpg.Record]:
-    names = [str(user) for user in users]
-    rows: Sequence[asyncpg.Record] = await raw.fetch(_WALLETS, platform_id, names, keys)
-    return rows
 
 
 def _wallets(

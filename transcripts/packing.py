@@ -131,10 +131,6 @@ class Layout:
         starts = [offset_ms - GAP_MS / 2 for offset_ms in self.offsets_ms]
         return max(0, bisect_right(starts, window_ms) - 1)
 
-    def to_track(self, window_ms: float) -> int:
-        """The moment on the track; within a gap, the nearest one that is in a region."""
-        return self.within(self.nearest(window_ms), window_ms)
-
     def within(self, number: int, window_ms: float) -> int:
         """The moment on the track, or what of that region comes nearest to it."""
         region = self.regions[number]

@@ -3,7 +3,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import uuid7
-from core.progress import progress_of, report_progress
+from core.progress import report_progress
+from tests.progress import progress_of
 
 
 async def test_progress_is_written_over(session: AsyncSession) -> None:

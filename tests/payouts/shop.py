@@ -27,10 +27,11 @@ from payouts.purchases import grant
 from payouts.reconcile import reconcile
 from payouts.sandbox.resources.balance import available
 from payouts.sandbox.world import World
-from payouts.spending import Tip, book_tip
+from payouts.spending import Tip
 from payouts.stripe_facts import MoneyException, TransferIntent
 from payouts.wallets import Holdings, holdings_of
 from tests.factories import make_user, sign_in
+from tests.payouts.booking import book_tip
 from tests.payouts.comparing_books import differences
 from tests.polling import eventually
 from workers.kinds import Tools

@@ -29,9 +29,10 @@ from payouts.creators import creator_left
 from payouts.ledger import Booked
 from payouts.lot_returns import NothingUnused, ReturnSettled
 from payouts.postings import Share
-from payouts.spending import StarsMissing, Tip, WalletFrozen, book_tip
+from payouts.spending import StarsMissing, Tip, WalletFrozen
 from payouts.stripe_facts import IntentState, TransferIntent
 from payouts.transfers import IntentSettled
+from tests.payouts.booking import book_tip
 from tests.payouts.tills import TERMS, Till, charge, make_till
 
 STEPS = 400

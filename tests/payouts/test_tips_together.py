@@ -19,10 +19,11 @@ from payouts import invariants
 from payouts.ledger import Booked
 from payouts.lot_disputes import open_dispute
 from payouts.postings import Share
-from payouts.spending import StarsMissing, Tip, WalletFrozen, book_tips
+from payouts.spending import StarsMissing, Tip, WalletFrozen
 from payouts.tip_jar import TipJar
 from payouts.tip_models import RoomTip
 from payouts.tip_wishes import Sent
+from tests.payouts.booking import book_tips
 from tests.payouts.killable_tips import wishes
 from tests.payouts.tills import TERMS, Till, charge, committed_till
 from tests.payouts.tipping import CAPS, Hall, make_hall

@@ -7,12 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from payouts import lot_disputes, lot_returns, transfers
+from payouts import ledger, lot_disputes, lot_returns, payout_postings, transfers
 from payouts.balance_transactions import (
     book_connect_fee,
     book_platform_payout,
     book_stripe_fee,
-    book_tax_paid,
 )
 from payouts.claim_models import DisputeHold, LotReturn
 from payouts.creators import creator_left, earnings
@@ -278,9 +277,8 @@ async def test_what_stripe_and_the_tax_office_take(till: Till) -> None:
     ):
         assert (await book(till.session, platform_id=till.platform_id, line=line)).new
         assert not (await book(till.session, platform_id=till.platform_id, line=line)).new
-    await book_tax_paid(
-        till.session, platform_id=till.platform_id, key="2026-Q4", amount_minor=111, currency="USD"
-    )
+    paid = payout_postings.tax_paid(key="2026-Q4", amount_minor=111, currency="USD")
+    await ledger.book(till.session, till.platform_id, paid)
     assert await till.balances() == {
         "stripe": 322, "bank": 189, "exp:stripe": 57, "exp:connect": 20,
         "stars_liability": -588, "wallet": 500, "xst_issued": -500,

@@ -16,8 +16,9 @@ from payouts.gateway_models import StripeBooks
 from payouts.ledger import Booked
 from payouts.models import LedgerAccount, LedgerEntry
 from payouts.postings import BalanceTransaction, Pin, Share, Terms
-from payouts.spending import Tip, book_tip
+from payouts.spending import Tip
 from tests.factories import make_platform, make_user
+from tests.payouts.booking import book_tip
 
 TERMS = Terms()
 

@@ -11,14 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.auth.principal import Principal
-from core.db import Database
+from core.db import Database, raw_connection
+from core.errors import Problem
 from payouts import invariants, ledger, purchases
 from payouts.accounts import AccountKind
 from payouts.limits import Caps
 from payouts.postings import Books
 from payouts.tip_models import RoomTip
 from payouts.tip_wishes import TipWish
-from payouts.tips import send_tip
+from payouts.tips import ask_tip, send_tips
 from rooms.lifecycle import update_room
 from rooms.models import Role, Room
 from rooms.moderation import accept_invitation, invite
@@ -106,14 +107,16 @@ class Hall:
         self, who: Principal, stars: int = 100, *, caps: Caps = CAPS, **wish: Any
     ) -> RoomTip:
         asked: dict[str, Any] = {"client_key": f"key-{uuid4()}", "stars": stars} | wish
-        return await send_tip(
-            self.session,
-            principal=who,
-            room_id=self.room.id,
-            wish=TipWish(**asked),
-            terms=TERMS,
-            caps=caps,
+        wanted = await ask_tip(
+            self.session, principal=who, room_id=self.room.id, wish=TipWish(**asked)
         )
+        [sent] = await send_tips(
+            await raw_connection(self.session), [wanted], terms=TERMS, caps=caps
+        )
+        if isinstance(sent, Problem):
+            raise sent
+        await self.session.refresh(await self.session.get_one(Room, self.room.id))
+        return await self.session.get_one(RoomTip, sent.id)
 
     async def earned(self, *people: Principal) -> list[int]:
         """Minor units that each is owed."""

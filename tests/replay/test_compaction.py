@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from core.progress import progress_of
 from core.storage.folder import FolderStore
 from core.storage.s3 import S3Store
 from ingest.manifest import Compacted, Erased, SegmentWritten, dump, parse
@@ -18,6 +17,7 @@ from replay.compaction import COMPACT_JOB, SWEEP_JOB, RecordingDamaged
 from replay.holdings import ManifestMissing, RunningHashes
 from tests.core import test_storage_s3
 from tests.core.test_storage_s3 import bucket_settings
+from tests.progress import progress_of
 from tests.replay.afterwards import (
     Over,
     never_on_the_record,
