@@ -112,7 +112,11 @@ class NewTip(RequestBody):
         description=f"characters: {_ROOM_FOR_WORDS} (`GET /v1/stars/tiers`). Becomes one line, "
         "without control and direction characters",
     )
-    anonymous: bool = Field(False, description="nobody learns who sent it, not even the creator")
+    anonymous: bool = Field(
+        False,
+        description="nobody is told who sent it, not even the creator. Of a tip by somebody on the "
+        "stage those who earn by it may infer that: the sender has no share",
+    )
     heard_at: Annotated[AwareDatetime, Field(ge=_FIRST, lt=_LAST)] | None = Field(
         None, description="EXT-X-PROGRAM-DATE-TIME of what was being heard, live or on the replay"
     )
