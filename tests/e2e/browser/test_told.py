@@ -13,6 +13,12 @@ from tests.e2e.stack import Stack
 pytestmark = pytest.mark.slow
 
 
+_RINGS = """(person) => [true, false].map((speaks) => {
+  person.classList.toggle("speaking", speaks);
+  return getComputedStyle(person.querySelector(".face"), "::after").borderTopWidth;
+})"""
+
+
 async def primary_buttons(page: Page) -> list[str]:
     return await page.locator("main .primary:visible").all_inner_texts()
 
@@ -74,6 +80,9 @@ async def test_who_is_not_heard_reads_so(new_person: NewPerson) -> None:
     await expect(words).to_have_text("Muted: nobody hears you.")
     await host.get_by_role("button", name="Unmute").click()
     await expect(words).to_contain_text("You are live.")
+    await listener.emulate_media(forced_colors="active")
+    assert await listener.locator("#stage .person").first.evaluate(_RINGS) == ["3px", "0px"]
+    await listener.emulate_media(forced_colors="none")
     rings = [page.locator("#stage .person.speaking") for page in (host, listener)]
     for ring in rings:
         await expect(ring).to_have_count(1)
