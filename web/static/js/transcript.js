@@ -7,7 +7,8 @@ import { call } from "./api.js";
 import { sure } from "./dialogs.js";
 import { clockText } from "./room-clock.js";
 import { CueEditor } from "./transcript-editor.js";
-import { drawTranscript, linesAt, linesOf, occurrences, wordsAmong } from "./transcript-list.js";
+import { TranscriptFinder } from "./transcript-finder.js";
+import { drawTranscript, linesAt, linesOf, wordsAmong } from "./transcript-list.js";
 import { editRow, renameRow, speakerRow } from "./transcript-people.js";
 import { givenUp, triedAgain } from "./transcript-trouble.js";
 
@@ -30,9 +31,12 @@ export class TranscriptPanel extends EventTarget {
     this.speakers = [];
     this.names = new Map();
     this.shown = [];
-    this.found = [];
     this.version = 0;
     this.list = $("#said");
+    this.finder = new TranscriptFinder(this.list, {
+      itemOf: (line) => this.#item(line),
+      scrollTo: (item) => this.#scrollTo(item),
+    });
     this.#wire();
   }
 
@@ -40,12 +44,6 @@ export class TranscriptPanel extends EventTarget {
     this.list.addEventListener("click", (event) => this.#onClick(event));
     this.list.addEventListener("keydown", (event) => this.#onKey(event));
     this.list.addEventListener("focusin", (event) => this.#rove(event.target.closest(".cue")));
-    $("#find-said").addEventListener("input", () => this.#find(0));
-    $("#find-said").addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.#step(event.shiftKey ? -1 : 1);
-    });
-    $("#find-next").addEventListener("click", () => this.#step(1));
-    $("#find-back").addEventListener("click", () => this.#step(-1));
     $("#history").addEventListener("toggle", () => this.#showEdits());
     $("#again-do").addEventListener("click", () => this.#again());
   }
@@ -148,7 +146,7 @@ export class TranscriptPanel extends EventTarget {
     $("#nothing-said").hidden = this.lines.length > 0;
     this.#showSpeakers();
     this.#showEdits();
-    this.#find(null);
+    this.finder.look(this.lines);
     if (this.at !== undefined) this.follow(this.at);
     this.dispatchEvent(new Event("drawn"));
   }
@@ -308,37 +306,6 @@ export class TranscriptPanel extends EventTarget {
     await this.#refresh();
     const same = "The same model listens again: only languages that were set since make a difference.";
     await asked.then(({ repeats }) => repeats && this.#say(same), () => {});
-  }
-
-  #find(number) {
-    this.found = occurrences(this.lines, $("#find-said").value);
-    for (const word of this.list.querySelectorAll(".found")) word.classList.remove("found", "here");
-    for (const one of this.found) this.#markFound(one, "found");
-    if (number !== null || this.foundAt >= this.found.length) this.foundAt = 0;
-    this.#showFound(number !== null);
-  }
-
-  #step(by) {
-    if (!this.found.length) return;
-    this.foundAt = (this.foundAt + by + this.found.length) % this.found.length;
-    this.#showFound(true);
-  }
-
-  #showFound(scroll) {
-    for (const word of this.list.querySelectorAll(".here")) word.classList.remove("here");
-    const here = this.found[this.foundAt];
-    const any = $("#find-said").value.trim() !== "";
-    const many = this.found.length ? `${this.foundAt + 1} of ${this.found.length}` : "not found";
-    $("#find-count").textContent = any ? many : "";
-    $("#find-next").hidden = $("#find-back").hidden = this.found.length < 2;
-    if (!here) return;
-    this.#markFound(here, "here");
-    if (scroll) this.#scrollTo(this.#item(here.line));
-  }
-
-  #markFound({ line, from, to }, className) {
-    const words = this.#item(line)?.querySelectorAll(".word") ?? [];
-    for (let n = from; n <= to; n += 1) words[n]?.classList.add(className);
   }
 
   /** Who once agreed to be recorded may take that back, and give it again. */
