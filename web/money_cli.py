@@ -16,7 +16,7 @@ from core.auth.models import Platform, User
 from core.errors import Invalid, NotFound
 from core.settings import Settings
 from payouts import alerts, invariants, trial
-from payouts.amounts import decimal
+from payouts.amounts import decimal, stars_said
 from payouts.cashier import Cashier
 from payouts.clock import money_now
 from payouts.creators import has_left
@@ -114,7 +114,7 @@ def refund(
 
     async def work(session: AsyncSession) -> str:
         made, order = await refund_again(session, thing, paid_by_hand=paid_by_hand)
-        return f"{made.stars} Stars, {decimal(made.amount_minor, order.currency)} {order.currency}"
+        return f"{stars_said(made.stars)}, {decimal(made.amount_minor, order.currency)} {order.currency}"
 
     said = in_transaction(work)
     how = "paid by hand" if paid_by_hand else "on the way; encore money check says if it fails"
@@ -150,7 +150,9 @@ def give(
         return booked.new
 
     given = in_transaction(work)
-    console.print(f"{stars} Stars are theirs." if given else "They had these before; nothing new.")
+    console.print(
+        f"They have {stars_said(stars)} more." if given else "They had these before; nothing new."
+    )
 
 
 @money.command("leave")

@@ -86,7 +86,7 @@ async def test_presents_and_a_farewell(empty_url: str) -> None:
     assert isinstance(several, Problem)
     assert "name one with --platform" in several.detail
     said = [(await encore(empty_url, *gift, "--platform", slug)).stdout for _ in range(2)]
-    assert said == ["50 Stars are theirs.\n", "They had these before; nothing new.\n"]
+    assert said == ["They have 50 Stars more.\n", "They had these before; nothing new.\n"]
     assert (await encore(empty_url, "leave", str(user.id), "--yes")).exit_code == 0
     gone = await encore(empty_url, "give", str(user.id), "1", "--campaign", "summer")
     assert isinstance(gone.exception, Problem)
