@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from demo.client import Person
 from demo.opus_files import OpusPacket, encode, tone
 from demo.speaker import Speaker
+from tests.e2e.stack import own_address
 
 T = TypeVar("T")
 PACKETS_PER_SECOND = 50
@@ -112,9 +113,7 @@ class LiveRoom:
 
 @asynccontextmanager
 async def signed_up(web_url: str, name: str) -> AsyncIterator[Person]:
-    """Each has an address of their own, told by the proxy that the stack trusts."""
-    address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
-    async with Person(web_url, name.title(), headers={"X-Forwarded-For": address}) as person:
+    async with Person(web_url, name.title(), headers=own_address()) as person:
         await person.sign_in(f"{name}-{secrets.token_hex(6)}@example.com", PASSWORD)
         yield person
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -50,6 +51,13 @@ def free_port_settings() -> dict[str, str]:
     names = ("WEB_PORT", "EDGE_PORT", "INGEST_PORT", "INGEST_UDP_PORT", "SANDBOX_PORT")
     ports = free_ports([tcp, tcp, tcp, udp, tcp])
     return {f"ENCORE_{name}": str(port) for name, port in zip(names, ports, strict=True)}
+
+
+def own_address() -> dict[str, str]:
+    """The header of somebody with an address of their own, as by the proxy that a stack trusts:
+    from one only so many accounts are made in an hour."""
+    address = ".".join(str(secrets.randbelow(256)) for _ in range(3))
+    return {"X-Forwarded-For": f"10.{address}"}
 
 
 class Stack:

@@ -28,14 +28,14 @@ async def test_a_listener_gets_the_room_but_not_its_controls(house: House, look:
     room = await live(house)
     html = await look(await house.user()).text(f"/rooms/{room.id}")
     assert 'data-do="join"' in html
-    assert 'id="moderation" hidden' in html
+    assert 'id="moderation" data-signed-in hidden' in html
     assert page_data(html)["can"]["moderate"] is False
 
 
 async def test_the_host_gets_the_controls(house: House, look: Look) -> None:
     room = await live(house)
     html = await look(house.hosting).text(f"/rooms/{room.id}")
-    assert 'id="moderation" hidden' not in html
+    assert 'id="moderation" data-signed-in>' in html
     assert page_data(html)["can"] == {
         "speak": True,
         "moderate": True,
