@@ -114,7 +114,8 @@ def refund(
 
     async def work(session: AsyncSession) -> str:
         made, order = await refund_again(session, thing, paid_by_hand=paid_by_hand)
-        return f"{stars_said(made.stars)}, {decimal(made.amount_minor, order.currency)} {order.currency}"
+        amount = decimal(made.amount_minor, order.currency)
+        return f"{stars_said(made.stars)}, {amount} {order.currency}"
 
     said = in_transaction(work)
     how = "paid by hand" if paid_by_hand else "on the way; encore money check says if it fails"
